@@ -1,0 +1,1 @@
+"""ECG deep learning, as a reproducible study."""

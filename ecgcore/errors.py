@@ -1,0 +1,13 @@
+"""The one exception that is meant for the user."""
+
+
+class EcgcoreError(ValueError):
+    """Something a user can put right, told in one sentence.
+
+    The sentence names the file, record, lead or parameter, what was expected, and what to do.
+    The command line prints it alone and exits with status 2; a notebook shows it without a stack.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Tell IPython to show the sentence only (IPython: *Integrating your objects*)."""
+        return [f"{type(self).__name__}: {self}"]

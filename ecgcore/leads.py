@@ -1,0 +1,36 @@
+"""The twelve leads: names, order, and the identities that bind them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+"""Lead names in PTB-XL's order; axis 1 of every array of signals."""
+
+LIMB = LEADS[:6]
+CHEST = LEADS[6:]
+INDEPENDENT = ("I", "II", *CHEST)
+"""The eight leads that a 12-lead ECG really measures."""
+
+
+def index_of(lead: str) -> int:
+    """Position of ``lead`` in :data:`LEADS`; ``ValueError`` if there is no such lead."""
+    return LEADS.index(lead)
+
+
+def twelve_from_eight(eight: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Complete the independent leads by Einthoven's and Goldberger's identities.
+
+    Parameters
+    ----------
+    eight
+        Leads :data:`INDEPENDENT`, shape ``(..., 8, sample)``, any unit.
+
+    Returns
+    -------
+    array
+        Leads :data:`LEADS`, shape ``(..., 12, sample)``: III = II - I, aVR = -(I + II) / 2,
+        aVL = I - II / 2, aVF = II - I / 2.
+    """
+    one, two, chest = eight[..., 0:1, :], eight[..., 1:2, :], eight[..., 2:, :]
+    augmented = [-(one + two) / 2, one - two / 2, two - one / 2]
+    return np.concatenate([one, two, two - one, *augmented, chest], axis=-2)
