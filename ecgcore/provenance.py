@@ -1,0 +1,58 @@
+"""What made a result: code, packages, machine."""
+
+import hashlib
+import importlib.metadata
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "wfdb", "captum", "papermill")
+
+
+def here() -> dict[str, Any]:
+    """Commit, package versions, machine and peak memory of this process, ready for JSON."""
+    commit, dirty = git_state(Path(__file__).parent)
+    return {
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "code": code_fingerprint(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "peak_memory_mib": round(peak_memory_mib()),
+    }
+
+
+def git_state(folder: Path) -> tuple[str, bool]:
+    """Commit and whether tracked files differ from it; ``("unknown", True)`` outside git."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", True
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def code_fingerprint() -> str:
+    """Short hash over every source file of ``ecgcore``: changes when the code does."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def peak_memory_mib() -> float:
+    """Largest resident memory of this process so far (Linux counts KiB, macOS bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
