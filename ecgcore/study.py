@@ -22,10 +22,6 @@ import pandas as pd
 from ecgcore import parameters, provenance
 from ecgcore.errors import EcgcoreError
 
-DEFAULT_ARCHIVE = {"n_records": 1500, "seed": 1}
-"""The simulated archive that ``archive = "simulated"`` means; the lecture tier's own."""
-
-
 @dataclass
 class Run:
     """One run, seen from inside its notebook.

@@ -1,0 +1,147 @@
+"""The command line: thin, one function a command, one sentence an error.
+
+The only module that reads environment variables: ``ECGCORE_ARCHIVE`` is the archive that
+``run`` and ``doctor`` use when none is named.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ecgcore.errors import EcgcoreError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when done, 2 after an error told in one sentence."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except EcgcoreError as error:
+        print(f"ecgcore: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ecgcore: stopped; run the same command again to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ecgcore", description="ECG deep learning, as a study.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="execute a notebook with parameters")
+    run.set_defaults(command=_run)
+    run.add_argument("notebook", type=Path)
+    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
+    run.add_argument("-f", "--file", type=Path, help="YAML file of parameters")
+    run.add_argument("--out", type=Path, required=True, help="run directory")
+    run.add_argument("--timeout", type=int, metavar="S", help="longest time for one cell")
+    run.add_argument("--force", action="store_true", help="repeat a run that is there already")
+
+    params = commands.add_parser("params", help="list the parameters of a notebook")
+    params.set_defaults(command=_params)
+    params.add_argument("notebook", type=Path)
+
+    simulate = commands.add_parser("simulate", help="write a simulated archive")
+    simulate.set_defaults(command=_simulate)
+    simulate.add_argument("--to", type=Path, required=True)
+    simulate.add_argument("--records", type=int, default=1500)
+    simulate.add_argument("--seed", type=int, default=1)
+    simulate.add_argument("--jobs", type=int, default=1)
+
+    prepare = commands.add_parser("prepare", help="make the int16 store of an archive")
+    prepare.set_defaults(command=_prepare)
+    prepare.add_argument("archive", type=Path)
+    prepare.add_argument("--to", type=Path, required=True)
+    prepare.add_argument("--strict", action="store_true", help="stop at the first bad record")
+
+    doctor = commands.add_parser("doctor", help="what is installed, which device, which archive")
+    doctor.set_defaults(command=_doctor)
+    doctor.add_argument("--archive", default=None)
+
+    book = commands.add_parser("book", help="stage executed notebooks and build the book")
+    book.set_defaults(command=_book)
+    book.add_argument("--runs", type=Path, required=True, help="folder of run directories")
+    book.add_argument("--page", action="append", default=[], metavar="NAME=RUN", required=True)
+    book.add_argument("--tier", required=True)
+    book.add_argument("--staging", type=Path, required=True)
+    book.add_argument("--html", type=Path, required=True)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    from ecgcore import parameters, study
+
+    declared = {p.name: p for p in parameters.of_notebook(options.notebook)}
+    given: dict[str, Any] = _from_yaml(options.file) if options.file else {}
+    if "archive" in declared and os.environ.get("ECGCORE_ARCHIVE"):
+        given.setdefault("archive", os.environ["ECGCORE_ARCHIVE"])
+    for text in options.parameter:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise EcgcoreError(f"-p {text}: expected NAME=VALUE, for example -p rate_hz=125.")
+        if name not in declared:
+            raise parameters.unknown(name, declared)
+        given[name] = declared[name].parse_text(value)
+    out = study.run_notebook(
+        options.notebook, given, options.out, timeout_s=options.timeout, force=options.force
+    )
+    print(out)
+
+
+def _from_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise EcgcoreError(f"{path}: not a readable YAML file of parameters ({error}).") from None
+    if not isinstance(content, dict):
+        raise EcgcoreError(f"{path}: expected lines 'name: value'.")
+    return content
+
+
+def _params(options: argparse.Namespace) -> None:
+    from ecgcore import parameters
+
+    for p in parameters.of_notebook(options.notebook):
+        print(f"{p.name} = {p.default!r}\n    {p.meaning}: {p.expected}")
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from ecgcore import simulate
+
+    simulate.simulate_archive(
+        options.to, n_records=options.records, seed=options.seed, jobs=options.jobs
+    )
+    print(options.to)
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from ecgcore import ptbxl, wfdb16
+
+    store = wfdb16.prepare(ptbxl.Archive(options.archive), options.to, strict=options.strict)
+    print(f"{options.to}: {len(store.table)} records at {store.rates_hz} Hz")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from ecgcore import doctor
+
+    archive = options.archive or os.environ.get("ECGCORE_ARCHIVE")
+    lines, healthy = doctor.report(archive)
+    print("\n".join(lines))
+    if not healthy:
+        raise EcgcoreError("something above is not in order.")
+
+
+def _book(options: argparse.Namespace) -> None:
+    from ecgcore import staging
+
+    pages = dict(text.split("=", 1) for text in options.page)
+    runs = {name: options.runs / run for name, run in pages.items()}
+    staging.stage(Path.cwd(), runs, options.staging, tier=options.tier)
+    staging.build_book(options.staging, options.html)
+    print(options.html / "index.html")
