@@ -1,0 +1,60 @@
+# Two commands: `make book` and `make test`. Each sets itself up in .venv; nothing else is needed
+# but Python 3.11 or newer, make and git.
+TIER    ?= lecture
+ARCHIVE ?=
+CORES   ?= $(shell getconf _NPROCESSORS_ONLN)
+PYTHON  ?= python3
+HTML    ?= _build/html
+
+BIN := .venv/bin
+# pip brings torch (its CPU build where an index of the machine offers one); uv the rest, in seconds.
+TORCH := torch==2.13.0
+UV := uv==0.11.33
+
+.DELETE_ON_ERROR:
+.PHONY: book test check format doctor results clean help
+
+help:  ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+book: .venv/book.done  ## run a tier's notebooks and build the book: make book TIER=lecture ARCHIVE=
+	$(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) \
+	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" \
+	  --nolock --rerun-incomplete --keep-going --quiet progress rules
+	@echo "The book: $(HTML)/index.html"
+
+test: .venv/test.done  ## build the smoke tier's book, then run every check and test
+	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory book TIER=smoke ARCHIVE= HTML=_build/smoke
+	ECGCORE_HTML=_build/smoke $(BIN)/python -m pytest
+
+check: .venv/test.done  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/test.done  ## put the code into its canonical form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+doctor: .venv/book.done  ## what is installed, which device, which archive
+	$(BIN)/python -m ecgcore doctor
+
+clean:  ## remove all that was built (not .venv)
+	rm -rf _build .snakemake
+
+.venv/base.done: constraints.txt
+	rm -rf .venv
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt $(TORCH)
+	touch $@
+
+.venv/book.done: .venv/base.done pyproject.toml
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet -c constraints.txt -e '.[book]'
+	touch $@
+
+.venv/test.done: .venv/book.done pyproject.toml
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet -c constraints.txt -e '.[book,test]'
+	touch $@
