@@ -9,7 +9,7 @@ HTML    ?= _build/html
 BIN := .venv/bin
 # pip brings torch (its CPU build where an index of the machine offers one); uv the rest, in seconds.
 TORCH := torch==2.13.0
-UV := uv==0.11.33
+UV := uv==0.13.9
 
 .DELETE_ON_ERROR:
 .PHONY: book test check format doctor results clean help

@@ -1,0 +1,36 @@
+"""Shared fixtures: the real slice where it lies beside the checkout, and a small simulated archive."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# One thread a test process: the machine's cores are shared out by pytest-xdist.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def ptbxl_500() -> Path:
+    """500 real PTB-XL records in the official layout; skips where they are not at hand."""
+    path = ROOT.parent / "shared" / "ptbxl-500"
+    if not path.is_dir():
+        pytest.skip("real archive: shared/ptbxl-500 does not lie beside this checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def simulated_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """240 simulated records, seed 7, made once a session (and worker)."""
+    from ecgcore.simulate import simulate_archive
+
+    path = tmp_path_factory.mktemp("archive") / "simulated"
+    simulate_archive(path, n_records=240, seed=7)
+    return path
