@@ -1,0 +1,137 @@
+"""Parameters: declared in one cell, refused in words."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from papermill.inspection import _infer_parameters
+from papermill.iorw import load_notebook_node
+
+from ecgcore import parameters
+from ecgcore.errors import EcgcoreError
+
+CELL = '''\
+rate_hz: int = 100  # sampling rate [Hz]; allowed: 25..500
+model: str = "cnn1d"  # network; allowed: cnn1d | cnn_lstm
+learning_rate: float = 0.001  # step size; allowed: 0..
+balance: bool = True  # down-sample the larger class
+leads: list[str] = ["II", "V1"]  # leads to draw; allowed: I | II | V1
+archive: str = "simulated"  # where the records are
+'''
+
+
+@pytest.fixture(scope="module")
+def declared() -> list[parameters.Parameter]:
+    return parameters.parse_cell(CELL)
+
+
+def test_a_cell_is_read(declared: list[parameters.Parameter]) -> None:
+    rate, model, *_ = declared
+    assert (rate.name, rate.kind, rate.default, rate.unit) == ("rate_hz", "int", 100, "Hz")
+    assert rate.limits == (25, 500)
+    assert rate.meaning == "sampling rate"
+    assert model.allowed == ("cnn1d", "cnn_lstm")
+    assert declared[2].limits == (0, float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("rate_hz", 250.0, 250),
+        ("learning_rate", "1e-3", 0.001),  # YAML 1.1 reads 1e-3 as text
+        ("balance", "false", False),  # papermill -p reads false as text
+        ("leads", ["I"], ["I"]),
+    ],
+)
+def test_what_papermill_makes_of_a_value_is_put_right(
+    declared: list[parameters.Parameter], name: str, value: object, expected: object
+) -> None:
+    got = parameters.check(declared, {name: value})[name]
+    assert got == expected
+    assert type(got) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("given_values", "words"),
+    [
+        ({"rate": 125}, ["'rate'", "did you mean 'rate_hz'"]),
+        ({"rate_hz": "fast"}, ["'rate_hz'", "from 25 to 500 [Hz]", "'fast'"]),
+        ({"rate_hz": 7}, ["'rate_hz'", "from 25 to 500"]),
+        ({"rate_hz": 62.5}, ["'rate_hz'", "integer"]),
+        ({"rate_hz": True}, ["'rate_hz'"]),
+        ({"rate_hz": None}, ["'rate_hz'"]),
+        ({"model": "cnn2"}, ["'model'", "cnn1d, cnn_lstm"]),
+        ({"learning_rate": "nan"}, ["'learning_rate'", "number"]),
+        ({"balance": "yes"}, ["'balance'", "true or false"]),
+        ({"leads": "II"}, ["'leads'", "a list"]),
+        ({"leads": ["II", "V9"]}, ["'leads'", "I, II, V1"]),
+        ({"archive": 1}, ["'archive'", "text"]),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_is_allowed(
+    declared: list[parameters.Parameter], given_values: dict[str, object], words: list[str]
+) -> None:
+    with pytest.raises(EcgcoreError) as caught:
+        parameters.check(declared, given_values)
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.lists(st.integers())))
+def test_any_value_is_checked_or_refused_never_passed_on(value: object) -> None:
+    rate = parameters.parse_cell(CELL)[0]
+    try:
+        got = rate.check(value)
+    except EcgcoreError:
+        return
+    assert isinstance(got, int)
+    assert 25 <= got <= 500
+
+
+@pytest.mark.parametrize("line", ["x = 1", "x: int = 1", "x: dict = {}  # a dict", "print(1)"])
+def test_a_line_that_declares_nothing_is_refused(line: str) -> None:
+    with pytest.raises(EcgcoreError, match="Parameters cell"):
+        parameters.parse_cell(line)
+
+
+def test_text_of_a_command_line_is_read_by_the_declared_type(
+    declared: list[parameters.Parameter],
+) -> None:
+    by_name = {p.name: p for p in declared}
+    assert by_name["leads"].parse_text("II, V1") == ["II", "V1"]
+    assert by_name["rate_hz"].parse_text("125") == 125
+    assert by_name["archive"].parse_text("00001") == "00001"
+
+
+def test_where_a_run_goes_does_not_change_what_it_is() -> None:
+    one = parameters.identity("a", {"seed": 1, "out": "x", "tier": "smoke"})
+    assert one == parameters.identity("a", {"seed": 1, "out": "y", "tier": "paper"})
+    assert one != parameters.identity("a", {"seed": 2, "out": "x", "tier": "smoke"})
+    assert one != parameters.identity("b", {"seed": 1, "out": "x", "tier": "smoke"})
+
+
+def notebooks(root: Path) -> list[Path]:
+    return sorted((root / "notebooks").glob("*.ipynb"))
+
+
+def test_papermill_sees_the_parameters_that_we_see(root: Path) -> None:
+    assert notebooks(root)
+    for path in notebooks(root):
+        ours = [p.name for p in parameters.of_notebook(path)]
+        theirs = [p.name for p in _infer_parameters(load_notebook_node(str(path)))]
+        assert ours == theirs, path.name
+
+
+def test_a_broken_notebook_is_named(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.ipynb"
+    bad.write_text("not json")
+    with pytest.raises(EcgcoreError, match=r"bad\.ipynb: not a Jupyter notebook"):
+        parameters.of_notebook(bad)
+    bad.write_text(json.dumps({"cells": []}))
+    with pytest.raises(EcgcoreError, match="exactly one cell tagged"):
+        parameters.of_notebook(bad)
+    with pytest.raises(EcgcoreError, match="no such notebook"):
+        parameters.of_notebook(tmp_path / "none.ipynb")
