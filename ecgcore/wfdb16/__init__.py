@@ -1,6 +1,27 @@
 """WFDB format-16 records in bulk, and the prepared stores made of them."""
 
+from ecgcore.wfdb16.decode import Problem, decode_into, read_signals_adu, to_mv
 from ecgcore.wfdb16.header import Header, read_header
-from ecgcore.wfdb16.write import GAIN, write_record, write_records
+from ecgcore.wfdb16.prepare import prepare
+from ecgcore.wfdb16.store import LAYERS, Store, check_layer, no_such_rate, open_store
+from ecgcore.wfdb16.write import GAIN, INVALID, to_adu, write_record, write_records
 
-__all__ = ["GAIN", "Header", "read_header", "write_record", "write_records"]
+__all__ = [
+    "GAIN",
+    "INVALID",
+    "LAYERS",
+    "Header",
+    "Problem",
+    "Store",
+    "check_layer",
+    "decode_into",
+    "no_such_rate",
+    "open_store",
+    "prepare",
+    "read_header",
+    "read_signals_adu",
+    "to_adu",
+    "to_mv",
+    "write_record",
+    "write_records",
+]
