@@ -56,7 +56,9 @@ class Parameter:
             words = "one of " + ", ".join(self.allowed)
         elif self.limits:
             low, high = self.limits
-            words += f" of at least {low:g}" if high == float("inf") else f" from {low:g} to {high:g}"
+            words += (
+                f" of at least {low:g}" if high == float("inf") else f" from {low:g} to {high:g}"
+            )
         if self.unit:
             words += f" [{self.unit}]"
         return f"a list, each item {words}" if self.kind.startswith("list[") else words

@@ -22,6 +22,7 @@ import pandas as pd
 from ecgcore import parameters, provenance
 from ecgcore.errors import EcgcoreError
 
+
 @dataclass
 class Run:
     """One run, seen from inside its notebook.
@@ -183,7 +184,7 @@ def run_notebook(
     notebook, out = Path(notebook), Path(out)
     values = parameters.check(parameters.of_notebook(notebook), given)
     identity = parameters.identity(notebook.stem, values)
-    if not force and is_complete(out, identity):
+    if not force and is_current(out, identity):
         return out
     partial = out.with_name(out.name + ".partial")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +192,7 @@ def run_notebook(
         _reuse_or_clear(partial, identity)
         _execute(notebook, {**values, "out": str(partial)}, partial / "notebook.ipynb", timeout_s)
         gate(partial / "notebook.ipynb", name=notebook.name)
-        if not is_complete(partial, identity):
+        if not is_current(partial, identity):
             raise EcgcoreError(f"{notebook.name}: ran, but did not call run.finish(...).")
         (partial / "identity").unlink()
         shutil.rmtree(partial / "checkpoints", ignore_errors=True)
@@ -245,14 +246,21 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int |
         raise EcgcoreError(f"{source.name}: a cell ran longer than {timeout_s} s.") from None
 
 
-def is_complete(folder: Path, identity: str | None = None) -> bool:
-    """Whether a run directory is whole (and is the run with this identity)."""
+def is_whole(folder: Path) -> bool:
+    """Whether a run directory has all that a finished run leaves (``provenance.json`` is last)."""
+    return (folder / "provenance.json").exists() and (folder / "params.json").exists()
+
+
+def is_current(folder: Path, identity: str) -> bool:
+    """Whether a run directory holds the run of this identity, made by the code of today."""
     try:
         facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    whole = (folder / "notebook.ipynb").exists() and (folder / "params.json").exists()
-    return whole and identity in (None, facts.get("identity"))
+    made = (facts.get("identity"), facts.get("code"))
+    return (folder / "notebook.ipynb").exists() and made == (
+        identity, provenance.code_fingerprint(),
+    )  # fmt: skip
 
 
 def gate(path: Path, *, name: str = "") -> None:
@@ -288,32 +296,55 @@ def gate(path: Path, *, name: str = "") -> None:
                 raise EcgcoreError(f"{name}: cell {position} shows a widget, which a page cannot.")
 
 
-def load_runs(folder: Path | str, notebook: str) -> pd.DataFrame:
-    """Metrics of all complete runs of one notebook below a folder.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The rows of each ``metrics.csv`` with the run's parameters as columns and its directory
-        in column ``run``.
+def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
+    """Complete runs of one notebook below a folder: parameters by run directory.
 
     Raises
     ------
     EcgcoreError
         There is no complete run of that notebook.
     """
-    frames = []
+    found = {}
     for file in sorted(Path(folder).rglob("params.json")):
         params = json.loads(file.read_text(encoding="utf-8"))
-        if params.pop("notebook", None) != notebook or not is_complete(file.parent):
+        if params.pop("notebook", None) == notebook and is_whole(file.parent):
+            found[str(file.parent)] = params
+    if not found:
+        raise EcgcoreError(
+            f"{folder}: no complete run of {notebook} here; run that notebook first."
+        )
+    return found
+
+
+def load_tables(folder: Path | str, notebook: str, name: str) -> pd.DataFrame:
+    """One table of every run of a notebook, with the run's parameters as columns.
+
+    Parameters
+    ----------
+    name
+        File stem of the table in the run directory; runs that lack it, or where it is empty,
+        are passed over.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of each table, the parameters as columns, the run directory in column ``run``.
+    """
+    frames = []
+    for run, params in find_runs(folder, notebook).items():
+        file = Path(run, f"{name}.csv")
+        if not file.exists() or not file.read_text(encoding="utf-8").strip():
             continue
-        frame = pd.read_csv(file.with_name("metrics.csv"))
-        for key, value in params.items():
-            frame[key] = [value] * len(frame)
-        frames.append(frame.assign(run=str(file.parent)))
-    if not frames:
-        raise EcgcoreError(f"{folder}: no complete run of {notebook} here; run that notebook first.")
-    return pd.concat(frames, ignore_index=True)
+        frame = pd.read_csv(file)
+        for key in params.keys() - set(frame.columns):
+            frame[key] = [params[key]] * len(frame)
+        frames.append(frame.assign(run=run))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def load_runs(folder: Path | str, notebook: str) -> pd.DataFrame:
+    """The tidy metrics of every complete run of a notebook; see :func:`load_tables`."""
+    return load_tables(folder, notebook, "metrics")
 
 
 def load_predictions(run: Path | str) -> pd.DataFrame:

@@ -12,14 +12,14 @@ from papermill.iorw import load_notebook_node
 from ecgcore import parameters
 from ecgcore.errors import EcgcoreError
 
-CELL = '''\
+CELL = """\
 rate_hz: int = 100  # sampling rate [Hz]; allowed: 25..500
 model: str = "cnn1d"  # network; allowed: cnn1d | cnn_lstm
 learning_rate: float = 0.001  # step size; allowed: 0..
 balance: bool = True  # down-sample the larger class
 leads: list[str] = ["II", "V1"]  # leads to draw; allowed: I | II | V1
 archive: str = "simulated"  # where the records are
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_checkpoints_of_a_killed_run_are_kept_for_the_same_parameters(
 ) -> None:
     seen = 'run.dir.joinpath("checkpoints").mkdir(exist_ok=True)\n'
     seen += 'mark = run.dir / "checkpoints" / "mark"\n'
-    seen += 'value = int(mark.exists()); mark.touch()\nimport pandas as pd\n'
+    seen += "value = int(mark.exists()); mark.touch()\nimport pandas as pd\n"
     write_notebook(toy, BEGIN, seen, "raise RuntimeError", FINISH)
     with pytest.raises(EcgcoreError):
         study.run_notebook(toy, {}, tmp_path / "a")

@@ -1,0 +1,138 @@
+"""The notebooks themselves, executed: by papermill, by our runner, from anywhere, twice."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ecgcore import datasets, ptbxl, study, wfdb16
+
+SMALL = {"n_resamples": 100, "epochs": 1}
+
+
+@pytest.fixture(scope="session")
+def small_store(simulated_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("store") / "store"
+    wfdb16.prepare(ptbxl.Archive(simulated_archive), path)
+    return str(path)
+
+
+def papermill(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "papermill", *arguments],
+        cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("rate", "125", ["'rate'", "'rate_hz'"]),
+        ("rate_hz", "fast", ["'rate_hz'", "25 to 500"]),
+        ("model", "cnn2", ["'model'", "cnn1d, cnn_lstm"]),
+        ("folds", "1", ["'folds'", "2 to 10"]),
+    ],
+)
+def test_plain_papermill_stops_before_computing(
+    root: Path, tmp_path: Path, name: str, value: str, words: list[str]
+) -> None:
+    notebook = root / "notebooks" / "frequency_train.ipynb"
+    done = papermill(tmp_path, str(notebook), "out.ipynb", "-p", name, value)
+    assert done.returncode != 0
+    told = [line for line in done.stderr.splitlines() if line.startswith("EcgcoreError: Parameter")]
+    assert len(told) == 1
+    for word in words:
+        assert word in told[0]
+    assert not (tmp_path / "runs").exists(), "something was computed or written"
+
+
+def test_plain_papermill_from_anywhere_with_the_default_archive(root: Path, tmp_path: Path) -> None:
+    notebook = root / "notebooks" / "frequency_train.ipynb"
+    small = ["-p", "epochs", "1", "-p", "folds", "2", "-p", "n_resamples", "100"]
+    done = papermill(
+        tmp_path, str(notebook), "out.ipynb", "-p", "rate_hz", "125", "-p", "model", "cnn_lstm",
+        *small, XDG_CACHE_HOME=str(tmp_path / "cache"), OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    study.gate(tmp_path / "out.ipynb")
+    (run,) = (tmp_path / "runs").iterdir()
+    facts = json.loads((run / "provenance.json").read_text())
+    assert facts["archive"]["is_simulated"]
+    assert facts["archive"]["n_records"] == datasets.DEFAULT_ARCHIVE["n_records"]
+    assert json.loads((run / "params.json").read_text())["rate_hz"] == 125
+
+
+@pytest.mark.parametrize(
+    ("notebook", "given"),
+    [
+        ("frequency_train", {"model": "cnn_lstm", "rate_hz": 62, "folds": 2}),
+        ("imn_train", {"model": "imn", "max_records": 60, "explained_records": 4}),
+    ],
+)
+def test_one_seed_one_result(
+    root: Path, tmp_path: Path, small_store: str, notebook: str, given: dict[str, object]
+) -> None:
+    path = root / "notebooks" / f"{notebook}.ipynb"
+    runs = [
+        study.run_notebook(
+            path, {**SMALL, **given, "archive": small_store, "seed": seed}, tmp_path / name
+        )
+        for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    ]
+    one, same, other = (study.load_predictions(run) for run in runs)
+    pd.testing.assert_frame_equal(one, same, check_exact=True)
+    weights = [sorted(run.glob("weights*"))[0].read_bytes() for run in runs]
+    assert weights[0] == weights[1] != weights[2]
+    costs = ["train_seconds"]  # the clock is not part of the result
+    tables = [pd.read_csv(run / "metrics.csv").query("metric not in @costs") for run in runs]
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+    assert not tables[0].equals(tables[2])
+    assert len(one) != len(other) or not one.score.equals(other.score)
+
+
+def test_a_broken_notebook_stops_the_book_and_leaves_the_old_page(
+    root: Path, tmp_path: Path, small_store: str
+) -> None:
+    for name in ("workflow", "notebooks", "book", "ecgcore"):
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("_build"))
+    for name in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
+        shutil.copy(root / name, tmp_path / name)
+    html = tmp_path / "_build" / "html"
+    html.mkdir(parents=True)
+    (html / "index.html").write_text("old page")
+    shutil.copytree(small_store, tmp_path / "_build" / "data" / "tiny" / "store")
+    (tmp_path / "_build" / "data" / "tiny" / "archive").mkdir()
+    tier = tmp_path / "tiny.yaml"
+    tier.write_text(
+        "tier: tiny\nsimulate: {records: 240, seed: 7}\nruns: {}\n"
+        "summaries: {data_tour: {}}\npages: {}\n"
+    )
+    tour = tmp_path / "notebooks" / "data_tour.ipynb"
+    content = json.loads(tour.read_text())
+    code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    code[3]["source"] = ["raise KeyError('lead V7')"]
+    tour.write_text(json.dumps(content))
+    archive = tmp_path / "_build" / "data" / "tiny" / "archive" / "ptbxl_database.csv"
+    archive.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--configfile", str(tier),
+         "--cores", "1", "--nolock", "--rerun-triggers", "mtime", "--quiet", "progress", "rules",
+         "--touch", "_build/data/tiny/store/store.json"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--configfile", str(tier),
+         "--cores", "1", "--nolock", "--rerun-triggers", "mtime", "--quiet", "progress", "rules"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    told = done.stdout + done.stderr
+    assert "data_tour.ipynb" in told
+    assert "KeyError: 'lead V7'" in told
+    assert (html / "index.html").read_text() == "old page"
