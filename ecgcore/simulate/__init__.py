@@ -1,0 +1,20 @@
+"""Simulated 12-lead ECGs whose ground truth is known; see :func:`simulate_archive`."""
+
+from ecgcore.simulate.archive import draw, simulate_archive
+from ecgcore.simulate.cohort import CONDITIONS, PREVALENCE, plan_cohort
+from ecgcore.simulate.noise import NoiseLevels
+from ecgcore.simulate.record import LAYERS, SimulatedRecord, simulate_record
+from ecgcore.simulate.shortcut import Shortcut
+
+__all__ = [
+    "CONDITIONS",
+    "LAYERS",
+    "PREVALENCE",
+    "NoiseLevels",
+    "Shortcut",
+    "SimulatedRecord",
+    "draw",
+    "plan_cohort",
+    "simulate_archive",
+    "simulate_record",
+]

@@ -1,0 +1,193 @@
+"""Who is in the archive and what they have: patients, records, folds.
+
+Prevalences are those of PTB-XL 1.0.3 (Wagner et al., *PTB-XL, a large publicly available
+electrocardiography dataset*, Sci. Data 7:154, 2020): of 21,799 records NORM 9,514, MI 5,469,
+STTC 5,235, CD 4,898, HYP 2,649, AFIB 1,514; 18,869 patients.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgcore.errors import EcgcoreError
+from ecgcore.simulate.anatomy import Heart, Patient, draw_heart, draw_patient
+from ecgcore.simulate.conduction import conduction_disturbance
+from ecgcore.simulate.dipole import ATRIAL, VENTRICULAR
+from ecgcore.simulate.finding import Finding, draw_severity
+from ecgcore.simulate.hypertrophy import hypertrophy
+from ecgcore.simulate.infarction import infarction
+from ecgcore.simulate.record import Rhythm
+from ecgcore.simulate.repolarisation import st_t_change
+from ecgcore.simulate.shortcut import Shortcut
+
+CONDITIONS = ("NORM", "AF", "MI", "STTC", "CD", "HYP")
+PREVALENCE: dict[str, float] = {
+    "NORM": 0.435,
+    "AF": 0.070,
+    "MI": 0.155,
+    "STTC": 0.130,
+    "CD": 0.145,
+    "HYP": 0.065,
+}
+"""Share of each leading condition; with :data:`COMORBIDITY` the superclass counts come near those
+of PTB-XL."""
+
+COMORBIDITY = {
+    "MI": {"STTC": 0.22, "CD": 0.20, "HYP": 0.08},
+    "STTC": {"HYP": 0.22, "CD": 0.10, "MI": 0.08},
+    "CD": {"STTC": 0.12, "MI": 0.14, "HYP": 0.08},
+    "HYP": {"STTC": 0.28, "CD": 0.12, "MI": 0.06},
+    "AF": {"STTC": 0.25, "CD": 0.08, "HYP": 0.06},
+    "NORM": {},
+}
+"""Probability of one second superclass beside the leading one (they exclude each other)."""
+
+MILD_SHARE = {"MI": 0.30, "STTC": 0.25, "CD": 0.25, "HYP": 0.28}
+MEAN_AGE_YEARS = {"NORM": 51, "AF": 72, "MI": 66, "STTC": 64, "CD": 63, "HYP": 66}
+MAKERS = {
+    "MI": infarction,
+    "STTC": st_t_change,
+    "CD": conduction_disturbance,
+    "HYP": hypertrophy,
+}
+RECORDS_PER_PATIENT = 21799 / 18869
+
+
+@dataclass(frozen=True)
+class Case:
+    """One record to be drawn."""
+
+    ecg_id: int
+    patient: Patient
+    condition: str
+    strat_fold: int
+    has_shortcut: bool
+
+
+@dataclass(frozen=True)
+class Draft:
+    """All that is decided about a record before it is drawn."""
+
+    case: Case
+    heart: Heart
+    rhythm: Rhythm
+    findings: tuple[Finding, ...]
+
+
+def checked_prevalence(prevalence: Mapping[str, float] | None) -> dict[str, float]:
+    """Shares that add up to one; ``None`` means PTB-XL's.
+
+    Raises
+    ------
+    EcgcoreError
+        An unknown condition, a negative share, or nothing above zero.
+    """
+    shares = dict(PREVALENCE if prevalence is None else prevalence)
+    unknown = sorted(set(shares) - set(CONDITIONS))
+    if unknown:
+        raise EcgcoreError(
+            f"parameter prevalence names {unknown[0]!r}, which the simulator does not know: "
+            f"use some of {', '.join(CONDITIONS)}."
+        )
+    total = sum(shares.values())
+    if min(shares.values(), default=0) < 0 or not total > 0:
+        raise EcgcoreError("parameter prevalence needs shares of zero or more, one above zero.")
+    return {name: shares.get(name, 0.0) / total for name in CONDITIONS}
+
+
+def plan_cohort(
+    n_records: int, seed: int, prevalence: Mapping[str, float], shortcut: Shortcut | None
+) -> list[Case]:
+    """Patients, their records and folds.
+
+    Conditions are dealt out in exact proportion (largest remainder), so that a small archive has
+    each of them. Four in five further records of a patient have the same condition. Folds are dealt
+    patient by patient within a condition.
+    """
+    rng = np.random.default_rng([seed, 0])
+    left = _dealt(n_records, prevalence)
+    next_fold = {name: int(rng.integers(10)) for name in CONDITIONS}
+    patient_ids = iter(rng.permutation(np.arange(1, 2 * n_records + 1)))
+    ecg_ids = iter(rng.permutation(np.arange(1, n_records + 1)))
+    cases: list[Case] = []
+    while left.any():
+        condition = _any_of(rng, left)
+        patient = draw_patient(rng, int(next(patient_ids)), MEAN_AGE_YEARS[condition])
+        fold = next_fold[condition] % 10 + 1
+        next_fold[condition] += 1
+        for _ in range(min(int(rng.geometric(1 / RECORDS_PER_PATIENT)), int(left.sum()))):
+            if left[CONDITIONS.index(condition)] == 0 or rng.random() > 0.8:
+                condition = _any_of(rng, left)
+            left[CONDITIONS.index(condition)] -= 1
+            planted = _is_planted(rng, condition, shortcut)
+            cases.append(Case(int(next(ecg_ids)), patient, condition, fold, planted))
+    return sorted(cases, key=lambda case: case.ecg_id)
+
+
+def _dealt(n_records: int, prevalence: Mapping[str, float]) -> NDArray[np.int64]:
+    exact = np.array([prevalence[name] * n_records for name in CONDITIONS])
+    counts = np.floor(exact).astype(np.int64)
+    counts[np.argsort(counts - exact, kind="stable")[: n_records - counts.sum()]] += 1
+    return counts
+
+
+def _any_of(rng: np.random.Generator, left: NDArray[np.int64]) -> str:
+    return CONDITIONS[int(rng.choice(len(CONDITIONS), p=left / left.sum()))]
+
+
+def _is_planted(rng: np.random.Generator, condition: str, shortcut: Shortcut | None) -> bool:
+    chance = rng.random()
+    if shortcut is None:
+        return False
+    return chance < (shortcut.share if condition == shortcut.condition else shortcut.share_others)
+
+
+def draft(case: Case, seed: int) -> Draft:
+    """Decide what one record will show.
+
+    The heart depends on the patient alone, and so do the findings of a condition: what ails a
+    patient is chronic. Rhythm is drawn for each record.
+    """
+    number, patient = CONDITIONS.index(case.condition), case.patient
+    heart = draw_heart(np.random.default_rng([seed, 1, patient.patient_id]), patient)
+    rng = np.random.default_rng([seed, 2, patient.patient_id, number])
+    names = [case.condition] if case.condition in MAKERS else []
+    chance = rng.random()
+    for name, probability in COMORBIDITY[case.condition].items():
+        if 0 <= chance < probability:
+            names.append(name)
+        chance -= probability
+    findings = tuple(
+        MAKERS[name](rng, heart, draw_severity(rng, MILD_SHARE[name])) for name in names
+    )
+    return Draft(case, heart, _rhythm(np.random.default_rng([seed, 3, case.ecg_id]), case), findings)
+
+
+def _rhythm(rng: np.random.Generator, case: Case) -> Rhythm:
+    is_af = case.condition == "AF"
+    ectopic_kind = VENTRICULAR if is_af or rng.random() < 0.6 else ATRIAL
+    n_ectopic = int(rng.choice([1, 2, 3, 4], p=[0.55, 0.25, 0.1, 0.1]))
+    if rng.random() > 0.10:
+        n_ectopic = 0
+    if is_af:
+        return Rhythm(
+            mean_rr_s=60 / float(np.clip(rng.normal(84, 20), 48, 150)),
+            rr_cv=float(np.clip(rng.normal(0.19, 0.07), 0.05, 0.36)),
+            is_fibrillating=True,
+            coarseness=float(np.clip(np.exp(rng.normal(-0.15, 0.45)), 0.25, 2.5)),
+            atrial_hz=float(np.clip(rng.normal(6.3, 1.0), 4.0, 9.0)),
+            n_ectopic=n_ectopic,
+            ectopic_kind=ectopic_kind,
+        )
+    age = case.patient.age_years
+    is_arrhythmic = rng.random() < 0.14 - 0.0008 * age
+    usual_cv = 0.045 * np.exp(-0.012 * (age - 30))
+    rr_cv = rng.uniform(0.08, 0.16) if is_arrhythmic else usual_cv * np.exp(rng.normal(0, 0.4))
+    return Rhythm(
+        mean_rr_s=60 / float(np.clip(rng.normal(71, 13), 44, 128)),
+        rr_cv=float(np.clip(rr_cv, 0.008, 0.16)),
+        n_ectopic=n_ectopic,
+        ectopic_kind=ectopic_kind,
+    )

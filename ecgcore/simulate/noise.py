@@ -1,0 +1,149 @@
+"""What the electrodes pick up besides the heart.
+
+Noise arises at nine electrodes (RA, LA, LL, V1-V6) and reaches the leads as the heart does, through
+I = LA - RA, II = LL - RA and Wilson's terminal; so the lead identities hold for it too.
+
+Defaults: baseline wander below 0.5 Hz, muscle noise from about 20 Hz with slowly changing strength
+(Bachi et al., IEEE TBME 2023: 0.15 and 0.01 mV RMS at most by default), mains of 0.005-0.05 mV.
+Levels vary between records by a log-normal factor, since real archives hold clean and poor records.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ecgcore.simulate.dipole import FloatArray
+
+_TO_LEADS: FloatArray = np.zeros((8, 9))
+_TO_LEADS[0, [1, 0]] = 1.0, -1.0
+_TO_LEADS[1, [2, 0]] = 1.0, -1.0
+_TO_LEADS[2:, 3:] = np.eye(6)
+_TO_LEADS[2:, :3] = -1.0 / 3.0
+
+N_ELECTRODES = 9
+
+
+@dataclass(frozen=True)
+class NoiseLevels:
+    """Typical noise of an archive; each level is a median over records, RMS at one electrode.
+
+    Parameters
+    ----------
+    baseline_mv, muscle_mv, mains_mv, white_mv
+        RMS of wander, muscle activity, mains hum, and the amplifier's noise.
+    spread
+        Standard deviation of the natural logarithm of the levels between records.
+    motion_share, burst_share
+        Shares of records with an electrode that jumps, and with a burst of muscle noise.
+    mains_hz
+        50 or 60.
+    """
+
+    baseline_mv: float = 0.030
+    muscle_mv: float = 0.006
+    mains_mv: float = 0.002
+    white_mv: float = 0.002
+    spread: float = 0.7
+    motion_share: float = 0.06
+    burst_share: float = 0.08
+    mains_hz: float = 50.0
+
+    def times(self, factor: float) -> "NoiseLevels":
+        """All levels multiplied; shares stay."""
+        return replace(
+            self,
+            baseline_mv=self.baseline_mv * factor,
+            muscle_mv=self.muscle_mv * factor,
+            mains_mv=self.mains_mv * factor,
+            white_mv=self.white_mv * factor,
+        )
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of one record: everlasting, and passing (the distractors); mV, ``(8, sample)``."""
+
+    background_mv: FloatArray
+    passing_mv: FloatArray | None
+    rms_mv: dict[str, float]
+    n_bursts: int
+
+
+def draw_noise(
+    rng: np.random.Generator, levels: NoiseLevels, *, rate_hz: float, n_samples: int
+) -> Noise:
+    """Noise of one record at the eight independent leads."""
+    names = ("baseline", "muscle", "mains", "white")
+    factors = np.exp(rng.normal(0, levels.spread, len(names)))
+    rms_mv = {
+        name: float(getattr(levels, f"{name}_mv") * factor)
+        for name, factor in zip(names, factors, strict=True)
+    }
+    uneven = np.exp(rng.normal(0, 0.4, (N_ELECTRODES, 1)))
+    time_s = np.arange(n_samples) / rate_hz
+    electrodes = rms_mv["baseline"] * uneven * _wander(rng, time_s)
+    muscle = _muscle(rng, n_samples, rate_hz)
+    electrodes += rms_mv["muscle"] * uneven * _swell(rng, time_s) * muscle
+    electrodes += rms_mv["mains"] * _mains(rng, time_s, levels.mains_hz)
+    electrodes += rms_mv["white"] * rng.standard_normal(electrodes.shape, dtype=np.float32)
+    passing = np.zeros_like(electrodes)
+    n_bursts = 0
+    if rng.random() < levels.burst_share:
+        electrode = rng.integers(N_ELECTRODES)
+        passing[electrode] += _burst(rng, time_s, np.roll(muscle[electrode], n_samples // 3))
+        n_bursts += 1
+    if rng.random() < levels.motion_share:
+        passing[rng.integers(N_ELECTRODES)] += _motion(rng, time_s)
+        n_bursts += 1
+    leads = _TO_LEADS @ passing if n_bursts else None
+    return Noise(_TO_LEADS @ electrodes, leads, rms_mv, n_bursts)
+
+
+def _wander(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
+    """Breathing (common to all electrodes in part) and slow drift of each."""
+    frequency_hz = np.concatenate([rng.uniform(0.03, 0.15, 2), rng.uniform(0.15, 0.5, 3)])
+    phase = 2 * np.pi * (frequency_hz[:, None] * time_s + rng.random((5, 1)))
+    strength = rng.standard_normal((N_ELECTRODES, 10)) + 0.6 * rng.standard_normal((1, 10))
+    return 0.35 * strength @ np.concatenate([np.sin(phase), np.cos(phase)])
+
+
+def _muscle(rng: np.random.Generator, n_samples: int, rate_hz: float) -> FloatArray:
+    """Band noise from 20 Hz, falling above 100 Hz; unit RMS, shape ``(electrode, sample)``."""
+    frequency_hz = np.fft.rfftfreq(n_samples, 1 / rate_hz)
+    rising = 1 / (1 + (20 / np.maximum(frequency_hz, 0.1)) ** 4)
+    shape = np.sqrt(rising / (1 + (frequency_hz / 90) ** 4))
+    shape *= np.sqrt(n_samples * len(frequency_hz) / 2 / np.sum(np.square(shape)))
+    size = (N_ELECTRODES, len(frequency_hz))
+    spectrum = rng.standard_normal(size, dtype=np.float32) + 1j * rng.standard_normal(
+        size, dtype=np.float32
+    )
+    return np.fft.irfft(spectrum * shape / np.sqrt(2), n_samples, axis=-1)
+
+
+def _swell(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
+    """Muscles tense and relax over seconds."""
+    angle = 2 * np.pi * (rng.uniform(0.05, 0.3) * time_s + rng.random((N_ELECTRODES, 1)))
+    return np.exp(0.5 * np.sin(angle)) / 1.06
+
+
+def _mains(rng: np.random.Generator, time_s: FloatArray, mains_hz: float) -> FloatArray:
+    """Hum and its third harmonic; each electrode couples by its own amount."""
+    hum = np.sin(2 * np.pi * (mains_hz + rng.normal(0, 0.02)) * time_s)
+    third = np.sin(2 * np.pi * 3 * mains_hz * time_s + rng.uniform(0, 2 * np.pi))
+    coupling = np.abs(rng.standard_normal((N_ELECTRODES, 1)))
+    return coupling * (1.35 * hum + 0.3 * third)
+
+
+def _burst(rng: np.random.Generator, time_s: FloatArray, muscle: FloatArray) -> FloatArray:
+    """Strong muscle activity at one electrode for 0.3 to 1.5 s."""
+    centre_s, half_s = rng.uniform(0, time_s[-1]), rng.uniform(0.15, 0.75)
+    envelope = np.exp(-0.5 * np.square(np.square((time_s - centre_s) / half_s)))
+    return rng.uniform(0.05, 0.25) * envelope * muscle
+
+
+def _motion(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
+    """An electrode is pulled: a quick rise and a slow return."""
+    start_s, decay_s = rng.uniform(0, time_s[-1] - 0.5), rng.uniform(0.1, 0.5)
+    after_s = np.maximum(time_s - start_s, 0)
+    height_mv = rng.choice([-1, 1]) * rng.uniform(0.2, 0.9)
+    return height_mv * (np.exp(-after_s / decay_s) - np.exp(-after_s / 0.03))
