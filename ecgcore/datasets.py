@@ -44,8 +44,8 @@ def open_data(archive: str, *, cache: Path | None = None) -> wfdb16.Store:
         return wfdb16.open_store(path)
     if not path.is_dir():
         raise EcgcoreError(
-            f"Parameter 'archive': there is no folder {path}; expected an archive in PTB-XL layout, "
-            f"a prepared store, or '{SIMULATED}'."
+            f"Parameter 'archive': there is no folder {path}; expected an archive in PTB-XL "
+            f"layout, a prepared store, or '{SIMULATED}'."
         )
     source = ptbxl.Archive(path)
     store = cache / "stores" / source.fingerprint[:16]
