@@ -59,7 +59,9 @@ def _simulated_store(cache: Path) -> Path:
     with _lock(store):
         if not (store / "store.json").exists():
             if not archive.exists():
-                simulate.simulate_archive(archive, **DEFAULT_ARCHIVE)
+                simulate.simulate_archive(
+                    archive, n_records=DEFAULT_ARCHIVE["n_records"], seed=DEFAULT_ARCHIVE["seed"]
+                )
             wfdb16.prepare(ptbxl.Archive(archive), store)
     return store
 

@@ -134,15 +134,11 @@ def _parameter_cells(history: Iterable[str]) -> tuple[list[parameters.Parameter]
     injected: list[str] = []
     for source in history:
         if source.startswith(parameters.INJECTED):
-            names = [ast.unparse(n.targets[0]) for n in ast.parse(source).body if _assigns(n)]
-            injected.extend(names)
+            assigned = [n for n in ast.parse(source).body if isinstance(n, ast.Assign)]
+            injected.extend(ast.unparse(node.targets[0]) for node in assigned)
         elif not declared and source.strip():
             declared = parameters.parse_cell(source)
     return declared, injected
-
-
-def _assigns(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign)
 
 
 def run_notebook(
