@@ -1,0 +1,30 @@
+"""Intervals and paired tests: how far a difference can be believed.
+
+Resampling is by patient wherever patients are given: two records of one patient are not two
+pieces of evidence.
+"""
+
+from ecgcore.compare.delong import DeLong, delong
+from ecgcore.compare.intervals import auroc_score_interval, wilson
+from ecgcore.compare.means import bootstrap_mean
+from ecgcore.compare.paired import McNemar, Tost, holm, mcnemar, tost
+from ecgcore.compare.ranks import average_ranks, critical_difference
+from ecgcore.compare.resample import bootstrap, paired_bootstrap, resample_metrics
+
+__all__ = [
+    "DeLong",
+    "McNemar",
+    "Tost",
+    "auroc_score_interval",
+    "average_ranks",
+    "bootstrap",
+    "bootstrap_mean",
+    "critical_difference",
+    "delong",
+    "holm",
+    "mcnemar",
+    "paired_bootstrap",
+    "resample_metrics",
+    "tost",
+    "wilson",
+]
