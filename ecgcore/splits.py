@@ -179,7 +179,8 @@ def _check_size(classes: NDArray[np.int64], n_folds: int) -> None:
 
 
 def _ids(rows: "pd.Series[int]") -> Ids:
-    return np.asarray(rows.index, dtype=np.int64)
+    ecg_ids: Ids = np.asarray(rows.index, dtype=np.int64)
+    return ecg_ids
 
 
 def _of_patients(patient_of: "pd.Series[int]", patients: NDArray[np.int64]) -> Ids:
