@@ -9,12 +9,14 @@ from ecgcore.compare.intervals import auroc_score_interval, wilson
 from ecgcore.compare.means import bootstrap_mean
 from ecgcore.compare.paired import McNemar, Tost, holm, mcnemar, tost
 from ecgcore.compare.ranks import average_ranks, critical_difference
+from ecgcore.compare.reference import against_reference
 from ecgcore.compare.resample import bootstrap, paired_bootstrap, resample_metrics
 
 __all__ = [
     "DeLong",
     "McNemar",
     "Tost",
+    "against_reference",
     "auroc_score_interval",
     "average_ranks",
     "bootstrap",
