@@ -1,0 +1,26 @@
+"""Every figure of the book: each function takes data and returns a matplotlib Figure.
+
+Nothing here changes matplotlib's global settings; a figure shows itself in a notebook when it is
+the last value of a cell.  Colours are Okabe & Ito's, told apart also by marker or line style.
+"""
+
+from ecgcore.plots.comparisons import forest, metric_by_rate
+from ecgcore.plots.counts import class_counts, confusion
+from ecgcore.plots.ecg import attribution_map, ecg_12_lead, resampling_picture
+from ecgcore.plots.scores import learning_curves, reliability, roc_pr
+from ecgcore.plots.style import BookFigure, style
+
+__all__ = [
+    "BookFigure",
+    "attribution_map",
+    "class_counts",
+    "confusion",
+    "ecg_12_lead",
+    "forest",
+    "learning_curves",
+    "metric_by_rate",
+    "reliability",
+    "resampling_picture",
+    "roc_pr",
+    "style",
+]
