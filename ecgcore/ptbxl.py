@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 from ecgcore import wfdb16
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
+from ecgcore.wfdb16.store import DURATION_S
 
 DATABASE = "ptbxl_database.csv"
 STATEMENTS = "scp_statements.csv"
 CHECKSUMS = "SHA256SUMS.txt"
 SIMULATION = "simulation.json"
-DURATION_S = 10
-"""Every record of PTB-XL lasts ten seconds."""
-
 RATES_HZ = (100, 500)
 FILENAME = {100: "filename_lr", 500: "filename_hr"}
 """Column of the database that names a record's file, by sampling rate."""

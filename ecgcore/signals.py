@@ -24,6 +24,7 @@ from ecgcore.resampling import (
     resample,
     upsample,
 )
+from ecgcore.runs import has_still_run
 
 __all__ = [
     "METHODS",
@@ -52,7 +53,6 @@ FLAT = np.float32(1e-6)
 """A difference below this share of the lead's standard deviation is flat, by the paper's code."""
 
 _CHUNK = 16  # records at a time: small enough for the cache, large enough for the FFT's plan
-_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def flat_leads(signals_mv: Signals, rate_hz: int, flat_line_s: float = 3.0) -> N
     array of bool, shape (record, lead)
     """
     threshold = FLAT * (signals_mv.std(axis=-1) + EPSILON)
-    return _flat_leads(signals_mv, threshold, int(flat_line_s * rate_hz))
+    return has_still_run(signals_mv, threshold, int(flat_line_s * rate_hz))
 
 
 def normalise(
@@ -262,40 +262,10 @@ def _clean(
     centred = np.subtract(x, mean, out=out)
     squares = np.multiply(centred, centred)
     sd = np.sqrt(squares.sum(axis=-1, keepdims=True) / np.float32(x.shape[-1]))
-    flat = _flat_leads(x, (FLAT * (sd + EPSILON))[..., 0], n_flat)
+    flat = has_still_run(x, (FLAT * (sd + EPSILON))[..., 0], n_flat)
     if how == "record_lead":
         np.divide(centred, sd + EPSILON, out=out)
         out[flat] = 0
     else:
         x[flat] = 0
         out[:] = _normalise(x, how, statistics)
-
-
-def _flat_leads(x: Signals, threshold: Signals, n_flat: int) -> NDArray[np.bool_]:
-    """Leads with ``n_flat`` flat differences in a row.
-
-    Any such run holds ``_PROBES`` neighbouring probes spaced ``n_flat // _PROBES``, so only leads
-    in which that many probes in a row are flat are looked at in full.
-    """
-    step = n_flat // _PROBES
-    if n_flat >= x.shape[-1]:
-        return np.zeros(x.shape[:-1], dtype=bool)
-    if step > 0:
-        last = x.shape[-1] - 1
-        probes = np.abs(x[..., 1 : last + 1 : step] - x[..., 0:last:step])
-        candidates = _longest_run(probes < threshold[..., None]) >= _PROBES
-    else:
-        candidates = np.ones(x.shape[:-1], dtype=bool)
-    flat = np.zeros(x.shape[:-1], dtype=bool)
-    for position in map(tuple, np.argwhere(candidates)):
-        differences = np.abs(np.diff(x[position]))
-        flat[position] = _longest_run(differences < threshold[position]) >= n_flat
-    return flat
-
-
-def _longest_run(true: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Length of the longest run of True along the last axis."""
-    position = np.arange(1, true.shape[-1] + 1)
-    last_false = np.maximum.accumulate(np.where(true, 0, position), axis=-1)
-    longest: NDArray[np.intp] = (position - last_false).max(axis=-1)
-    return longest

@@ -4,34 +4,28 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.wfdb16 import arrayfile
-from ecgcore.wfdb16.decode import decode_into, read_signals_adu
+from ecgcore.wfdb16 import arrayfile, checks
+from ecgcore.wfdb16.checks import Issue
+from ecgcore.wfdb16.decode import decode_into
+from ecgcore.wfdb16.finish import finish
 from ecgcore.wfdb16.layout import N_LEADS
-from ecgcore.wfdb16.store import INFO, LAYERS, LAYOUT_VERSION, TABLE, Store, open_store
+from ecgcore.wfdb16.store import CHUNK, DURATION_S, INFO, Store, open_store
 
 if TYPE_CHECKING:
     from ecgcore.ptbxl import Archive
 
-DURATION_S = 10
-CHUNK = 128
-"""Records decoded at a time: 15 MiB at 500 Hz."""
-
 LOG = "done.jsonl"
 """Which parts of an unfinished store are done, and what was found in them."""
-
-Issue = dict[str, Any]
-"""One row of the quality report; see :mod:`ecgcore.quality`."""
 
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""
@@ -48,6 +42,18 @@ class _Part:
     file: Path
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What was found in a part: issues, and a key of each record for the search of duplicates."""
+
+    issues: list[Issue]
+    keys: dict[int, str]
+
+
+_Progress = dict[tuple[int, int], _Done]
+"""Parts that are done, by rate and start."""
+
+
 def prepare(
     archive: "Archive",
     to: Path | str,
@@ -60,8 +66,9 @@ def prepare(
 ) -> Store:
     """Decode an archive once into a store of int16 files.
 
-    A record that cannot be decoded at one of the rates is left out at all of them and listed in
-    the store's ``quality``. An interrupted call goes on where it stopped; a second process waits.
+    A record that is damaged at one of the rates is left out at all of them; that and all else
+    that was noticed is listed in the store's ``quality`` (:mod:`ecgcore.wfdb16.checks`).
+    An interrupted call goes on where it stopped; a second process waits.
 
     Parameters
     ----------
@@ -140,8 +147,10 @@ def _build(
         file = partial / f"adu_{rate_hz}.npy"
         if not file.exists():
             arrayfile.create(file, len(archive.table), rate_hz * DURATION_S)
-    issues = _decode_all(parts, done, partial, strict, jobs, progress)
-    _finish(archive, partial, rates, issues)
+    _decode_all(parts, done, partial, strict, jobs, progress)
+    issues = _all_issues(archive, rates, done)
+    (partial / LOG).unlink()  # from here on the arrays may no longer match it
+    finish(archive, partial, rates, issues)
     old = to.with_name(to.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if to.exists():
@@ -160,7 +169,7 @@ def _parts(archive: "Archive", rates: Sequence[int], partial: Path) -> Iterator[
             yield _Part(rate_hz, start, tuple(ids[start:stop]), tuple(stems[start:stop]), file)
 
 
-def _resume(partial: Path, key: dict[str, Any]) -> dict[tuple[int, int], list[Issue]]:
+def _resume(partial: Path, key: dict[str, Any]) -> _Progress:
     """Parts that an earlier call finished; an unfinished store of anything else is dropped."""
     log = partial / LOG
     lines: list[dict[str, Any]] = []
@@ -175,12 +184,15 @@ def _resume(partial: Path, key: dict[str, Any]) -> dict[tuple[int, int], list[Is
         partial.mkdir(parents=True)
         lines = [key]
     log.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return {(line["rate_hz"], line["start"]): line["issues"] for line in lines[1:]}
+    return {(line["rate_hz"], line["start"]): _read_done(line) for line in lines[1:]}
 
 
-def _check_space(
-    archive: "Archive", rates: Sequence[int], partial: Path, done: dict[tuple[int, int], Any]
-) -> None:
+def _read_done(line: dict[str, Any]) -> _Done:
+    keys = {int(ecg_id): key for ecg_id, key in line["keys"].items()}
+    return _Done([Issue(**issue) for issue in line["issues"]], keys)
+
+
+def _check_space(archive: "Archive", rates: Sequence[int], partial: Path, done: _Progress) -> None:
     n_samples = len(archive.table) * sum(rates) * DURATION_S
     n_samples -= sum(CHUNK * rate_hz * DURATION_S for rate_hz, _ in done)
     needed, free = arrayfile.row_bytes(n_samples), shutil.disk_usage(partial).free
@@ -193,113 +205,69 @@ def _check_space(
 
 def _decode_all(
     parts: Sequence[_Part],
-    done: dict[tuple[int, int], list[Issue]],
+    done: _Progress,
     partial: Path,
     strict: bool,
     jobs: int,
     progress: Progress | None,
-) -> list[Issue]:
-    """Decode what is not done yet; note each part once its samples are written."""
+) -> None:
+    """Decode what is not in ``done``; note each part there and in the log once it is written."""
     todo = [part for part in parts if (part.rate_hz, part.start) not in done]
-    issues = [issue for found in done.values() for issue in found]
     n_all = sum(len(part.stems) for part in parts)
     n_done = n_all - sum(len(part.stems) for part in todo)
+    if strict:
+        _refuse_damaged(issue for found in done.values() for issue in found.issues)
     with (
         open(partial / LOG, "a", encoding="utf-8") as log,
         ThreadPoolExecutor(max_workers=max(1, jobs)) as pool,
     ):
         try:
             for part, found in zip(todo, pool.map(_decode, todo), strict=True):
-                if strict:
-                    _refuse_damaged(found)
-                line = {"rate_hz": part.rate_hz, "start": part.start, "issues": found}
+                done[part.rate_hz, part.start] = found
+                line = {"rate_hz": part.rate_hz, "start": part.start, **asdict(found)}
                 log.write(json.dumps(line) + "\n")
                 log.flush()
-                issues += found
+                if strict:
+                    _refuse_damaged(found.issues)
                 n_done += len(part.stems)
                 if progress:
                     progress(n_done, n_all)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return issues
 
 
-def _decode(part: _Part) -> list[Issue]:
+def _decode(part: _Part) -> _Done:
     """Decode one part into its place in the file; runs in a thread."""
     adu = np.empty((len(part.stems), N_LEADS, part.rate_hz * DURATION_S), dtype=np.int16)
     problems = decode_into(adu, part.stems, part.rate_hz)
     arrayfile.write_rows(part.file, part.start, adu)
-    return [
-        {
-            "ecg_id": part.ecg_ids[position],
-            "rate_hz": part.rate_hz,
-            "lead": "",
-            "kind": problem.kind,
-            "severity": "error",
-            "detail": problem.detail,
-        }
-        for position, problem in problems.items()
-    ]
+    issues = checks.check_signals(adu, part.ecg_ids, part.rate_hz, problems)
+    keys = zip(part.ecg_ids, checks.digests(adu), strict=True)
+    return _Done(issues, {e: key for k, (e, key) in enumerate(keys) if k not in problems})
 
 
-def _refuse_damaged(issues: Sequence[Issue]) -> None:
+def _refuse_damaged(issues: Iterable[Issue]) -> None:
     for issue in issues:
-        if issue["severity"] == "error":
+        if issue.severity == "error":
             raise EcgcoreError(
-                f"strict: record {issue['ecg_id']} is damaged: {issue['detail']} "
-                "(without strict it is left out and listed.)"
+                f"strict: record {issue.ecg_id} at {issue.rate_hz} Hz: {issue.detail} "
+                "(Without strict, damaged records are left out and listed.)"
             )
 
 
-def _finish(
-    archive: "Archive", partial: Path, rates: Sequence[int], issues: Sequence[Issue]
-) -> None:
-    """Drop damaged records from the arrays and write the tables; ``store.json`` last."""
-    damaged = {issue["ecg_id"] for issue in issues if issue["severity"] == "error"}
-    kept = [row for row, ecg_id in enumerate(archive.table.index) if ecg_id not in damaged]
-    if not kept:
-        first = next(issue["detail"] for issue in issues if issue["severity"] == "error")
-        raise EcgcoreError(
-            f"{archive.name}: none of its {len(archive.table)} records can be decoded; "
-            f"the first: {first}"
-        )
-    (partial / LOG).unlink()  # from here on the arrays no longer match it
-    if damaged:
-        for rate_hz in rates:
-            arrayfile.keep_rows(partial / f"adu_{rate_hz}.npy", kept, rate_hz * DURATION_S)
-    table = archive.table.iloc[kept]
-    table = table.assign(scp_codes=table["scp_codes"].map(json.dumps))
-    table.to_parquet(partial / TABLE)
-    archive.statements.to_csv(partial / "statements.csv")
-    columns = ["ecg_id", "rate_hz", "lead", "kind", "severity", "detail"]
-    pd.DataFrame(issues, columns=columns).to_csv(partial / "quality.csv", index=False)
-    if archive.is_simulated:
-        for rate_hz in rates:
-            _copy_layers(archive, partial, rate_hz, set(table.index))
-    info = {
-        "layout": LAYOUT_VERSION,
-        "name": archive.name,
-        "fingerprint": archive.fingerprint,
-        "rates_hz": list(rates),
-        "n_records": len(kept),
-        "n_left_out": len(damaged),
-        "simulation": archive.simulation,
-    }
-    (partial / INFO).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
-
-
-def _copy_layers(archive: "Archive", partial: Path, rate_hz: int, kept: set[int]) -> None:
-    """Decode the layers of a simulated archive: only the records that have one."""
-    for layer in LAYERS:
-        stems = {k: v for k, v in archive.layer_stems(rate_hz, layer).items() if k in kept}
-        file, n_samples = partial / f"{layer}_{rate_hz}.npy", rate_hz * DURATION_S
-        np.save(partial / f"{layer}_{rate_hz}_ids.npy", np.array(list(stems), dtype=np.int64))
-        arrayfile.create(file, len(stems), n_samples)
-        paths = list(stems.values())
-        for start in range(0, len(paths), CHUNK):
-            adu = read_signals_adu(paths[start : start + CHUNK], rate_hz, n_samples)
-            arrayfile.write_rows(file, start, adu)
+def _all_issues(archive: "Archive", rates: Sequence[int], done: _Progress) -> list[Issue]:
+    """Everything found: in the signals, between records, and in the tables."""
+    issues = [issue for found in done.values() for issue in found.issues]
+    table = archive.table
+    patients = dict(zip(table.index.to_list(), table["patient_id"].to_list(), strict=True))
+    for rate_hz in rates:
+        keys: dict[int, str] = {}
+        for (rate, _), found in done.items():
+            if rate == rate_hz:
+                keys |= found.keys
+        issues += checks.check_duplicates(keys, patients, rate_hz)
+    return issues + checks.check_tables(archive, rates)
 
 
 def _told(error: OSError, to: Path) -> EcgcoreError:

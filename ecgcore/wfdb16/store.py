@@ -20,6 +20,12 @@ TABLE = "table.parquet"
 LAYOUT_VERSION = 1
 """Raised when files of an older layout can no longer be read."""
 
+DURATION_S = 10
+"""Every record of PTB-XL lasts ten seconds."""
+
+CHUNK = 128
+"""Records decoded at a time: 15 MiB at 500 Hz."""
+
 LAYERS = ("evidence", "counterfactual", "distractor")
 """What a simulated archive holds beside its records; see :mod:`ecgcore.simulate`."""
 
