@@ -57,7 +57,7 @@ def draw_patient(rng: np.random.Generator, patient_id: int, mean_age_years: floa
 def draw_heart(rng: np.random.Generator, patient: Patient) -> Heart:
     """Draw a patient's normal beat."""
     age, variants = patient.age_years, []
-    frontal_deg = float(np.clip(rng.normal(-10 - 0.45 * (age - 50), 24), -75, 45))
+    frontal_deg = float(np.clip(rng.normal(-8 - 0.40 * (age - 50), 22), -75, 45))
     horizontal_deg = float(rng.normal(5, 14))
     voltage = float(np.exp(rng.normal(0.02 - 0.004 * (age - 50), 0.24)))
     if rng.random() < 0.04:
@@ -90,9 +90,7 @@ def _lead_matrix(rng: np.random.Generator) -> FloatArray:
     matrix = DOWER.copy()
     shift = np.clip(rng.normal(0, 0.18, 6), -0.4, 0.4)
     chest = DOWER[2:]
-    neighbour = np.where(
-        shift[:, None] > 0, np.roll(chest, -1, axis=0), np.roll(chest, 1, axis=0)
-    )
+    neighbour = np.where(shift[:, None] > 0, np.roll(chest, -1, axis=0), np.roll(chest, 1, axis=0))
     neighbour[0 if shift[0] <= 0 else 5] = chest[0 if shift[0] <= 0 else 5]
     matrix[2:] = chest + np.abs(shift)[:, None] * (neighbour - chest)
     matrix[2:] *= np.exp(rng.normal(-0.05, 0.13, (6, 1)))
@@ -134,9 +132,7 @@ def _t(
 ) -> list[Wave]:
     """T, slow up and quick down, roughly along QRS but more to the front; ST near zero."""
     size = np.exp(rng.normal(0.05, 0.30)) * (0.55 + 0.45 * voltage)
-    vector = rotate(
-        _vary(rng, (0.25, 0.17, -0.20), 0.16), 0.45 * frontal_deg, 0.5 * horizontal_deg
-    )
+    vector = rotate(_vary(rng, (0.25, 0.17, -0.20), 0.16), 0.45 * frontal_deg, 0.5 * horizontal_deg)
     centre_s, left_s = rng.normal(0.285, 0.012), rng.normal(0.052, 0.006)
     right_s = left_s * rng.uniform(0.55, 0.85)
     st = _vary(rng, (0.02, 0.012, -0.035), 0.6) + rng.normal(0, 0.012, 3)
@@ -148,7 +144,7 @@ def _t(
 
 def _p(rng: np.random.Generator) -> list[Wave]:
     """Right atrium (forwards), then left atrium (leftwards and back)."""
-    size = np.exp(rng.normal(-0.08, 0.34))
+    size = np.exp(rng.normal(-0.12, 0.38)) * (0.35 if rng.random() < 0.08 else 1.0)
     half_s = rng.uniform(0.017, 0.023)
     right = _vary(rng, (0.028, 0.070, -0.032), 0.22) * size
     left = _vary(rng, (0.055, 0.062, 0.036), 0.22) * size

@@ -44,7 +44,8 @@ COMORBIDITY = {
 }
 """Probability of one second superclass beside the leading one (they exclude each other)."""
 
-MILD_SHARE = {"MI": 0.30, "STTC": 0.25, "CD": 0.25, "HYP": 0.28}
+MILD_SHARE = {"MI": 0.24, "STTC": 0.25, "CD": 0.42, "HYP": 0.26}
+PAROXYSMAL_SHARE = 0.15
 MEAN_AGE_YEARS = {"NORM": 51, "AF": 72, "MI": 66, "STTC": 64, "CD": 63, "HYP": 66}
 MAKERS = {
     "MI": infarction,
@@ -162,7 +163,9 @@ def draft(case: Case, seed: int) -> Draft:
     findings = tuple(
         MAKERS[name](rng, heart, draw_severity(rng, MILD_SHARE[name])) for name in names
     )
-    return Draft(case, heart, _rhythm(np.random.default_rng([seed, 3, case.ecg_id]), case), findings)
+    return Draft(
+        case, heart, _rhythm(np.random.default_rng([seed, 3, case.ecg_id]), case), findings
+    )
 
 
 def _rhythm(rng: np.random.Generator, case: Case) -> Rhythm:
@@ -173,21 +176,30 @@ def _rhythm(rng: np.random.Generator, case: Case) -> Rhythm:
         n_ectopic = 0
     if is_af:
         return Rhythm(
-            mean_rr_s=60 / float(np.clip(rng.normal(84, 20), 48, 150)),
-            rr_cv=float(np.clip(rng.normal(0.19, 0.07), 0.05, 0.36)),
-            is_fibrillating=True,
-            coarseness=float(np.clip(np.exp(rng.normal(-0.15, 0.45)), 0.25, 2.5)),
+            mean_rr_s=60 / float(np.clip(rng.normal(82, 19), 48, 150)),
+            rr_cv=float(np.clip(rng.normal(0.18, 0.08), 0.03, 0.36)),
+            episode_s=_episode_s(rng),
+            sinus_rr_s=60 / float(rng.uniform(55, 90)),
+            coarseness=float(np.clip(np.exp(rng.normal(-0.4, 0.6)), 0.1, 2.5)),
             atrial_hz=float(np.clip(rng.normal(6.3, 1.0), 4.0, 9.0)),
             n_ectopic=n_ectopic,
             ectopic_kind=ectopic_kind,
         )
     age = case.patient.age_years
-    is_arrhythmic = rng.random() < 0.14 - 0.0008 * age
+    is_arrhythmic = rng.random() < 0.20 - 0.0012 * age
     usual_cv = 0.045 * np.exp(-0.012 * (age - 30))
-    rr_cv = rng.uniform(0.08, 0.16) if is_arrhythmic else usual_cv * np.exp(rng.normal(0, 0.4))
+    rr_cv = rng.uniform(0.08, 0.20) if is_arrhythmic else usual_cv * np.exp(rng.normal(0, 0.4))
     return Rhythm(
         mean_rr_s=60 / float(np.clip(rng.normal(71, 13), 44, 128)),
-        rr_cv=float(np.clip(rr_cv, 0.008, 0.16)),
+        rr_cv=float(np.clip(rr_cv, 0.008, 0.20)),
         n_ectopic=n_ectopic,
         ectopic_kind=ectopic_kind,
     )
+
+
+def _episode_s(rng: np.random.Generator) -> tuple[float, float]:
+    """Most records fibrillate throughout; the others start or stop, for at least a quarter."""
+    if rng.random() >= PAROXYSMAL_SHARE:
+        return -10.0, 20.0
+    length_s = rng.uniform(2.5, 8.0)
+    return (10.0 - length_s, 20.0) if rng.random() < 0.5 else (-10.0, length_s)

@@ -1,9 +1,9 @@
 """Conduction disturbances: bundle branch blocks, left anterior hemiblock, slow AV conduction.
 
 Criteria: Surawicz et al., AHA/ACCF/HRS recommendations part III, Circulation 119:e235, 2009.
-RBBB: QRS at least 120 ms, r' in V1-V2, broad S in I and V6. LBBB: QRS at least 120 ms, broad notched
-R in I, aVL, V5, V6 without q, ST-T discordant. LAFB: axis -45 to -90 degrees, qR in aVL, rS in
-inferior leads. First-degree AV block: PR over 200 ms. Shares follow the counts of PTB-XL.
+RBBB: QRS at least 120 ms, r' in V1-V2, broad S in I and V6. LBBB: QRS at least 120 ms, broad
+notched R in I, aVL, V5, V6 without q, ST-T discordant. LAFB: axis -45 to -90 degrees, qR in aVL, rS
+in inferior leads. First-degree AV block: PR over 200 ms. Shares follow the counts of PTB-XL.
 """
 
 import numpy as np
@@ -14,6 +14,7 @@ from ecgcore.simulate.finding import Choice, Finding, choose, likelihood, unit
 
 RIGHT_FORWARD = unit(-0.68, 0.05, -0.72)
 LEFT_BACK = unit(0.84, 0.18, 0.52)
+BACKWARDS = np.array([0.0, 0.0, 0.15])
 
 
 def conduction_disturbance(rng: np.random.Generator, heart: Heart, severity: float) -> Finding:
@@ -29,7 +30,7 @@ def left_bundle_branch_block(rng: np.random.Generator, heart: Heart, severity: f
     evidence = [wave.times(-0.9 * extent) for wave in heart.qrs]
     evidence += [
         Wave("QRS", -0.004, 0.017, 0.020, 0.95 * size_mv * extent * leftwards),
-        Wave("QRS", 0.048, 0.022, 0.019, 1.00 * size_mv * extent * (leftwards + [0, 0, 0.15])),
+        Wave("QRS", 0.048, 0.022, 0.019, 1.00 * size_mv * extent * (leftwards + BACKWARDS)),
         Wave("QRS", -0.030, 0.010, 0.012, 0.20 * extent * np.array([0.5, 0.1, -0.8])),
         Wave("T", 0.165, 0.090, 0.080, -0.10 * size_mv * extent * leftwards, flat=True),
         Wave("T", 0.310, 0.055, 0.042, -0.34 * size_mv * extent * leftwards),
@@ -94,9 +95,7 @@ def first_degree_av_block(rng: np.random.Generator, heart: Heart, severity: floa
     """P comes 40 to 140 ms earlier than it would have; where it would have been is the
     counterfactual."""
     pr_s = max(heart.pr_s + 0.03, 0.195 + 0.085 * severity * np.exp(rng.normal(0, 0.2)))
-    moved = [
-        wave._replace(centre_s=wave.centre_s - (pr_s - heart.pr_s)) for wave in heart.p
-    ]
+    moved = [wave._replace(centre_s=wave.centre_s - (pr_s - heart.pr_s)) for wave in heart.p]
     codes = {"1AVB": likelihood(rng, severity)}
     report = "first degree AV block"
     measures = {"pr_s": float(pr_s)}

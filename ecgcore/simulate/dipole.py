@@ -15,7 +15,7 @@ References
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -68,7 +68,8 @@ class Beats:
 
     ``r_s`` counts from the start of the rendered strip. ``p_onset_s`` is where P starts,
     ``qt_factor`` stretches repolarisation, ``gain`` is the respiration's effect on amplitude.
-    ``kind`` is ``NORMAL``, ``VENTRICULAR`` (PVC) or ``ATRIAL`` (PAC).
+    ``kind`` is ``NORMAL``, ``VENTRICULAR`` (PVC) or ``ATRIAL`` (PAC); ``fibrillating`` says whether
+    the atria fibrillate at that time.
     """
 
     r_s: FloatArray
@@ -76,6 +77,11 @@ class Beats:
     qt_factor: FloatArray
     gain: FloatArray
     kind: NDArray[np.int8]
+    fibrillating: NDArray[np.bool_]
+
+    def where(self, mask: NDArray[np.bool_]) -> "Beats":
+        """Some of the beats."""
+        return Beats(*(getattr(self, item.name)[mask] for item in fields(self)))
 
 
 NORMAL, VENTRICULAR, ATRIAL = 0, 1, 2
@@ -134,23 +140,23 @@ def _render_group(
     anchor_s = (beats.p_onset_s if group[0].anchor == "P" else beats.r_s)[select]
     stretch = beats.qt_factor[select] if is_t else np.ones(len(anchor_s))
     centre, left, right = (
-        np.array([getattr(wave, name) for wave in group])
+        np.array([getattr(wave, name) for wave in group], dtype=np.float32)
         for name in ("centre_s", "left_s", "right_s")
     )
     flat = np.array([wave.flat for wave in group])
-    weights = lead_matrix @ np.array([wave.vector_mv for wave in group]).T
+    weights = (lead_matrix @ np.array([wave.vector_mv for wave in group]).T).astype(np.float32)
     widest = float(stretch.max())
     first = int(np.floor(min(0.0, (centre - REACH * left).min() * widest) * rate_hz))
     last = int(np.ceil((centre + REACH * right).max() * widest * rate_hz)) + 1
     start = np.round(anchor_s * rate_hz).astype(int)
     time_s = (start[:, None] + np.arange(first, last)) / rate_hz - anchor_s[:, None]
-    from_centre = time_s[:, None, :] / stretch[:, None, None] - centre[None, :, None]
-    width = np.where(from_centre < 0, left[None, :, None], right[None, :, None])
-    squared = np.square(from_centre / width)
+    from_centre = (time_s / stretch[:, None]).astype(np.float32)[:, None, :] - centre[:, None]
+    scaled = from_centre * np.where(from_centre < 0, 1 / left[:, None], 1 / right[:, None])
+    squared = np.square(scaled)
     if flat.any():
         squared[:, flat] = np.square(squared[:, flat])
-    shapes = np.exp(-0.5 * squared) * beats.gain[select][:, None, None]
-    drawn = weights @ shapes
+    shapes = np.exp(-0.5 * squared)
+    drawn = (weights @ shapes) * beats.gain[select].astype(np.float32)[:, None, None]
     n_samples = out.shape[1]
     for begin, beat in zip(start + first, drawn, strict=True):
         low, high = max(begin, 0), min(begin + beat.shape[1], n_samples)

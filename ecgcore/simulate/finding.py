@@ -17,7 +17,8 @@ class Finding:
     The signal of the record is that of the healthy heart, plus ``evidence``, minus
     ``counterfactual`` (waves that the pathology took away or moved, as they would have been).
 
-    ``codes`` are SCP statements with their likelihood, ``severity`` 0 (hidden among the normal) to 1 (plain to see) and beyond.
+    ``codes`` are SCP statements with their likelihood, ``severity`` runs from 0 (hidden among the
+    normal) to 1 (plain to see) and beyond.
     """
 
     codes: dict[str, float]

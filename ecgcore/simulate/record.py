@@ -10,20 +10,22 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
-from scipy.signal import firwin, upfirdn
+from scipy.signal import firwin
 
 from ecgcore.leads import twelve_from_eight
 from ecgcore.simulate.anatomy import Heart
 from ecgcore.simulate.dipole import ATRIAL, VENTRICULAR, Beats, FloatArray, Wave, render
 from ecgcore.simulate.ectopy import atrial_p, ventricular_beat
-from ecgcore.simulate.fibrillation import f_waves
+from ecgcore.simulate.fibrillation import LEAD_GAINS, f_waves
 from ecgcore.simulate.finding import Finding
 from ecgcore.simulate.noise import NoiseLevels, draw_noise
 from ecgcore.simulate.rhythm import (
     add_ectopy,
     breathing,
     fibrillation_r_s,
+    joined_r_s,
     make_beats,
     sinus_r_s,
 )
@@ -40,11 +42,16 @@ atrial fibrillation: their *places* are evidence, though nothing is added to the
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How a record beats. ``rr_cv`` is the coefficient of variation of RR."""
+    """How a record beats.
+
+    ``rr_cv`` is the coefficient of variation of RR. In ``episode_s`` (start and end, seconds from
+    the first stored sample) the atria fibrillate; None is sinus rhythm throughout.
+    """
 
     mean_rr_s: float
     rr_cv: float
-    is_fibrillating: bool = False
+    episode_s: tuple[float, float] | None = None
+    sinus_rr_s: float = 0.8
     coarseness: float = 0.0
     atrial_hz: float = 0.0
     n_ectopic: int = 0
@@ -69,12 +76,9 @@ class SimulatedRecord:
         I, II and V1-V6 are rounded; the other leads follow from the rounded ones, so III = II - I
         holds exactly and the augmented leads to half an adu.
         """
-        stored = ("signal", *LAYERS)
-        return {
-            name: _to_adu(_resampled(self.parts[name], rate_hz))
-            for name in stored
-            if name in self.parts
-        }
+        stored = [name for name in ("signal", *LAYERS) if name in self.parts]
+        drawn = np.stack([self.parts[name] for name in stored])
+        return dict(zip(stored, _to_adu(_resampled(drawn, rate_hz)), strict=True))
 
 
 def simulate_record(
@@ -104,18 +108,13 @@ def simulate_record(
 
     evidence = [wave for finding in findings for wave in finding.evidence]
     missing = [wave for finding in findings for wave in finding.counterfactual]
-    if rhythm.is_fibrillating:
-        evidence = [wave for wave in evidence if wave.anchor != "P"]
-        missing = [*heart.p, *(wave for wave in missing if wave.anchor != "P")]
     parts = {"healthy": drawn([*heart.p, *heart.qrs, *heart.t])}
     if evidence:
         parts["evidence"] = drawn(evidence)
-    if rhythm.is_fibrillating:
-        atria = matrix @ f_waves(rng, rhythm.coarseness, rhythm.atrial_hz, RATE_HZ, n_samples)
-        parts["evidence"] = parts.get("evidence", 0.0) + atria
-        parts["timing"] = drawn(heart.qrs)
     if missing:
         parts["counterfactual"] = drawn(missing)
+    if rhythm.episode_s is not None:
+        _fibrillate(rng, parts, heart, rhythm, beats, n_samples)
     disturbance = draw_noise(rng, noise, rate_hz=RATE_HZ, n_samples=n_samples)
     parts["noise"] = disturbance.background_mv
     distractors = [part for part in [disturbance.passing_mv] if part is not None]
@@ -143,21 +142,44 @@ SIGNS = {
 """How each part enters the signal."""
 
 
+def _fibrillate(
+    rng: np.random.Generator,
+    parts: dict[str, FloatArray],
+    heart: Heart,
+    rhythm: Rhythm,
+    beats: Beats,
+    n_samples: int,
+) -> None:
+    """Add f waves and take P away while the atria fibrillate."""
+    assert rhythm.episode_s is not None
+    start_s, end_s = rhythm.episode_s
+    time_s = np.arange(n_samples) / RATE_HZ - MARGIN_S
+    # The atria start and stop within about 0.1 s.
+    window = 1 / (
+        1 + np.exp(-np.clip(np.minimum(time_s - start_s, end_s - time_s) / 0.02, -50, 50))
+    )
+    f = f_waves(rng, rhythm.coarseness, rhythm.atrial_hz, RATE_HZ, n_samples) * window
+    concerned = beats.where(beats.fibrillating)
+
+    def drawn(waves: Sequence[Wave]) -> FloatArray:
+        return render(waves, concerned, heart.lead_matrix, rate_hz=RATE_HZ, n_samples=n_samples)
+
+    atria = LEAD_GAINS[:, None] * (heart.lead_matrix @ f)
+    parts["evidence"] = parts.get("evidence", 0.0) + atria
+    parts["counterfactual"] = parts.get("counterfactual", 0.0) + drawn(heart.p)
+    parts["timing"] = drawn(heart.qrs)
+
+
 def _draw_beats(rng: np.random.Generator, heart: Heart, rhythm: Rhythm) -> Beats:
-    breath = breathing(rng)
-    duration_s = DURATION_S + 2 * MARGIN_S
-    if rhythm.is_fibrillating:
-        r_s = fibrillation_r_s(
-            rng, mean_rr_s=rhythm.mean_rr_s, irregularity=rhythm.rr_cv, duration_s=duration_s
-        )
+    breath, duration_s = breathing(rng), DURATION_S + 2 * MARGIN_S
+    episode_s = None
+    if rhythm.episode_s is None:
+        r_s = sinus_r_s(rng, rhythm.mean_rr_s, rhythm.rr_cv, breath, duration_s)
     else:
-        r_s = sinus_r_s(
-            rng,
-            mean_rr_s=rhythm.mean_rr_s,
-            rr_cv=rhythm.rr_cv,
-            breath=breath,
-            duration_s=duration_s,
-        )
+        episode_s = (rhythm.episode_s[0] + MARGIN_S, rhythm.episode_s[1] + MARGIN_S)
+        sinus_s = sinus_r_s(rng, rhythm.sinus_rr_s, 0.03, breath, duration_s)
+        af_s = fibrillation_r_s(rng, rhythm.mean_rr_s, rhythm.rr_cv, duration_s)
+        r_s = joined_r_s(sinus_s, af_s, episode_s)
     r_s, kinds = add_ectopy(rng, r_s, rhythm.ectopic_kind, rhythm.n_ectopic, duration_s)
     return make_beats(
         rng,
@@ -167,26 +189,32 @@ def _draw_beats(rng: np.random.Generator, heart: Heart, rhythm: Rhythm) -> Beats
         pr_s=heart.pr_s,
         qrs_onset_s=heart.qrs_onset_s,
         qtc_factor=heart.qtc_factor,
+        episode_s=episode_s,
     )
 
 
 @cache
-def _anti_alias(down: int) -> FloatArray:
-    """Linear-phase low-pass to 0.4 of the new rate, 60 dB; cut-off as scipy's ``firwin``."""
-    return firwin(2 * 10 * down + 1, 0.8 / down, window=("kaiser", 6.0))
+def _low_pass(down: int) -> FloatArray:
+    """Response of a linear-phase FIR filter that passes 0.4 of the new rate and stops, 60 dB down,
+    what would alias; one value for each frequency that stays. It reaches as far as the margin."""
+    n_samples = round((DURATION_S + 2 * MARGIN_S) * RATE_HZ)
+    taps = firwin(2 * round(MARGIN_S * RATE_HZ) - 1, 0.9 / down, window=("kaiser", 5.65))
+    centred = np.roll(np.pad(taps, (0, n_samples - len(taps))), -(len(taps) // 2))
+    return np.fft.rfft(centred).real[: n_samples // down // 2 + 1] / down
 
 
-def _resampled(part: FloatArray, rate_hz: int) -> FloatArray:
-    """Ten seconds at ``rate_hz``, which divides 500; shape ``(8, sample)``."""
+def _resampled(parts: FloatArray, rate_hz: int) -> FloatArray:
+    """Ten seconds at ``rate_hz``, which divides 500; shape ``(part, 8, sample)``.
+
+    The filter works in the frequency domain; what it wraps around lies in the margins.
+    """
     down = RATE_HZ // rate_hz
-    first, last = round(MARGIN_S * RATE_HZ), round((MARGIN_S + DURATION_S) * RATE_HZ)
-    if down == 1:
-        return part[:, first:last]
-    taps = _anti_alias(down)
-    half = len(taps) // 2
-    return upfirdn(taps, part[:, first - half : last + half - down + 1], 1, down)[
-        :, 2 * half // down : 2 * half // down + round(DURATION_S * rate_hz)
-    ]
+    if down > 1:
+        kept = _low_pass(down)
+        spectrum = scipy.fft.rfft(parts, axis=-1)[..., : len(kept)] * kept
+        parts = scipy.fft.irfft(spectrum, parts.shape[-1] // down, axis=-1)
+    first, n_samples = round(MARGIN_S * rate_hz), round(DURATION_S * rate_hz)
+    return parts[..., first : first + n_samples]
 
 
 def _to_adu(eight_mv: FloatArray) -> NDArray[np.int16]:

@@ -41,12 +41,7 @@ def breathing(rng: np.random.Generator) -> Breathing:
 
 
 def sinus_r_s(
-    rng: np.random.Generator,
-    *,
-    mean_rr_s: float,
-    rr_cv: float,
-    breath: Breathing,
-    duration_s: float,
+    rng: np.random.Generator, mean_rr_s: float, rr_cv: float, breath: Breathing, duration_s: float
 ) -> FloatArray:
     """R peaks of sinus rhythm.
 
@@ -64,7 +59,7 @@ def sinus_r_s(
 
 
 def fibrillation_r_s(
-    rng: np.random.Generator, *, mean_rr_s: float, irregularity: float, duration_s: float
+    rng: np.random.Generator, mean_rr_s: float, irregularity: float, duration_s: float
 ) -> FloatArray:
     """R peaks in atrial fibrillation: a refractory period, then the next Poisson arrival.
 
@@ -77,11 +72,20 @@ def fibrillation_r_s(
     wait_s = 0.85 * irregularity * mean_rr_s
     refractory_s = mean_rr_s - wait_s - 0.4 * slow_extra_s
     rr_s = (
-        refractory_s
-        + slow_extra_s * (rng.random(n_beats) < 0.4)
-        + rng.exponential(wait_s, n_beats)
+        refractory_s + slow_extra_s * (rng.random(n_beats) < 0.4) + rng.exponential(wait_s, n_beats)
     )
     return _within(np.cumsum(np.clip(rr_s, 0.3, 2.5)) - LEAD_IN_S, duration_s)
+
+
+def joined_r_s(sinus_s: FloatArray, af_s: FloatArray, episode_s: tuple[float, float]) -> FloatArray:
+    """R peaks of a record that is in sinus rhythm outside ``episode_s``; the first beat after each
+    change waits for at least 0.5 s."""
+    start_s, end_s = episode_s
+    joined = [*sinus_s[sinus_s <= start_s]]
+    for beats_s in (af_s[(af_s > start_s) & (af_s < end_s)], sinus_s[sinus_s >= end_s]):
+        free_s = joined[-1] + 0.5 if joined else -np.inf
+        joined += [*beats_s[beats_s >= free_s]]
+    return np.array(joined)
 
 
 def _within(r_s: FloatArray, duration_s: float) -> FloatArray:
@@ -126,6 +130,7 @@ def make_beats(
     pr_s: float,
     qrs_onset_s: float,
     qtc_factor: float,
+    episode_s: tuple[float, float] | None,
 ) -> Beats:
     """Everything that a beat needs besides its R peak.
 
@@ -135,11 +140,15 @@ def make_beats(
     rr_s = np.diff(r_s, prepend=2 * r_s[0] - r_s[1] if len(r_s) > 1 else r_s[0] - 0.8)
     smooth_s = (rr_s + np.concatenate([rr_s[:1], rr_s[:-1]])) / 2
     qt_factor = qtc_factor * np.cbrt(np.clip(smooth_s, 0.35, 1.6))
-    pr_beat_s = pr_s + 0.02 * (np.clip(rr_s, 0.4, 1.4) - 0.85) + 0.003 * rng.standard_normal(
-        len(r_s)
+    pr_beat_s = (
+        pr_s + 0.02 * (np.clip(rr_s, 0.4, 1.4) - 0.85) + 0.003 * rng.standard_normal(len(r_s))
     )
     gain = 1 + breath.amplitude_depth * breath.at(r_s) + 0.015 * rng.standard_normal(len(r_s))
-    return Beats(r_s, r_s - qrs_onset_s - pr_beat_s, qt_factor, gain, kinds.astype(np.int8))
+    p_onset_s = r_s - qrs_onset_s - pr_beat_s
+    fibrillating = np.zeros(len(r_s), dtype=bool)
+    if episode_s is not None:
+        fibrillating = (r_s > episode_s[0]) & (p_onset_s < episode_s[1])
+    return Beats(r_s, p_onset_s, qt_factor, gain, kinds.astype(np.int8), fibrillating)
 
 
 __all__ = [
@@ -150,6 +159,7 @@ __all__ = [
     "add_ectopy",
     "breathing",
     "fibrillation_r_s",
+    "joined_r_s",
     "make_beats",
     "sinus_r_s",
 ]
