@@ -145,8 +145,8 @@ def load_by_position(target: nn.Module, source: nn.Module) -> None:
     ("name", "plain"),
     [("cnn1d", plain_cnn1d), ("cnn_lstm", PlainCNNLSTM), ("blackbox_cnn2d", plain_blackbox)],
 )
-@pytest.mark.parametrize("channels_last", [True, False])
-def test_same_function_as_plain_pytorch_after_loading_by_position(name, plain, channels_last):
+@pytest.mark.parametrize("plain_operations", [True, False])
+def test_same_function_as_plain_pytorch_after_loading_by_position(name, plain, plain_operations):
     torch.manual_seed(3)
     reference = plain()
     x = signals(4, 301)
@@ -156,7 +156,7 @@ def test_same_function_as_plain_pytorch_after_loading_by_position(name, plain, c
             module.p = 0.0
     reference(x)  # moves the running statistics away from 0 and 1
     model = small(name, 301, dropout=0.0)
-    model.channels_last = channels_last
+    model.plain = plain_operations
     load_by_position(model, reference)
     for mode in (False, True):
         expected, got = reference.train(mode)(x), model.train(mode)(x)

@@ -60,7 +60,7 @@ def build(
     seed
         Draws the weights; the same seed gives the same weights and touches no global state.
     folds
-        How many independent networks to hold in one (see :mod:`ecgcore.folds`).
+        How many independent networks to hold in one (see :mod:`ecgcore.training.folds`).
     **options
         What the architecture offers, such as ``n_outputs`` or ``dropout``.
 

@@ -40,19 +40,24 @@ class EcgModel(nn.Module):
     A model maps signals ``(record, lead, sample)`` to logits ``(record, output)``; a model of
     several folds maps ``(record, fold, lead, sample)`` to ``(record, fold, output)``.
 
-    Subclasses define :meth:`forward_folds` (with the fold axis), ``n_outputs`` and
-    ``receptive_field``; they know nothing of losses or training.
+    Subclasses define :meth:`forward_folds` (with the fold axis), ``n_outputs``,
+    ``receptive_field`` and ``widest_units``; they know nothing of losses or training.
+
+    ``plain`` = True makes a model compute with the very operations of a model written in PyTorch's
+    1-D layers: contiguous memory, nothing left out.  Slower; for bit-exact comparison.
     """
 
     n_outputs: int
     receptive_field: int
     """Samples of the input that one unit of the last convolution sees."""
+    widest_units: int
+    """Numbers a sample of input in the largest activation; sizes batches by bytes."""
 
     def __init__(self, *, n_leads: int, n_samples: int, folds: int) -> None:
         super().__init__()
         self.n_leads, self.n_samples, self.folds = n_leads, n_samples, folds
         self.spec = ModelSpec("", 0.0, n_samples, n_leads)  # build() puts the real one
-        self.channels_last = True
+        self.plain = False
 
     @property
     def last_conv(self) -> nn.Module:
@@ -106,9 +111,9 @@ class EcgModel(nn.Module):
         return self._in_layout(x)
 
     def _in_layout(self, x: Tensor) -> Tensor:
-        if self.channels_last:
-            return x.contiguous(memory_format=torch.channels_last)
-        return x.contiguous()
+        if self.plain:
+            return x.contiguous()
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 def logits_of(output: Tensor | IMNOutput) -> Tensor:

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.models.base import EcgModel
-from ecgcore.models.layers import Dropout, FoldLinear, SampleConv, by_fold
+from ecgcore.models.layers import Dropout, FoldLinear, SampleConv, by_fold, conv_norm
 
 CHANNELS = (32, 64, 128, 256)
 KERNELS = (7, 5, 5, 3)
@@ -27,6 +27,7 @@ class CNN1D(EcgModel):
     """
 
     receptive_field = 54
+    widest_units = 32
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class CNN1D(EcgModel):
         h = self.as_rows(x)  # (record, fold * lead, 1, sample)
         stages = list(zip(self.features[::2], self.features[1::2], strict=True))
         for depth, (conv, norm) in enumerate(stages):
-            h = norm(conv(h))
+            h = conv_norm(conv, norm, h, plain=self.plain)
             if depth < len(stages) - 1:
                 h = F.max_pool2d(h, (1, 2))  # before ReLU: the same result, half the work
             h = F.relu(h, inplace=self.training)

@@ -56,6 +56,7 @@ class CNNLSTM(EcgModel):
     """
 
     receptive_field = 2551
+    widest_units = 32
 
     def __init__(
         self,

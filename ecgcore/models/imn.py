@@ -107,6 +107,7 @@ class IMN(EcgModel):
         folds: int = 1,
     ) -> None:
         super().__init__(n_leads=n_leads, n_samples=n_samples, folds=folds)
+        self.widest_units = ENCODER[1] * n_leads
         self.n_outputs = n_outputs
         self.encoder = Encoder(folds=folds)
         self.dropout = Dropout(dropout, folds=folds)
@@ -146,6 +147,7 @@ class IMNDirect(EcgModel):
         folds: int = 1,
     ) -> None:
         super().__init__(n_leads=n_leads, n_samples=n_samples, folds=folds)
+        self.widest_units = ENCODER[1] * n_leads
         self.n_outputs = n_outputs
         self.encoder = Encoder(folds=folds)
         self.dropout = Dropout(dropout, folds=folds)
@@ -181,6 +183,7 @@ class BlackBoxCNN2D(EcgModel):
         folds: int = 1,
     ) -> None:
         super().__init__(n_leads=n_leads, n_samples=n_samples, folds=folds)
+        self.widest_units = ENCODER[1] * n_leads
         self.n_outputs = n_outputs
         self.encoder = Encoder(folds=folds)
         self.dropout = Dropout(dropout, folds=folds)

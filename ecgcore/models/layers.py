@@ -34,8 +34,34 @@ class SampleConv(nn.Conv1d):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x, self.bias)
+
+    def convolve(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution with another bias, or none."""
         padding = (0, int(self.padding[0]))
-        return F.conv2d(x, self.weight.unsqueeze(2), self.bias, padding=padding, groups=self.groups)
+        return F.conv2d(x, self.weight.unsqueeze(2), bias, padding=padding, groups=self.groups)
+
+
+def conv_norm(conv: nn.Module, norm: nn.Module, x: Tensor, *, plain: bool) -> Tensor:
+    """A convolution and the batch norm after it.
+
+    In training the norm subtracts the batch mean, and the convolution's bias with it.  So, unless
+    ``plain``, the bias is left out and only enters the running mean.  The function is the same;
+    the bias gets no gradient, which would be nothing but rounding errors that Adam scales up to
+    whole steps.
+    """
+    normed: Tensor
+    known = isinstance(conv, SampleConv) and isinstance(norm, nn.BatchNorm2d)
+    if plain or not known or not norm.training or conv.bias is None:
+        normed = norm(conv(x))
+        return normed
+    assert isinstance(conv, SampleConv)
+    assert isinstance(conv.bias, Tensor)
+    assert isinstance(norm.running_mean, Tensor)
+    norm.running_mean.data.sub_(conv.bias.data)
+    normed = norm(conv.convolve(x, None))
+    norm.running_mean.data.add_(conv.bias.data)
+    return normed
 
 
 def image_conv(
@@ -150,7 +176,8 @@ class Dropout(nn.Module):
             return x
         if self.sources is None:
             return F.dropout(x, self.p)
-        return x * self._mask(x)
+        mask: Tensor = self._mask(x)
+        return x * mask
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _mask(self, x: Tensor) -> Tensor:

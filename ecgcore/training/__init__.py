@@ -1,0 +1,1 @@
+"""The parts of :mod:`ecgcore.train`: devices, randomness, losses, steps, folds, checkpoints."""
