@@ -67,7 +67,7 @@ def metric_by_rate(
         if published is not None:
             theirs = published[published["model"] == model]
             ax.plot(
-                theirs["rate_hz"].map(position) + shift,
+                theirs["rate_hz"].map(position) + shift + step / 4,
                 theirs["value"],
                 linestyle="none",
                 marker="*",
@@ -80,7 +80,13 @@ def metric_by_rate(
     ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
     ax.set_xlim(-0.5, len(rates) - 0.5)
     ax.xaxis.grid(False)
-    fig.legend(loc="outside lower center", ncols=min(4, 2 * len(models)))
+    drawn = {
+        str(label): handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    names = sorted(drawn, key=lambda name: name.endswith(f", {published_label}"))
+    fig.legend(
+        [drawn[name] for name in names], names, loc="outside lower center", ncols=min(4, len(names))
+    )
     return fig
 
 

@@ -1,5 +1,6 @@
 """ECGs as clinicians read them, and what a model saw in them."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
@@ -42,9 +44,10 @@ def ecg_12_lead(
     start_s: float = 0.0,
     window_s: float | None = None,
     attribution_scale: float | None = None,
+    smooth_s: float = 0.0,
     mask: NDArray[np.bool_] | None = None,
 ) -> Figure:
-    """A 12-lead ECG on ECG paper: 25 mm/s and 10 mm/mV, up to the figure's one scale.
+    """A 12-lead ECG on ECG paper: 25 mm/s and 10 mm/mV, shrunk to the column's width.
 
     Leads are printed as by an ECG machine: down the columns, each column showing its own share of
     the time; ``columns=1`` shows every lead in full.
@@ -65,8 +68,10 @@ def ecg_12_lead(
     start_s, window_s
         Part of the record to show; default all of it.
     attribution_scale
-        Attribution drawn 0.5 mV high; default the largest absolute value shown.  Give it to
-        compare records.
+        Attribution drawn 0.5 mV high (twice that is drawn at most); default the 99th percentile of
+        its absolute values shown.  Give it to compare records.
+    smooth_s
+        Length of a running mean over the drawn attribution, in seconds; 0 draws it as it is.
     mask
         Boolean, same shape: a grey bar under the trace where it is true (evidence).
 
@@ -93,13 +98,12 @@ def ecg_12_lead(
     ]
     if rhythm_lead is not None and columns > 1:
         rows.append([(_lead(rhythm_lead), first, last)])
-    levels, extent = _row_levels(signals_mv, rows, attribution is not None)
-    seconds = (last - first) / rate_hz
-    fig, ax = _paper(seconds, extent, title)
     area = None
     if attribution is not None:
-        shown = np.abs(attribution[:, first:last]).max()
-        area = attribution * (0.5 / (attribution_scale or shown or 1.0))
+        area = _area_mv(attribution, rate_hz, attribution_scale, slice(first, last), smooth_s)
+    levels, extent = _row_levels(signals_mv, area, rows)
+    seconds = (last - first) / rate_hz
+    fig, ax = _paper(seconds, extent, title)
     for level, row in zip(levels, rows, strict=True):
         _pulse(ax, level)
         for lead, low, high in row:
@@ -133,26 +137,39 @@ def _check_shapes(
             )
 
 
+def _area_mv(
+    attribution: Floats, rate_hz: float, scale: float | None, shown: slice, smooth_s: float
+) -> Floats:
+    """The attribution as heights above the trace, in mV."""
+    values = np.asarray(attribution, dtype=np.float64)
+    n_mean = round(smooth_s * rate_hz)
+    if n_mean > 1:
+        values = uniform_filter1d(values, n_mean, axis=-1, mode="nearest")
+    scale = scale or float(np.percentile(np.abs(values[:, shown]), 99)) or 1.0
+    return np.clip(values * (0.5 / scale), -1.0, 1.0)
+
+
 def _row_levels(
-    signals: Floats, rows: Sequence[Sequence[tuple[int, int, int]]], with_area: bool
+    signals: Floats, area: Floats | None, rows: Sequence[Sequence[tuple[int, int, int]]]
 ) -> tuple[list[float], tuple[float, float]]:
     """Height of every row's zero line [mV], so that neighbours do not touch; and the extent."""
-    room = 0.35 + 0.25 * with_area
-    low = [min(float(signals[i, a:b].min()) for i, a, b in row) - room for row in rows]
-    high = [max(float(signals[i, a:b].max()) for i, a, b in row) + room for row in rows]
-    low, high = [min(v, -0.6) for v in low], [max(v, 0.8) for v in high]
+    bottom = signals if area is None else signals + np.minimum(area, 0)
+    top = signals if area is None else signals + np.maximum(area, 0)
+    low = [min(-0.6, *(float(bottom[i, a:b].min()) - 0.3 for i, a, b in row)) for row in rows]
+    high = [max(0.8, *(float(top[i, a:b].max()) + 0.3 for i, a, b in row)) for row in rows]
     levels = [0.0]
-    for above, below in zip(low[:-1], high[1:], strict=True):
-        levels.append(levels[-1] - np.ceil((below - above) / 0.5) * 0.5)
-    bottom = np.floor((levels[-1] + low[-1]) / 0.5) * 0.5
-    return levels, (float(bottom), float(np.ceil(high[0] / 0.5) * 0.5))
+    for above, below in itertools.pairwise(range(len(rows))):
+        levels.append(levels[-1] - np.ceil((high[below] - low[above]) / 0.5) * 0.5)
+    lowest = np.floor((levels[-1] + low[-1]) / 0.5) * 0.5
+    return levels, (float(lowest), float(np.ceil(high[0] / 0.5) * 0.5))
 
 
 def _paper(seconds: float, extent: tuple[float, float], title: str) -> tuple[Figure, Axes]:
     bottom, top = extent
     left, right = -_PULSE_S, np.ceil(seconds / 0.2 - 1e-9) * 0.2
-    height = (top - bottom) * _SECONDS_PER_MV / (right - left) * (WIDTH_IN - 0.1)
-    fig = new_figure(height + 0.5)
+    inches_per_s = min((WIDTH_IN - 0.1) / (right - left), 25 / 25.4)  # never above 25 mm/s
+    height = (top - bottom) * _SECONDS_PER_MV * inches_per_s
+    fig = new_figure(height + 0.5, width_in=(right - left) * inches_per_s + 0.1)
     ax = fig.add_subplot()
     ax.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
     ax.set_aspect(_SECONDS_PER_MV)
@@ -169,7 +186,8 @@ def _paper(seconds: float, extent: tuple[float, float], title: str) -> tuple[Fig
     for side in ax.spines.values():
         side.set(visible=True, color=_PAPER["coarse"])
     ax.set_title(title)
-    ax.set_xlabel("25 mm/s, 10 mm/mV: a large box is 0.2 s wide and 0.5 mV high", fontsize=8)
+    words = "25 mm/s, 10 mm/mV: a large box is 0.2 s by 0.5 mV"
+    ax.set_xlabel(words, fontsize=8, loc="left")
     return fig, ax
 
 
@@ -197,18 +215,18 @@ def _label(ax: Axes, lead: str, t: float, level: float, separator: bool) -> None
     if separator:
         ax.plot([t, t], [level - 0.3, level + 0.3], color=BLACK, linewidth=0.7)
     box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.8}
-    ax.text(t + 0.04, level + 0.62, lead, fontsize=8.5, fontweight="bold", bbox=box, zorder=4)
+    ax.text(t + 0.04, level + 0.62, lead, fontsize=8.5, fontweight="bold", bbox=box, zorder=1)
 
 
 def _sign_legend(ax: Axes) -> None:
     for colour, words in (
-        (VERMILLION, "above the trace: speaks for the positive class"),
-        (BLUE, "below: speaks against"),
+        (VERMILLION, "above the trace: for the positive class"),
+        (BLUE, "below: against"),
     ):
         ax.fill_between([], [], [], color=colour, alpha=0.75, linewidth=0, label=words)
     ax.legend(
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
+        loc="upper right",
+        bbox_to_anchor=(1, 0),
         ncols=2,
         fontsize=8,
         borderaxespad=0.3,

@@ -21,10 +21,13 @@ from ecgcore.plots.style import (
     in_order,
     look,
     marker,
+    metric_label,
     new_figure,
     series_label,
     styled,
 )
+
+_ON_WHITE = {"frameon": True, "framealpha": 0.9, "edgecolor": "none", "borderpad": 0.2}
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
@@ -87,7 +90,9 @@ def roc_pr(
         for ax, where in ((roc_ax, "lower right"), (pr_ax, "lower left")):
             ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
             ax.set_box_aspect(0.85)
-            ax.legend(loc=where, title="AUROC" if ax is roc_ax else "AUPRC", handlelength=2.8)
+            ax.legend(
+                loc=where, title="AUROC" if ax is roc_ax else "AUPRC", handlelength=2.8, **_ON_WHITE
+            )
     return fig
 
 
@@ -102,7 +107,7 @@ def _curves(
             roc["false_positive_rate"],
             roc["sensitivity"],
             **look(i),
-            label=f"{label}  {values['auroc']:.3f}",
+            label=f"{label}  {values['auroc']:.4f}",
         )
     for ax in pr_axes:
         ax.step(
@@ -110,12 +115,12 @@ def _curves(
             np.concatenate([pr["precision"][:1], pr["precision"]]),
             where="pre",
             **look(i),
-            label=f"{label}  {values['auprc']:.3f}",
+            label=f"{label}  {values['auprc']:.4f}",
         )
 
 
 def _inset(ax: Axes, kind: str) -> Axes:
-    place = (0.47, 0.50, 0.5, 0.42) if kind == "roc" else (0.07, 0.50, 0.5, 0.40)
+    place = (0.46, 0.52, 0.5, 0.42) if kind == "roc" else (0.12, 0.50, 0.5, 0.40)
     inset = ax.inset_axes(place)
     limits = ((0, 0.1), (0.85, 1.004)) if kind == "roc" else ((0.85, 1.004), (0.85, 1.004))
     inset.set(xlim=limits[0], ylim=limits[1])
@@ -231,7 +236,7 @@ def learning_curves(
             part = data if run is None else data[data[line] == run]
             for j, stage in enumerate(("train", "valid")):
                 if f"{stage}_{name}" in columns:
-                    words = stage if run is None else f"{series_label(str(line), run)} {stage}"
+                    words = stage if run is None else f"{series_label(str(line), run)}, {stage}"
                     colour = look(j if run is None else i)["color"]
                     ax.plot(
                         part["epoch"],
@@ -243,7 +248,7 @@ def learning_curves(
                     )
         if best_epoch is not None:
             ax.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=":")
-        ax.set_title(name.replace("_", " "))
+        ax.set_title(metric_label(name))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         if ax in axes[-n_columns:]:
             ax.set_xlabel("epoch")

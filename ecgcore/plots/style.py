@@ -118,5 +118,13 @@ def in_order(values: Sequence[Any]) -> list[Any]:
 
 
 def series_label(column: str, value: Any) -> str:
-    """Words for a value of a column: ``100 Hz``, ``cnn1d``."""
-    return f"{value:g} Hz" if column == "rate_hz" else str(value)
+    """Words for a value of a column: ``100 Hz``, ``fold 2``, ``cnn1d``."""
+    if column == "rate_hz":
+        return f"{value:g} Hz"
+    return value if isinstance(value, str) else f"{column} {value}"
+
+
+def metric_label(name: str) -> str:
+    """A metric's name as it is written: ``AUROC``, ``F1``, ``balanced accuracy``."""
+    acronyms = {"auroc": "AUROC", "auprc": "AUPRC", "f1": "F1", "mcc": "MCC", "ece": "ECE"}
+    return acronyms.get(name, name.replace("_", " "))
