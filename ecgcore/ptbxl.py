@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from ecgcore import wfdb16
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
-from ecgcore.wfdb16.store import DURATION_S
+from ecgcore.own import Record, load_record
+from ecgcore.wfdb16 import DURATION_S
+
+__all__ = ["Archive", "Record", "load_record", "read_checksums", "read_table"]
 
 DATABASE = "ptbxl_database.csv"
 STATEMENTS = "scp_statements.csv"

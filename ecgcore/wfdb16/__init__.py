@@ -2,11 +2,21 @@
 
 from ecgcore.wfdb16.decode import Problem, decode_into, read_signals_adu, to_mv
 from ecgcore.wfdb16.header import Header, read_header
-from ecgcore.wfdb16.prepare import prepare
-from ecgcore.wfdb16.store import LAYERS, Store, check_layer, no_such_rate, open_store
+from ecgcore.wfdb16.prepare import inspect, prepare
+from ecgcore.wfdb16.store import (
+    CHUNK,
+    DURATION_S,
+    LAYERS,
+    Store,
+    check_layer,
+    no_such_rate,
+    open_store,
+)
 from ecgcore.wfdb16.write import GAIN, INVALID, to_adu, write_record, write_records
 
 __all__ = [
+    "CHUNK",
+    "DURATION_S",
     "GAIN",
     "INVALID",
     "LAYERS",
@@ -15,6 +25,7 @@ __all__ = [
     "Store",
     "check_layer",
     "decode_into",
+    "inspect",
     "no_such_rate",
     "open_store",
     "prepare",

@@ -1,4 +1,4 @@
-"""The last step of preparing a store: drop damaged records, write tables, layers, ``store.json``."""
+"""The last step of preparing: drop damaged records, write tables, layers and ``store.json``."""
 
 import json
 from collections.abc import Sequence

@@ -39,7 +39,7 @@ class _Part:
     start: int
     ecg_ids: tuple[int, ...]
     stems: tuple[str, ...]
-    file: Path
+    file: Path | None
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,19 @@ def prepare(
     return open_store(to)
 
 
+def inspect(
+    archive: "Archive", rates_hz: Sequence[int], *, progress: Progress | None = None
+) -> list[Issue]:
+    """All issues that :func:`prepare` would note, without writing anything."""
+    done: _Progress = {}
+    parts = list(_parts(archive, rates_hz, None))
+    for number, part in enumerate(parts, start=1):
+        done[part.rate_hz, part.start] = _decode(part)
+        if progress:
+            progress(number, len(parts))
+    return _all_issues(archive, rates_hz, done)
+
+
 def _existing(archive: "Archive", to: Path, rates: Sequence[int]) -> Store | None:
     """The store that is already there, if it will do."""
     if not to.exists() or not any(to.iterdir()):
@@ -159,13 +172,13 @@ def _build(
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _parts(archive: "Archive", rates: Sequence[int], partial: Path) -> Iterator[_Part]:
+def _parts(archive: "Archive", rates: Sequence[int], partial: Path | None) -> Iterator[_Part]:
     ids = archive.table.index.to_list()
     for rate_hz in rates:
         stems = archive.stems(rate_hz)
         for start in range(0, len(ids), CHUNK):
             stop = start + CHUNK
-            file = partial / f"adu_{rate_hz}.npy"
+            file = partial / f"adu_{rate_hz}.npy" if partial else None
             yield _Part(rate_hz, start, tuple(ids[start:stop]), tuple(stems[start:stop]), file)
 
 
@@ -241,7 +254,8 @@ def _decode(part: _Part) -> _Done:
     """Decode one part into its place in the file; runs in a thread."""
     adu = np.empty((len(part.stems), N_LEADS, part.rate_hz * DURATION_S), dtype=np.int16)
     problems = decode_into(adu, part.stems, part.rate_hz)
-    arrayfile.write_rows(part.file, part.start, adu)
+    if part.file:
+        arrayfile.write_rows(part.file, part.start, adu)
     issues = checks.check_signals(adu, part.ecg_ids, part.rate_hz, problems)
     keys = zip(part.ecg_ids, checks.digests(adu), strict=True)
     return _Done(issues, {e: key for k, (e, key) in enumerate(keys) if k not in problems})
