@@ -32,23 +32,27 @@ class NoiseLevels:
 
     Parameters
     ----------
-    baseline_mv, muscle_mv, mains_mv, white_mv
-        RMS of wander, muscle activity, mains hum, and the amplifier's noise.
+    baseline_mv, electrode_mv, muscle_mv, mains_mv, white_mv
+        RMS of wander, electrode contact (about 1 to 12 Hz, the band of P and f waves), muscle
+        activity, mains hum, and the amplifier's noise.
     spread
         Standard deviation of the natural logarithm of the levels between records.
-    motion_share, burst_share
-        Shares of records with an electrode that jumps, and with a burst of muscle noise.
+    motion_share, burst_share, tremor_share
+        Shares of records with an electrode that jumps, with a burst of muscle noise, and with a
+        tremor of 4 to 6 Hz in one limb, which passes for f waves.
     mains_hz
         50 or 60.
     """
 
     baseline_mv: float = 0.035
+    electrode_mv: float = 0.012
     muscle_mv: float = 0.008
     mains_mv: float = 0.002
     white_mv: float = 0.002
     spread: float = 0.85
     motion_share: float = 0.06
     burst_share: float = 0.08
+    tremor_share: float = 0.05
     mains_hz: float = 50.0
 
     def times(self, factor: float) -> "NoiseLevels":
@@ -56,6 +60,7 @@ class NoiseLevels:
         return replace(
             self,
             baseline_mv=self.baseline_mv * factor,
+            electrode_mv=self.electrode_mv * factor,
             muscle_mv=self.muscle_mv * factor,
             mains_mv=self.mains_mv * factor,
             white_mv=self.white_mv * factor,
@@ -76,7 +81,7 @@ def draw_noise(
     rng: np.random.Generator, levels: NoiseLevels, *, rate_hz: float, n_samples: int
 ) -> Noise:
     """Noise of one record at the eight independent leads."""
-    names = ("baseline", "muscle", "mains", "white")
+    names = ("baseline", "electrode", "muscle", "mains", "white")
     factors = np.exp(rng.normal(0, levels.spread, len(names)))
     rms_mv = {
         name: float(getattr(levels, f"{name}_mv") * factor)
@@ -91,7 +96,7 @@ def draw_noise(
     )
     coupling, hum = _mains(rng, time_s, levels.mains_hz)
     electrodes += (rms_mv["mains"] * coupling) * hum
-    electrodes += rms_mv["white"] * rng.standard_normal(electrodes.shape, dtype=np.float32)
+    electrodes += _steady(rng, rms_mv["white"], rms_mv["electrode"], n_samples, rate_hz)
     passing = np.zeros_like(electrodes)
     n_bursts = 0
     if rng.random() < levels.burst_share:
@@ -100,6 +105,9 @@ def draw_noise(
         n_bursts += 1
     if rng.random() < levels.motion_share:
         passing[rng.integers(N_ELECTRODES)] += _motion(rng, time_s)
+        n_bursts += 1
+    if rng.random() < levels.tremor_share:
+        passing[rng.integers(3)] += _tremor(rng, time_s)
         n_bursts += 1
     leads = _TO_LEADS @ passing if n_bursts else None
     return Noise(_TO_LEADS @ electrodes, leads, rms_mv, n_bursts)
@@ -139,11 +147,36 @@ def _muscle_spectrum(n_samples: int, rate_hz: float) -> NDArray[np.float32]:
     return (shape * n_samples / 2 / np.sqrt(np.sum(np.square(shape)))).astype(np.float32)
 
 
+@cache
+def _electrode_spectrum(n_samples: int, rate_hz: float) -> NDArray[np.float32]:
+    """Pink from 0.7 Hz, falling faster above 8 Hz, as electrode motion in the Noise Stress Test
+    Database (Moody et al. 1984)."""
+    frequency_hz = np.maximum(np.fft.rfftfreq(n_samples, 1 / rate_hz), 0.05)
+    shape = frequency_hz**-0.5 / np.sqrt(1 + (0.7 / frequency_hz) ** 4)
+    shape /= np.sqrt(1 + (frequency_hz / 8) ** 4)
+    return (shape * n_samples / 2 / np.sqrt(np.sum(np.square(shape)))).astype(np.float32)
+
+
+def _coloured(
+    rng: np.random.Generator, spectrum: NDArray[np.float32], n_samples: int
+) -> NDArray[np.float32]:
+    """Gaussian noise, shape ``(electrode, sample)``."""
+    pairs = rng.standard_normal((N_ELECTRODES, len(spectrum), 2), dtype=np.float32)
+    return scipy.fft.irfft(pairs.view(np.complex64)[..., 0] * spectrum, n_samples, axis=-1)
+
+
 def _muscle(rng: np.random.Generator, n_samples: int, rate_hz: float) -> NDArray[np.float32]:
-    """Band noise from 20 Hz, falling above 90 Hz; unit RMS, shape ``(electrode, sample)``."""
-    shape = _muscle_spectrum(n_samples, rate_hz)
-    pairs = rng.standard_normal((N_ELECTRODES, len(shape), 2), dtype=np.float32)
-    return scipy.fft.irfft(pairs.view(np.complex64)[..., 0] * shape, n_samples, axis=-1)
+    """Band noise from 20 Hz, falling above 90 Hz; unit RMS."""
+    return _coloured(rng, _muscle_spectrum(n_samples, rate_hz), n_samples)
+
+
+def _steady(
+    rng: np.random.Generator, white_mv: float, electrode_mv: float, n_samples: int, rate_hz: float
+) -> NDArray[np.float32]:
+    """The amplifier's white noise and that of the electrodes' contact, in one go."""
+    contact = electrode_mv * _electrode_spectrum(n_samples, rate_hz)
+    white = white_mv * np.sqrt(n_samples / 2)
+    return _coloured(rng, np.sqrt(contact**2 + np.float32(white**2)), n_samples)
 
 
 def _swell(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
@@ -175,3 +208,12 @@ def _motion(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
     after_s = np.maximum(time_s - start_s, 0)
     height_mv = rng.choice([-1, 1]) * rng.uniform(0.2, 0.9)
     return height_mv * (np.exp(-after_s / decay_s) - np.exp(-after_s / 0.03))
+
+
+def _tremor(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
+    """Parkinsonian tremor, 4 to 6 Hz, coming and going: a known mimic of atrial
+    flutter and fibrillation in the limb leads."""
+    frequency_hz, swell_hz = rng.uniform(4, 6), rng.uniform(0.08, 0.25)
+    phase = 2 * np.pi * frequency_hz * time_s + 0.8 * np.sin(2 * np.pi * 0.3 * time_s)
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * swell_hz * time_s + rng.uniform(0, 2 * np.pi))
+    return rng.uniform(0.02, 0.09) * swell * (np.sin(phase) + 0.3 * np.sin(2 * phase))
