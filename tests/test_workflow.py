@@ -1,4 +1,4 @@
-"""Tiers: every parameter they set is one that the notebook knows, and the whole plan hangs together."""
+"""Tiers: every parameter they set is one that the notebook knows, and the plan hangs together."""
 
 import itertools
 import subprocess
