@@ -144,7 +144,7 @@ def _t(
 
 def _p(rng: np.random.Generator) -> list[Wave]:
     """Right atrium (forwards), then left atrium (leftwards and back)."""
-    size = np.exp(rng.normal(-0.12, 0.38)) * (0.35 if rng.random() < 0.08 else 1.0)
+    size = np.exp(rng.normal(-0.18, 0.42)) * (0.35 if rng.random() < 0.12 else 1.0)
     half_s = rng.uniform(0.017, 0.023)
     right = _vary(rng, (0.028, 0.070, -0.032), 0.22) * size
     left = _vary(rng, (0.055, 0.062, 0.036), 0.22) * size

@@ -45,7 +45,7 @@ COMORBIDITY = {
 """Probability of one second superclass beside the leading one (they exclude each other)."""
 
 MILD_SHARE = {"MI": 0.24, "STTC": 0.25, "CD": 0.42, "HYP": 0.26}
-PAROXYSMAL_SHARE = 0.15
+PAROXYSMAL_SHARE = 0.20
 MEAN_AGE_YEARS = {"NORM": 51, "AF": 72, "MI": 66, "STTC": 64, "CD": 63, "HYP": 66}
 MAKERS = {
     "MI": infarction,
@@ -180,7 +180,7 @@ def _rhythm(rng: np.random.Generator, case: Case) -> Rhythm:
             rr_cv=float(np.clip(rng.normal(0.18, 0.08), 0.03, 0.36)),
             episode_s=_episode_s(rng),
             sinus_rr_s=60 / float(rng.uniform(55, 90)),
-            coarseness=float(np.clip(np.exp(rng.normal(-0.4, 0.6)), 0.1, 2.5)),
+            coarseness=float(np.clip(np.exp(rng.normal(-0.5, 0.6)), 0.1, 2.5)),
             atrial_hz=float(np.clip(rng.normal(6.3, 1.0), 4.0, 9.0)),
             n_ectopic=n_ectopic,
             ectopic_kind=ectopic_kind,
@@ -201,5 +201,5 @@ def _episode_s(rng: np.random.Generator) -> tuple[float, float]:
     """Most records fibrillate throughout; the others start or stop, for at least a quarter."""
     if rng.random() >= PAROXYSMAL_SHARE:
         return -10.0, 20.0
-    length_s = rng.uniform(2.5, 8.0)
+    length_s = rng.uniform(2.0, 7.5)
     return (10.0 - length_s, 20.0) if rng.random() < 0.5 else (-10.0, length_s)

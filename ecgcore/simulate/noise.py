@@ -45,7 +45,7 @@ class NoiseLevels:
     """
 
     baseline_mv: float = 0.035
-    electrode_mv: float = 0.012
+    electrode_mv: float = 0.015
     muscle_mv: float = 0.008
     mains_mv: float = 0.002
     white_mv: float = 0.002
