@@ -170,8 +170,19 @@ class Archive:
         contribution_mv[present] = wfdb16.to_mv(wfdb16.read_signals_adu(paths, rate_hz, n_samples))
         return contribution_mv
 
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> pd.DataFrame:
+    def verify(
+        self,
+        rates_hz: Sequence[int] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> pd.DataFrame:
         """Compare every file with ``SHA256SUMS.txt``.
+
+        Parameters
+        ----------
+        rates_hz
+            Which rates must be there; by default those whose folder exists.
+        progress
+            Called with files done and files in all.
 
         Returns
         -------
@@ -179,6 +190,9 @@ class Archive:
             Columns ``file`` and ``problem`` (missing | differs | unreadable); empty when whole.
         """
         listed = read_checksums(self.path / CHECKSUMS)
+        rates = self.rates_hz if rates_hz is None else rates_hz
+        absent = {f"records{rate_hz}" for rate_hz in RATES_HZ if rate_hz not in rates}
+        listed = {name: d for name, d in listed.items() if name.split("/")[0] not in absent}
         found = []
         for done, (name, expected) in enumerate(listed.items(), start=1):
             problem = _compare(self.path / name, expected)

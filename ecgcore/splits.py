@@ -166,7 +166,8 @@ def balance(ecg_ids: Sequence[int] | Ids, y: "pd.Series[int]", seed: int) -> Ids
         raise EcgcoreError("balance: one of the two classes has no record here.")
     rng = np.random.default_rng(seed)
     kept = [rng.choice(group, n, replace=False) for group in (positive, negative)]
-    return wanted[np.sort(np.concatenate(kept))]
+    balanced: Ids = wanted[np.sort(np.concatenate(kept))]
+    return balanced
 
 
 def _check_size(classes: NDArray[np.int64], n_folds: int) -> None:

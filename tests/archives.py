@@ -44,5 +44,6 @@ def write_archive(
             stems = [root / name for name in table[column]]
             write_records(stems, some_adu(n_records, 10 * rate_hz, seed + rate_hz), rate_hz)
     table.to_csv(root / "ptbxl_database.csv", index=False)
+    root.mkdir(parents=True, exist_ok=True)
     (root / "scp_statements.csv").write_text(STATEMENTS, encoding="utf-8")
     return root

@@ -111,7 +111,7 @@ def prepare(
             f"{to}: another process is preparing this store; wait for it to end, then try again."
         ) from None
     except OSError as error:
-        raise _told(error, to) from error
+        raise told(error, to) from error
     return open_store(to)
 
 
@@ -284,7 +284,7 @@ def _all_issues(archive: "Archive", rates: Sequence[int], done: _Progress) -> li
     return issues + checks.check_tables(archive, rates)
 
 
-def _told(error: OSError, to: Path) -> EcgcoreError:
+def told(error: OSError, to: Path) -> EcgcoreError:
     """The sentence for an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EcgcoreError(
