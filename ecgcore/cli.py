@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--records", type=int, default=1500)
     simulate.add_argument("--seed", type=int, default=1)
     simulate.add_argument("--jobs", type=int, default=1)
+    simulate.add_argument(
+        "--prevalence",
+        nargs="*",
+        metavar="NAME=SHARE",
+        help="shares of conditions; PTB-XL's if none",
+    )
 
     prepare = commands.add_parser("prepare", help="make the int16 store of an archive")
     prepare.set_defaults(command=_prepare)
@@ -115,9 +121,21 @@ def _simulate(options: argparse.Namespace) -> None:
     from ecgcore import simulate
 
     simulate.simulate_archive(
-        options.to, n_records=options.records, seed=options.seed, jobs=options.jobs
+        options.to,
+        n_records=options.records,
+        seed=options.seed,
+        prevalence=_shares(options.prevalence),
+        jobs=options.jobs,
     )
     print(options.to)
+
+
+def _shares(texts: Sequence[str] | None) -> dict[str, float] | None:
+    try:
+        pairs = (text.split("=") for text in texts or ())
+        return {name: float(share) for name, share in pairs} or None
+    except ValueError:
+        raise EcgcoreError(f"--prevalence {texts}: expected NAME=SHARE, such as AF=0.2.") from None
 
 
 def _prepare(options: argparse.Namespace) -> None:

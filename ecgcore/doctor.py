@@ -41,8 +41,8 @@ def _version(name: str) -> str:
 
 def _archive_line(archive: str | None) -> tuple[str, bool]:
     if archive is None:
-        default = ", ".join(f"{k} {v}" for k, v in datasets.DEFAULT_ARCHIVE.items())
-        return f"none named; the simulated default is made on first use ({default})", True
+        n = datasets.DEFAULT_ARCHIVE["n_records"]
+        return f"none named; the simulated default ({n} records) is made on first use", True
     from ecgcore import ptbxl
 
     try:
@@ -53,5 +53,6 @@ def _archive_line(archive: str | None) -> tuple[str, bool]:
     kind = "simulated" if found.is_simulated else "real"
     what = f"{archive}: {kind}, {len(found.table)} records at {found.rates_hz} Hz"
     if len(problems):
-        return f"{what}; {len(problems)} files missing or changed, first {problems[0]}", False
+        first = problems.iloc[0, 0]
+        return f"{what}; {len(problems)} files missing or changed, first {first}", False
     return f"{what}; whole (every listed checksum agrees)", True

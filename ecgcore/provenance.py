@@ -42,10 +42,10 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def code_fingerprint() -> str:
-    """Short hash over every source file of ``ecgcore``: changes when the code does."""
+def code_fingerprint(package: str = "") -> str:
+    """Short hash over the source files of ``ecgcore``, or of a package in it."""
     digest = hashlib.sha256()
-    root = Path(__file__).parent
+    root = Path(__file__).parent / package
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())

@@ -38,6 +38,7 @@ def test_the_default_archive_is_the_lecture_tiers(root: Path) -> None:
     simulate = load(root, "lecture")["simulate"]
     assert simulate["records"] == datasets.DEFAULT_ARCHIVE["n_records"]
     assert simulate["seed"] == datasets.DEFAULT_ARCHIVE["seed"]
+    assert simulate["prevalence"] == datasets.DEFAULT_ARCHIVE["prevalence"]
 
 
 def plan(root: Path, tmp_path: Path, tier: str, *config: str) -> subprocess.CompletedProcess[str]:
