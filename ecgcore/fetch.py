@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from ecgcore.errors import EcgcoreError
 from ecgcore.ptbxl import CHECKSUMS, DATABASE, RATES_HZ, STATEMENTS, Archive, read_checksums
 from ecgcore.transfer import Transfer
-from ecgcore.wfdb16.prepare import told
+from ecgcore.wfdb16.preparation import told
 
 PTBXL_URL = "https://physionet.org/files/ptb-xl/1.0.3/"
 """PTB-XL 1.0.3, file by file (CC BY 4.0; doi:10.13026/kfzx-aw45)."""

@@ -2,7 +2,7 @@
 
 from ecgcore.wfdb16.decode import Problem, decode_into, read_signals_adu, to_mv
 from ecgcore.wfdb16.header import Header, read_header
-from ecgcore.wfdb16.prepare import inspect, prepare
+from ecgcore.wfdb16.preparation import inspect, prepare
 from ecgcore.wfdb16.store import (
     CHUNK,
     DURATION_S,

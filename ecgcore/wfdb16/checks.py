@@ -167,7 +167,7 @@ def _swapped(limb: NDArray[np.float32], tolerance: float) -> str:
     for a, b in itertools.combinations(range(6), 2):
         order = list(range(6))
         order[a], order[b] = b, a
-        if np.median(_deviation(limb[order])) <= tolerance / 10:
+        if np.median(_deviation(limb[order]), axis=1).max() <= tolerance / 10:
             return f"{LIMB[a]} and {LIMB[b]}"
     return ""
 

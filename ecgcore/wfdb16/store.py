@@ -58,6 +58,8 @@ class Store:
     def table(self) -> pd.DataFrame:
         """One row a record in the order of the arrays, index ``ecg_id``; see ``Archive.table``."""
         table = pd.read_parquet(self.path / TABLE)
+        for name in table.columns[table.dtypes == object]:
+            table[name] = table[name].where(table[name].notna(), np.nan)  # parquet's null is None
         table["scp_codes"] = table["scp_codes"].map(json.loads)
         return table
 
@@ -185,6 +187,6 @@ def check_layer(name: str, is_simulated: bool, layer: str) -> None:
 def _open(path: Path) -> NDArray[np.int16]:
     try:
         array: NDArray[np.int16] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise EcgcoreError(f"{path}: cannot be read ({error}); prepare the store again.") from None
     return array
