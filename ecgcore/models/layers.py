@@ -182,20 +182,19 @@ class Dropout(nn.Module):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _mask(self, x: Tensor) -> Tensor:
         assert self.sources is not None
-        if self.folds == 1:
-            return _like(x, self.sources[0](x.shape, self.p, x.device))
         shape = torch.Size([x.shape[0], x.shape[1] // self.folds, *x.shape[2:]])
-        masks = [_like(x, source(shape, self.p, x.device)) for source in self.sources]
-        return torch.cat(masks, dim=1)
+        masks = [_channels_last(draw(shape, self.p, x.device), shape) for draw in self.sources]
+        return masks[0] if self.folds == 1 else torch.cat(masks, dim=1)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
 
 
-def _like(x: Tensor, mask: Tensor) -> Tensor:
-    # A mask is drawn in memory order, so that a fold sees the same one alone and among others.
-    if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
-        n, c, h, w = mask.shape
+def _channels_last(mask: Tensor, shape: torch.Size) -> Tensor:
+    # Drawn in this order whatever the memory of x, so that a fold sees the same mask alone and
+    # among others.
+    if len(shape) == 4:
+        n, c, h, w = shape
         return mask.view(n, h, w, c).permute(0, 3, 1, 2)
     return mask
 

@@ -61,6 +61,9 @@ def fold_losses(
             logits[..., 0], y.to(logits.dtype), pos_weight=positive, reduction="none"
         )
         value = each.mean(0)
+    elif logits.shape[1] == 1:  # PyTorch's own, to the bit
+        weight = None if weights is None else weights[0]
+        value = F.cross_entropy(logits[:, 0], y[:, 0], weight=weight)[None]
     else:
         each = -F.log_softmax(logits, -1).gather(-1, y.unsqueeze(-1)).squeeze(-1)
         if weights is None:
