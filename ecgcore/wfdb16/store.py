@@ -58,7 +58,7 @@ class Store:
     def table(self) -> pd.DataFrame:
         """One row a record in the order of the arrays, index ``ecg_id``; see ``Archive.table``."""
         table = pd.read_parquet(self.path / TABLE)
-        for name in table.columns[table.dtypes == object]:
+        for name in table.select_dtypes("object").columns:
             table[name] = table[name].where(table[name].notna(), np.nan)  # parquet's null is None
         table["scp_codes"] = table["scp_codes"].map(json.loads)
         return table

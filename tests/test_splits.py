@@ -1,0 +1,130 @@
+"""Splits: no patient in two parts, ever; paper B's own partition comes out."""
+
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from ecgcore import splits
+from ecgcore.errors import EcgcoreError
+
+
+def made_up(n_records: int, seed: int, share: float = 0.3) -> tuple[pd.DataFrame, pd.Series]:
+    """Patients with one to several records, some with both labels, folds by patient."""
+    rng = np.random.default_rng(seed)
+    index = pd.Index(rng.permutation(n_records) + 1, name="ecg_id")
+    patient = rng.integers(0, max(2, n_records * 2 // 3), n_records)
+    table = pd.DataFrame({"patient_id": patient, "strat_fold": patient % 10 + 1}, index=index)
+    sick = rng.random(patient.max() + 1) < share
+    noisy = sick[patient] ^ (rng.random(n_records) < 0.05)
+    return table, pd.Series(noisy.astype(int), index=index)
+
+
+def published_partition(table: pd.DataFrame, y: pd.Series) -> tuple[list[set[int]], set[int]]:
+    """Paper B's partition of patients, restated with its own library calls."""
+    label_of = defaultdict(list)
+    for ecg_id in y.index:
+        label_of[str(float(table["patient_id"][ecg_id]))].append(y[ecg_id])
+    patients = list(label_of)
+    classes = [int(np.round(np.mean(label_of[p]))) for p in patients]
+    rest, test = train_test_split(patients, test_size=0.2, stratify=classes, random_state=42)
+    kept = set(rest)
+    patients = [p for p in patients if p in kept]
+    classes = [int(np.round(np.mean(label_of[p]))) for p in patients]
+    folds = StratifiedKFold(n_splits=5, shuffle=True, random_state=42).split(patients, classes)
+
+    def records(of: set[str]) -> set[int]:
+        return {e for e in y.index if str(float(table["patient_id"][e])) in of}
+
+    return [records({patients[k] for k in valid}) for _, valid in folds], records(set(test))
+
+
+def test_hold_out_folds_are_the_published_partition() -> None:
+    table, y = made_up(900, seed=3)
+    valid, test = published_partition(table, y)
+    got = splits.hold_out_folds(table, y)
+    assert [set(split.valid.tolist()) for split in got] == valid
+    assert all(set(split.test.tolist()) == test for split in got)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(150, 600), st.integers(0, 10_000), st.integers(2, 5))
+def test_no_patient_is_in_two_parts_and_no_record_is_lost(n: int, seed: int, n_folds: int) -> None:
+    table, y = made_up(n, seed)
+    made = splits.hold_out_folds(table, y, n_folds=n_folds, seed=seed)
+    assert len(made) == n_folds
+    for split in [*made, splits.official(table, y.index)]:
+        parts = [split.train, split.valid, split.test]
+        assert sorted(np.concatenate(parts).tolist()) == sorted(y.index)
+        patients = [set(table["patient_id"][part]) for part in parts]
+        assert not patients[0] & patients[1]
+        assert not patients[0] & patients[2]
+        assert not patients[1] & patients[2]
+    valid = np.concatenate([split.valid for split in made])
+    assert len(set(valid.tolist())) == len(valid)
+
+
+def test_official_and_published_folds() -> None:
+    table, y = made_up(300, seed=1)
+    ids = y.index[:250]
+    official, published = splits.official(table, ids), splits.as_published(table, ids)
+    assert set(table["strat_fold"][official.train]) == set(range(1, 9))
+    assert set(table["strat_fold"][official.valid]) == {9}
+    assert set(table["strat_fold"][official.test]) == {10}
+    assert not official.selects_on_test
+    assert published.selects_on_test
+    assert set(published.test) == set(official.valid) | set(official.test)
+    assert set(np.concatenate([official.train, official.valid, official.test])) == set(ids)
+
+
+def test_leaks_cannot_be_made() -> None:
+    patients = pd.Series([7, 7, 8, 9], index=[1, 2, 3, 4])
+
+    def ids(*values: int) -> np.ndarray:
+        return np.array(values, dtype=np.int64)
+
+    with pytest.raises(EcgcoreError, match="patient 7 is in train and in valid"):
+        splits.Split("mine", ids(1), ids(2), ids(3), patients)
+    with pytest.raises(EcgcoreError, match="its test part is empty"):
+        splits.Split("mine", ids(1), ids(3), ids(), patients)
+    with pytest.raises(EcgcoreError, match="valid is not test"):
+        splits.Split("mine", ids(1), ids(3), ids(4), patients, selects_on_test=True)
+    with pytest.raises(EcgcoreError, match="patient 7 is in train and in test"):
+        splits.Split("mine", ids(1), ids(2), ids(2), patients, selects_on_test=True)
+
+
+def test_seed_decides() -> None:
+    table, y = made_up(300, seed=1)
+    one, same, other = (splits.hold_out_folds(table, y, seed=s) for s in (5, 5, 6))
+    np.testing.assert_array_equal(one[2].train, same[2].train)
+    assert set(one[2].test) != set(other[2].test)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"n_folds": 1}, "n_folds: 1; expected 2 or more"),
+        ({"test_share": 0.0}, "test_share: 0.0; expected between 0 and 1"),
+        ({"n_folds": 200}, "200 folds need at least as many patients of each class"),
+    ],
+)
+def test_impossible_folds_are_refused(options: dict[str, int], said: str) -> None:
+    table, y = made_up(300, seed=1)
+    with pytest.raises(EcgcoreError, match=said):
+        splits.hold_out_folds(table, y, **options)
+
+
+def test_balancing_drops_from_the_larger_class_only() -> None:
+    _, y = made_up(300, seed=1)
+    kept = splits.balance(y.index, y, seed=0)
+    assert y.loc[kept].mean() == 0.5
+    assert set(y.index[y == 1]) <= set(kept)
+    order = [e for e in y.index if e in set(kept)]
+    assert kept.tolist() == order
+    assert set(kept) != set(splits.balance(y.index, y, seed=1))
+    with pytest.raises(EcgcoreError, match="one of the two classes has no record"):
+        splits.balance(y.index[y == 1], y, seed=0)
