@@ -39,7 +39,7 @@ COMORBIDITY = {
     "STTC": {"HYP": 0.22, "CD": 0.10, "MI": 0.08},
     "CD": {"STTC": 0.12, "MI": 0.14, "HYP": 0.08},
     "HYP": {"STTC": 0.28, "CD": 0.12, "MI": 0.06},
-    "AF": {"STTC": 0.25, "CD": 0.08, "HYP": 0.06},
+    "AF": {"STTC": 0.28, "MI": 0.10, "CD": 0.12, "HYP": 0.10},
     "NORM": {},
 }
 """Probability of one second superclass beside the leading one (they exclude each other)."""

@@ -1,0 +1,259 @@
+"""Held to published physiology: what a cardiologist would measure, on records without noise.
+
+Sources are those of ``ecgcore.simulate``; each test names its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import neurokit2 as nk
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ecgcore.leads import LEADS
+from ecgcore.simulate import (
+    PREVALENCE,
+    NoiseLevels,
+    SimulatedRecord,
+    draw,
+    plan_cohort,
+    simulate_record,
+)
+from ecgcore.simulate import conduction as cd
+from ecgcore.simulate.anatomy import Heart, Patient, draw_heart
+from ecgcore.simulate.cohort import Draft
+from ecgcore.simulate.finding import Finding
+from ecgcore.simulate.hypertrophy import _left
+from ecgcore.simulate.infarction import TERRITORIES, _acute, _along
+from ecgcore.simulate.record import Rhythm
+
+SILENT = NoiseLevels().times(0.0)
+SILENT = replace(SILENT, motion_share=0.0, burst_share=0.0, tremor_share=0.0)
+STEADY = Rhythm(mean_rr_s=0.85, rr_cv=0.01)
+Signal = NDArray[np.floating]
+Make = Callable[[np.random.Generator, Heart, float], Finding]
+
+
+def cohort(condition: str, n_records: int = 60) -> list[tuple[Draft, SimulatedRecord]]:
+    cases = plan_cohort(n_records, 9, {**dict.fromkeys(PREVALENCE, 0.0), condition: 1.0}, None)
+    return [draw(case, 9, SILENT, None) for case in cases]
+
+
+def hearts(n_hearts: int) -> list[Heart]:
+    patients = [
+        Patient(number, 45 + number, number % 2 == 0, 172, 75) for number in range(n_hearts)
+    ]
+    return [draw_heart(np.random.default_rng([4, p.patient_id]), p) for p in patients]
+
+
+def drawn(heart: Heart, *findings: Finding) -> SimulatedRecord:
+    return simulate_record(np.random.default_rng(1), heart, STEADY, findings, noise=SILENT)
+
+
+def signal_mv(record: SimulatedRecord, part: str = "signal") -> Signal:
+    return record.at(500)[part] / 1000.0
+
+
+def beat_mv(record: SimulatedRecord, beat: int = 5) -> tuple[Signal, int]:
+    """One beat, 0.4 s before to 0.6 s after R; and where R is."""
+    centre = round((record.beats.r_s[beat] - 0.2) * 500)
+    return signal_mv(record)[:, centre - 200 : centre + 300], 200
+
+
+def qrs_ms(record: SimulatedRecord) -> float:
+    """Global QRS duration: where any lead moves faster than 7.5 mV/s (15 uV a sample)."""
+    beat, centre = beat_mv(record)
+    speed = np.abs(np.gradient(beat[:, centre - 50 : centre + 80], axis=1)).max(axis=0) * 500
+    fast = np.flatnonzero(speed > 7.5)
+    return 2.0 * (fast[-1] - fast[0])
+
+
+def test_rr_is_irregular_in_fibrillation_and_regular_in_sinus_rhythm() -> None:
+    """CV of RR about 0.2 in AF (Corino 2011), below 0.08 at rest (Task Force 1996)."""
+
+    def rr_cv(record: SimulatedRecord) -> float:
+        rr_s = np.diff(record.beats.r_s)
+        return float(rr_s.std() / rr_s.mean())
+
+    af = [rr_cv(r) for d, r in cohort("AF") if d.rhythm.episode_s == (-10.0, 20.0)]
+    sinus = [rr_cv(r) for d, r in cohort("NORM") if d.rhythm.n_ectopic == 0]
+    assert 0.12 < np.median(af) < 0.28
+    assert np.median(sinus) < 0.06
+    # They overlap, so that the interval alone does not tell: a controlled rate, sinus arrhythmia.
+    assert min(af) < max(sinus)
+
+
+def test_f_waves_have_power_at_4_to_9_hz_where_there_is_no_qrst() -> None:
+    """3-12 Hz, largest in V1, 15-70 uV RMS by axis (Stridh 2001; Petrenas 2017)."""
+    found = []
+    for plan, record in cohort("AF", 30):
+        if plan.rhythm.episode_s != (-10.0, 20.0) or plan.findings:
+            continue
+        f = signal_mv(record, "evidence")
+        power = np.abs(np.fft.rfft(f[LEADS.index("V1")])) ** 2
+        frequency_hz = np.fft.rfftfreq(f.shape[1], 1 / 500)
+        peak_hz = frequency_hz[power.argmax()]
+        assert 2.4 < peak_hz < 12
+        assert power[(frequency_hz > 2) & (frequency_hz < 13)].sum() > 0.9 * power.sum()
+        rms = f.std(axis=1)
+        assert (
+            rms[LEADS.index("V1")] > rms[[LEADS.index(v) for v in ("V3", "V4", "V5", "V6")]].max()
+        )
+        found.append(rms[LEADS.index("V1")])
+    assert len(found) > 10
+    assert 0.012 < np.median(found) < 0.06
+
+
+def test_no_p_in_fibrillation_but_where_it_would_have_been_is_known() -> None:
+    for _, record in cohort("AF", 8):
+        p = signal_mv(record, "counterfactual")
+        first = record.beats.fibrillating
+        onset = ((record.beats.p_onset_s[first] - 0.2) * 500).astype(int)
+        inside = [start for start in onset if 0 < start < 4900]
+        assert np.abs(p).max() > 0.005
+        mask = np.zeros(5000, dtype=bool)
+        for start in inside:
+            mask[max(start - 25, 0) : start + 90] = True
+        assert np.square(p[:, mask]).sum() > 0.9 * np.square(p).sum()
+
+
+def test_normal_intervals_and_axis() -> None:
+    """PR 120-200 ms; QRS 74-114 ms; axis -30 to 90 degrees in nearly all (AHA/ACCF/HRS 2009)."""
+    plans = cohort("NORM", 80)
+    durations = [qrs_ms(record) for _, record in plans]
+    assert 74 < np.median(durations) < 105
+    assert np.quantile(durations, 0.95) < 122
+    assert all(0.11 <= plan.heart.pr_s <= 0.205 for plan, _ in plans)
+    axes = []
+    for _, record in plans:
+        beat, centre = beat_mv(record)
+        area_i, area_avf = beat[[0, 5], centre - 40 : centre + 40].sum(axis=1)
+        axes.append(np.degrees(np.arctan2(area_avf, area_i)))
+    inside = np.mean([-30 <= axis <= 95 for axis in axes])
+    assert inside > 0.85
+    assert 15 < np.median(axes) < 70
+
+
+def test_an_outside_delineator_finds_the_beats_and_the_pr_interval() -> None:
+    """neurokit2's detector and DWT delineation, which we did not write, on lead II."""
+    measured, true = [], []
+    for plan, record in cohort("NORM", 14):
+        if (record.beats.kind > 0).any() or "low voltage" in plan.heart.variants:
+            continue
+        ecg = signal_mv(record)[LEADS.index("II")]
+        if ecg.max() < 0.5:
+            continue
+        _, peaks = nk.ecg_peaks(ecg, sampling_rate=500)
+        inside = record.beats.r_s - 0.2
+        n_true = int(((inside > 0.1) & (inside < 9.9)).sum())
+        assert abs(len(peaks["ECG_R_Peaks"]) - n_true) <= 1
+        _, waves = nk.ecg_delineate(ecg, peaks["ECG_R_Peaks"], sampling_rate=500, method="dwt")
+        p_peak = np.array(waves["ECG_P_Peaks"], dtype=float)
+        distance_s = (peaks["ECG_R_Peaks"] - p_peak) / 500
+        measured.append(np.nanmedian(distance_s))
+        true.append(np.median(record.beats.r_s - record.beats.p_onset_s) - 0.055)
+    assert len(true) > 5
+    assert np.median(np.abs(np.array(measured) - np.array(true))) < 0.025
+
+
+def test_bundle_branch_blocks_are_broad_and_point_the_right_way() -> None:
+    """QRS of at least 120 ms; LBBB negative in V1, positive in V6 and I; RBBB r' in V1, S in V6
+    (AHA/ACCF/HRS 2009)."""
+    rng = np.random.default_rng(0)
+    v1, v6, one = LEADS.index("V1"), LEADS.index("V6"), LEADS.index("I")
+    for heart in hearts(8):
+        left = drawn(heart, cd.left_bundle_branch_block(rng, heart, 1.0))
+        beat, centre = beat_mv(left)
+        net = beat[:, centre - 40 : centre + 60].sum(axis=1)
+        assert qrs_ms(left) >= 120
+        assert net[v1] < 0 < min(net[v6], net[one])
+        right = drawn(heart, cd.right_bundle_branch_block(rng, heart, 1.0))
+        beat, centre = beat_mv(right)
+        late = beat[:, centre + 20 : centre + 40]
+        assert qrs_ms(right) >= 120
+        assert late[v1].max() > 0.15
+        assert late[one].min() < -0.1
+
+
+def test_hemiblock_turns_the_axis_beyond_minus_45_degrees() -> None:
+    """LAFB: -45 to -90 degrees (AHA/ACCF/HRS 2009)."""
+    rng = np.random.default_rng(0)
+    axes = []
+    for heart in hearts(12):
+        record = drawn(heart, cd.left_anterior_hemiblock(rng, heart, 1.0))
+        beat, centre = beat_mv(record)
+        area_i, area_avf = beat[[0, 5], centre - 40 : centre + 40].sum(axis=1)
+        axes.append(np.degrees(np.arctan2(area_avf, area_i)))
+    assert -90 < np.median(axes) < -40
+
+
+def test_first_degree_block_has_pr_over_200_ms_when_plain() -> None:
+    rng = np.random.default_rng(0)
+    for heart in hearts(10):
+        finding = cd.first_degree_av_block(rng, heart, 1.0)
+        assert finding.measures["pr_s"] > 0.2
+        assert {wave.centre_s for wave in finding.counterfactual} == {
+            wave.centre_s for wave in heart.p
+        }
+
+
+@pytest.mark.parametrize(
+    ("code", "raised", "lowered"),
+    [
+        ("IMI", ("II", "III", "aVF"), ("aVL",)),
+        ("ASMI", ("V1", "V2", "V3"), ()),
+        ("ALMI", ("I", "aVL", "V4", "V5"), ("III",)),
+        ("LMI", ("I", "aVL", "V5", "V6"), ("III",)),
+    ],
+)
+def test_st_rises_over_the_territory_and_falls_opposite(
+    code: str, raised: tuple[str, ...], lowered: tuple[str, ...]
+) -> None:
+    """At least 0.1 mV at J + 60 ms in two contiguous leads (4th universal definition, 2018)."""
+    heart = hearts(1)[0]
+    stage = _acute(np.random.default_rng(3), heart, 1.0)
+    towards = TERRITORIES[code][2]
+    waves = [w._replace(vector_mv=towards * w.vector_mv[0]) for w in stage.evidence]
+    record = drawn(heart, replace(stage, evidence=waves))
+    centre = round((record.beats.r_s[5] - 0.2) * 500)
+    st = signal_mv(record, "evidence")[:, centre + 60]
+    level = dict(zip(LEADS, st, strict=True))
+    assert sorted(level[lead] for lead in raised)[-2] >= 0.1
+    assert all(level[lead] > 0 for lead in raised)
+    assert all(level[lead] < 0 for lead in lowered)
+    assert _along(2.0).tolist() == [2.0, 0.0, 0.0]
+
+
+def test_left_hypertrophy_meets_sokolow_and_lyon_more_often_than_normal() -> None:
+    """SV1 + RV5 or RV6 of at least 3.5 mV (Sokolow and Lyon 1949), which is specific rather than
+    sensitive: most normal records stay below it, not all hypertrophies reach it."""
+
+    def index_mv(record: SimulatedRecord) -> float:
+        beat, centre = beat_mv(record)
+        qrs = dict(zip(LEADS, beat[:, centre - 30 : centre + 40], strict=True))
+        return float(-qrs["V1"].min() + max(qrs["V5"].max(), qrs["V6"].max()))
+
+    rng = np.random.default_rng(0)
+    normal = [index_mv(record) for _, record in cohort("NORM", 60)]
+    ill = [index_mv(drawn(heart, _left(rng, heart, 0.9))) for heart in hearts(40)]
+    assert np.mean(np.array(normal) >= 3.5) < 0.2
+    assert np.mean(np.array(ill) >= 3.5) > 0.45
+    assert 1.4 < np.median(normal) < 3.0
+
+
+def test_a_premature_ventricular_beat_has_a_compensatory_pause() -> None:
+    rhythm = replace(STEADY, n_ectopic=1, ectopic_kind=1)
+    record = simulate_record(np.random.default_rng(2), hearts(1)[0], rhythm, (), noise=SILENT)
+    place = int(np.flatnonzero(record.beats.kind == 1)[0])
+    around = record.beats.r_s[place + 1] - record.beats.r_s[place - 1]
+    assert record.beats.r_s[place] - record.beats.r_s[place - 1] < 0.8 * 0.85
+    assert around == pytest.approx(2 * 0.85, rel=0.05)
+    assert np.abs(record.parts["distractor"]).max() > 0.3
+
+
+def test_a_mild_case_hides_among_the_normal() -> None:
+    """Severity has to overlap, or no method can be ranked."""
+    strength = [np.abs(record.at(500)["evidence"]).max() / 1000 for _, record in cohort("MI", 80)]
+    assert np.quantile(strength, 0.1) < 0.25
+    assert np.quantile(strength, 0.9) > 0.5
