@@ -4,6 +4,7 @@ These networks are small: a step is a few hundred kernels of a few microseconds,
 one by one from Python costs more than computing them.
 """
 
+import warnings
 from typing import Any
 
 import torch
@@ -29,12 +30,11 @@ class GraphedSteps:
         before = {id(tensor): tensor.clone() for tensor in group.tensors()}
         self._warm_up(group)
         self.graph = torch.cuda.CUDAGraph()
-        for fold in group.folds:
-            if isinstance(fold.masks, TorchMasks):
-                self.graph.register_generator_state(fold.masks.generator)
+        _register_generators(self.graph, group)
+        steps = torch.arange(len(order), device=order.device)[:, None]
         with torch.cuda.graph(self.graph, pool=pool):
             losses = group.step(self.order.index_select(0, self.at)[0])
-            self.losses.index_copy_(0, self.at, losses[None])
+            self.losses.copy_(torch.where(steps == self.at, losses, self.losses))
             self.at.add_(1)
         with torch.no_grad():
             for tensor in group.tensors():
@@ -56,6 +56,14 @@ class GraphedSteps:
         for _ in range(len(order)):
             self.graph.replay()
         return self.losses.clone()
+
+
+def _register_generators(graph: torch.cuda.CUDAGraph, group: Group) -> None:
+    with warnings.catch_warnings():  # newer versions of PyTorch do it by themselves, and say so
+        warnings.simplefilter("ignore")
+        for fold in group.folds:
+            if isinstance(fold.masks, TorchMasks):
+                graph.register_generator_state(fold.masks.generator)
 
 
 class Graphs:

@@ -65,7 +65,8 @@ def fold_losses(
         weight = None if weights is None else weights[0]
         value = F.cross_entropy(logits[:, 0], y[:, 0], weight=weight)[None]
     else:
-        each = -F.log_softmax(logits, -1).gather(-1, y.unsqueeze(-1)).squeeze(-1)
+        rows = logits.reshape(-1, logits.shape[-1])
+        each = F.cross_entropy(rows, y.reshape(-1), reduction="none").view(y.shape)
         if weights is None:
             value = each.mean(0)
         else:
