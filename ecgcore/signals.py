@@ -210,10 +210,11 @@ def preprocess_rates(
 
     def one(start: int) -> None:
         rows = slice(start, start + _CHUNK)
-        at_rate = _resampler(finite(signals_mv[rows].astype(np.float32)), rate_in_hz, method)
+        batch = finite(signals_mv[rows].astype(np.float32, copy=False))
+        at_rate = _resampler(batch, rate_in_hz, method)
         for rate_hz in rates_hz:
             x = at_rate(rate_hz)
-            np.clip(x, -clip_mv, clip_mv, out=x)
+            x = np.clip(x, -clip_mv, clip_mv, out=None if x is batch else x)
             _clean(x, done[rate_hz][rows], int(flat_line_s * rate_hz), normalise, statistics)
 
     starts = range(0, n_records, _CHUNK)
@@ -239,14 +240,14 @@ def _check_normalisation(how: str, statistics: LeadStatistics | None) -> None:
 
 def _resampler(x: Signals, rate_in_hz: int, method: str) -> Callable[[int], Signals]:
     """A function from rate to resampled batch that shares one spectrum between rates."""
-    if method != "fft":
-        return lambda rate_hz: resample(x, rate_in_hz, rate_hz, method=method)
     n_in = x.shape[-1]
     spectrum: list[NDArray[np.complexfloating]] = []
 
     def at_rate(rate_hz: int) -> Signals:
         if rate_hz == rate_in_hz:
-            return x.copy()
+            return x
+        if method != "fft":
+            return resample(x, rate_in_hz, rate_hz, method=method)
         if not spectrum:
             spectrum.append(scipy.fft.rfft(x))
         return from_spectrum(spectrum[0], n_in, n_samples_at(n_in, rate_in_hz, rate_hz))

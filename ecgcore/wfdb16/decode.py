@@ -97,10 +97,18 @@ def decode_into(
 
 def to_mv(adu: NDArray[np.int16]) -> NDArray[np.float32]:
     """Convert to mV; bit-equal to float64 division rounded to float32; NaN for missing samples."""
-    signals_mv = np.divide(adu, np.float32(GAIN), dtype=np.float32)
-    if adu.size and adu.min() == INVALID:
-        signals_mv[adu == INVALID] = np.nan
+    signals_mv = np.empty(adu.shape, dtype=np.float32)
+    for part, samples in zip(signals_mv, adu, strict=True):  # one at a time stays in the cache
+        scale_into(part, samples)
+        if samples.min(initial=0) == INVALID:
+            part[samples == INVALID] = np.nan
     return signals_mv
+
+
+def scale_into(signals_mv: NDArray[np.float32], adu: NDArray[np.int16]) -> None:
+    """Convert samples of which none is missing; faster in two steps than in one mixed division."""
+    signals_mv[...] = adu
+    np.divide(signals_mv, np.float32(GAIN), out=signals_mv)
 
 
 class _Decoder:

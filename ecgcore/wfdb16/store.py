@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.wfdb16.decode import to_mv
+from ecgcore.wfdb16.decode import scale_into, to_mv
 from ecgcore.wfdb16.layout import N_LEADS
 from ecgcore.wfdb16.write import GAIN
 
@@ -53,6 +53,7 @@ class Store:
         self.rates_hz: tuple[int, ...] = tuple(info["rates_hz"])
         self.simulation: dict[str, Any] = info["simulation"]
         self.is_simulated = bool(self.simulation)
+        self._arrays: dict[int, NDArray[np.int16]] = {}
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
@@ -77,7 +78,9 @@ class Store:
         """All records, memory-mapped and read-only, shape (record, lead, sample), adu."""
         if rate_hz not in self.rates_hz:
             raise no_such_rate(self.name, rate_hz, self.rates_hz)
-        return _open(self.path / f"adu_{rate_hz}.npy")
+        if rate_hz not in self._arrays:
+            self._arrays[rate_hz] = _open(self.path / f"adu_{rate_hz}.npy")
+        return self._arrays[rate_hz]
 
     def rows(self, ecg_ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.intp]:
         """Positions of records in the arrays; ``EcgcoreError`` for one that is not there."""
@@ -91,7 +94,11 @@ class Store:
         return positions
 
     def signals(
-        self, rate_hz: int, ecg_ids: Sequence[int] | NDArray[np.integer] | None = None
+        self,
+        rate_hz: int,
+        ecg_ids: Sequence[int] | NDArray[np.integer] | None = None,
+        *,
+        out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Records in mV.
 
@@ -101,6 +108,8 @@ class Store:
             One of :attr:`rates_hz`.
         ecg_ids
             Which records, in this order; all by default.
+        out
+            An array of the result's shape to write into, which spares the system fresh memory.
 
         Returns
         -------
@@ -112,8 +121,13 @@ class Store:
         EcgcoreError
             Rate or record not in the store.
         """
-        adu = self.adu(rate_hz)
-        return to_mv(adu if ecg_ids is None else adu[self.rows(ecg_ids)])
+        adu = np.asarray(self.adu(rate_hz))  # taking rows of a memory map proper is slow
+        rows = np.arange(len(adu)) if ecg_ids is None else self.rows(ecg_ids)
+        if out is None:
+            out = np.empty((len(rows), *adu.shape[1:]), dtype=np.float32)
+        for part, row in zip(out, rows.tolist(), strict=True):
+            scale_into(part, adu[row])  # a store holds no record with missing samples
+        return out
 
     def evidence(
         self,
