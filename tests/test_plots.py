@@ -58,6 +58,9 @@ def every_figure() -> dict:
         "attribution": lambda: plots.ecg_12_lead(
             signal, RATE_HZ, attribution, title="x", mask=np.abs(signal) > 0.3
         ),
+        "short": lambda: plots.ecg_12_lead(
+            signal, RATE_HZ, attribution, columns=1, start_s=1, window_s=3
+        ),
         "map": lambda: plots.attribution_map(attribution, RATE_HZ),
         "resampling": lambda: plots.resampling_picture({100: signal[1], 50: signal[1, ::2]}),
         "roc": lambda: plots.roc_pr(table),
@@ -115,6 +118,8 @@ def test_no_two_texts_overlap(name):
         texts = [ax.title, ax._left_title, ax.xaxis.label, ax.yaxis.label]
         if ax.get_legend() is not None:
             texts += ax.get_legend().get_texts()
+        if ax is figure.axes[0]:
+            texts += [t for legend in figure.legends for t in legend.get_texts()]
         boxes += [
             (t.get_text(), t.get_window_extent(renderer).shrunk(0.9, 0.8))
             for t in texts

@@ -115,7 +115,7 @@ def ecg_12_lead(
                 _mask_bar(ax, t, trace, mask[lead, part])
             _label(ax, LEADS[lead], t[0], level, low > first)
     if attribution is not None:
-        _sign_legend(ax)
+        _sign_legend(fig, ax)
     return fig
 
 
@@ -218,21 +218,17 @@ def _label(ax: Axes, lead: str, t: float, level: float, separator: bool) -> None
     ax.text(t + 0.04, level + 0.62, lead, fontsize=8.5, fontweight="bold", bbox=box, zorder=1)
 
 
-def _sign_legend(ax: Axes) -> None:
+def _sign_legend(fig: Figure, ax: Axes) -> None:
     for colour, words in (
         (VERMILLION, "above the trace: for the positive class"),
         (BLUE, "below: against"),
     ):
         ax.fill_between([], [], [], color=colour, alpha=0.75, linewidth=0, label=words)
-    ax.legend(
-        loc="upper right",
-        bbox_to_anchor=(1, 0),
-        ncols=2,
-        fontsize=8,
-        borderaxespad=0.3,
-        handlelength=1,
-        columnspacing=1,
-    )
+    how = {"fontsize": 8, "handlelength": 1, "columnspacing": 1, "borderaxespad": 0.3}
+    if fig.get_figwidth() > 0.9 * WIDTH_IN:  # beside the words on the paper's scale
+        ax.legend(loc="upper right", bbox_to_anchor=(1, 0), ncols=2, **how)
+    else:
+        fig.legend(loc="outside lower right", **how)
 
 
 @styled
