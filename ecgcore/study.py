@@ -192,7 +192,7 @@ def run_notebook(
             raise EcgcoreError(f"{notebook.name}: ran, but did not call run.finish(...).")
         (partial / "identity").unlink()
         shutil.rmtree(partial / "checkpoints", ignore_errors=True)
-        _swap(partial, out)
+        swap(partial, out)
     out.with_name(out.name + ".lock").unlink(missing_ok=True)
     return out
 
@@ -207,7 +207,7 @@ def _reuse_or_clear(partial: Path, identity: str) -> None:
     mark.write_text(identity, encoding="utf-8")
 
 
-def _swap(new: Path, final: Path) -> None:
+def swap(new: Path, final: Path) -> None:
     """Put a finished directory in the place of an old one."""
     old = final.with_name(final.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

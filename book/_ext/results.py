@@ -1,0 +1,57 @@
+"""Numbers in prose come from the run: the role ``res`` and the directive ``build-card``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxRole
+
+LOGGER = logging.getLogger(__name__)
+
+
+def read(folder: str, name: str) -> dict[str, Any]:
+    path = Path(folder) / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+class ResultRole(SphinxRole):
+    """``{res}`page.key:.3f` ``: a number or word that a run of this build left."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        where, _, form = self.text.partition(":")
+        page, _, key = where.partition(".")
+        value = read(self.env.app.srcdir, "results.json").get(page, {}).get(key)
+        if value is None:
+            LOGGER.warning("no result '%s' in this build", where, location=self.get_location())
+            value, form = "?", ""
+        try:
+            text = format(value, form)
+        except (TypeError, ValueError):
+            LOGGER.warning("result '%s' cannot be shown as '%s'", where, form)
+            text = "?"
+        return [nodes.inline(text, text.replace("-", "\u2212"), classes=["result"])], []
+
+
+class BuildCard(Directive):
+    """Which data and which tier made the numbers of this page."""
+
+    def run(self) -> list[nodes.Node]:
+        facts = read(self.state.document.settings.env.app.srcdir, "build.json")
+        text = (
+            f"The numbers on this page were computed from {facts['kind']} ({facts['data']}), "
+            f"tier {facts['tier']}, by code {facts['commit']}."
+        )
+        card = nodes.admonition(classes=["note", "run-card"])
+        card += nodes.title("", f"Made from {facts['kind']}")
+        card += nodes.paragraph("", text)
+        return [card]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_role("res", ResultRole())
+    app.add_directive("build-card", BuildCard)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
