@@ -153,12 +153,20 @@ def test_clustered_delong():
     copies = compare.delong(*(np.tile(v, 5) for v in (y, a, b)), groups=np.tile(np.arange(200), 5))
     assert copies.se == pytest.approx(one.se, rel=0.02)  # only the small-sample factors differ
     assert compare.delong(*(np.tile(v, 5) for v in (y, a, b))).se < 0.5 * one.se
-    # Patients with records of both classes: against the patient bootstrap.
-    patients = np.arange(200) // 4
-    boot = compare.paired_bootstrap(
+
+
+def test_clustered_delong_sees_patients_with_records_of_both_classes():
+    """A patient's level moves both its records: their comparison is better than it looks."""
+    rng = np.random.default_rng(0)
+    patients, y = np.repeat(np.arange(120), 2), np.tile([0, 1], 120)
+    level = np.repeat(rng.normal(0, 2, 120), 2)
+    a = 1 / (1 + np.exp(-(level + y + 0.5 * rng.normal(size=240))))
+    b = 1 / (1 + np.exp(-(y + rng.normal(size=240))))
+    by_patient = compare.paired_bootstrap(
         y, a, b, metrics=["auroc"], groups=patients, n_resamples=1500, seed=1
     )["se"][0]
-    assert compare.delong(y, a, b, groups=patients).se == pytest.approx(boot, rel=0.15)
+    assert compare.delong(y, a, b, groups=patients).se == pytest.approx(by_patient, rel=0.1)
+    assert compare.delong(y, a, b).se > 1.2 * by_patient
 
 
 def test_delong_edges():
