@@ -4,7 +4,6 @@ Wagner et al., *PTB-XL, a large publicly available electrocardiography dataset*,
 7:154 (2020); layout as in version 1.0.3.
 """
 
-import ast
 import functools
 import hashlib
 import json
@@ -17,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecgcore import wfdb16
+from ecgcore.archive_tables import read_statements, read_table
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgcore.own import Record, load_record
@@ -31,8 +31,6 @@ SIMULATION = "simulation.json"
 RATES_HZ = (100, 500)
 FILENAME = {100: "filename_lr", 500: "filename_hr"}
 """Column of the database that names a record's file, by sampling rate."""
-
-REQUIRED = ("ecg_id", "patient_id", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
 
 
 class Archive:
@@ -61,7 +59,7 @@ class Archive:
     def __init__(self, path: Path | str) -> None:
         self.path = _find(Path(path))
         self.table = read_table(self.path / DATABASE)
-        self.statements = _read_statements(self.path / STATEMENTS)
+        self.statements = read_statements(self.path / STATEMENTS)
 
     @property
     def name(self) -> str:
@@ -238,90 +236,6 @@ def _find(path: Path) -> Path:
     for other in (*above, *sorted(below)):
         raise EcgcoreError(f"{path}: is not an archive ({expected}); did you mean {other}?")
     raise EcgcoreError(f"{path}: is not an archive in PTB-XL's layout; {expected}.")
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read ``ptbxl_database.csv``: index ``ecg_id``, ``scp_codes`` parsed into dicts.
-
-    Raises
-    ------
-    EcgcoreError
-        Missing, truncated, another delimiter, a column missing, or a cell that cannot be read;
-        names the file, the row and the column.
-    """
-    table = _read_csv(path, REQUIRED)
-    for column in ("ecg_id", "patient_id", "strat_fold"):
-        table[column] = _whole_numbers(table[column], path)
-    if table["ecg_id"].duplicated().any():
-        twice = table.loc[table["ecg_id"].duplicated(), "ecg_id"].iloc[0]
-        raise EcgcoreError(f"{path}: ecg_id {twice} occurs twice; expected one row a record.")
-    for column in ("filename_lr", "filename_hr"):
-        unsafe = table[column].isna() | table[column].astype(str).str.contains(
-            r"^[/\\]|\.\.|:", regex=True
-        )
-        if unsafe.any():
-            raise EcgcoreError(
-                f"{path}: {_row(table, unsafe)} has no usable {column}; the file is truncated or "
-                "damaged: fetch or copy it again."
-            )
-    cells = zip(table["scp_codes"], table["ecg_id"], strict=True)
-    codes = [_codes(cell, path, ecg_id) for cell, ecg_id in cells]
-    return table.assign(scp_codes=pd.Series(codes, index=table.index, dtype=object)).set_index(
-        "ecg_id"
-    )
-
-
-def _read_statements(path: Path) -> pd.DataFrame:
-    table = _read_csv(path, ("diagnostic", "rhythm", "diagnostic_class"))
-    return table.set_index(table.columns[0]).rename_axis("code")
-
-
-def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, low_memory=False)
-    except FileNotFoundError:
-        raise EcgcoreError(f"{path}: there is no such file; fetch or copy it again.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise EcgcoreError(
-            f"{path}: cannot be read as CSV ({why}); it is truncated or damaged: fetch it again."
-        ) from None
-    missing = [column for column in required if column not in table.columns]
-    if missing:
-        first = str(table.columns[0])
-        other = next((mark for mark in ";\t|" if mark in first or len(table.columns) == 1), "")
-        if other:
-            raise EcgcoreError(f"{path}: is not separated by commas; save it as CSV with commas.")
-        raise EcgcoreError(f"{path}: column {', '.join(missing)} is missing; fetch it again.")
-    return table
-
-
-def _whole_numbers(column: "pd.Series[Any]", path: Path) -> "pd.Series[int]":
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = numbers.isna() | (numbers % 1 != 0)
-    if wrong.any():
-        line = int(np.flatnonzero(wrong)[0]) + 2
-        raise EcgcoreError(
-            f"{path}: line {line} has no whole number in column {column.name} "
-            f"(found {column[wrong].iloc[0]!r}); the file is truncated or damaged: fetch it again."
-        )
-    return numbers.astype(np.int64)
-
-
-def _row(table: pd.DataFrame, where: "pd.Series[bool]") -> str:
-    return f"the row of ecg_id {table.loc[where, 'ecg_id'].iloc[0]}"
-
-
-def _codes(cell: Any, path: Path, ecg_id: int) -> dict[str, float]:
-    """Parse one cell such as ``{'NORM': 100.0, 'SR': 0.0}``."""
-    try:
-        codes = ast.literal_eval(cell)
-        return {str(code): float(likelihood) for code, likelihood in codes.items()}
-    except (ValueError, SyntaxError, AttributeError, TypeError):
-        raise EcgcoreError(
-            f"{path}: the row of ecg_id {ecg_id} has scp_codes {str(cell)[:60]!r}; expected a "
-            "dict such as {'NORM': 100.0}: the file is truncated or damaged."
-        ) from None
 
 
 def read_checksums(path: Path) -> dict[str, str]:

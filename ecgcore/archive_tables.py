@@ -1,0 +1,98 @@
+"""The two tables of an archive, read with a clear word for each way in which they can be wrong."""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.errors import EcgcoreError
+
+REQUIRED = ("ecg_id", "patient_id", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read ``ptbxl_database.csv``: index ``ecg_id``, ``scp_codes`` parsed into dicts.
+
+    Raises
+    ------
+    EcgcoreError
+        Missing, truncated, another delimiter, a column missing, or a cell that cannot be read;
+        names the file, the row and the column.
+    """
+    table = _read_csv(path, REQUIRED)
+    for column in ("ecg_id", "patient_id", "strat_fold"):
+        table[column] = _whole_numbers(table[column], path)
+    if table["ecg_id"].duplicated().any():
+        twice = table.loc[table["ecg_id"].duplicated(), "ecg_id"].iloc[0]
+        raise EcgcoreError(f"{path}: ecg_id {twice} occurs twice; expected one row a record.")
+    for column in ("filename_lr", "filename_hr"):
+        unsafe = table[column].isna() | table[column].astype(str).str.contains(
+            r"^[/\\]|\.\.|:", regex=True
+        )
+        if unsafe.any():
+            raise EcgcoreError(
+                f"{path}: {_row(table, unsafe)} has no usable {column}; the file is truncated or "
+                "damaged: fetch or copy it again."
+            )
+    cells = zip(table["scp_codes"], table["ecg_id"], strict=True)
+    codes = [_codes(cell, path, ecg_id) for cell, ecg_id in cells]
+    return table.assign(scp_codes=pd.Series(codes, index=table.index, dtype=object)).set_index(
+        "ecg_id"
+    )
+
+
+def read_statements(path: Path) -> pd.DataFrame:
+    """Read ``scp_statements.csv``: index the statement's code; errors as :func:`read_table`."""
+    table = _read_csv(path, ("diagnostic", "rhythm", "diagnostic_class"))
+    return table.set_index(table.columns[0]).rename_axis("code")
+
+
+def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, low_memory=False)
+    except FileNotFoundError:
+        raise EcgcoreError(f"{path}: there is no such file; fetch or copy it again.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise EcgcoreError(
+            f"{path}: cannot be read as CSV ({why}); it is truncated or damaged: fetch it again."
+        ) from None
+    missing = [column for column in required if column not in table.columns]
+    if missing:
+        first = str(table.columns[0])
+        other = next((mark for mark in ";\t|" if mark in first or len(table.columns) == 1), "")
+        if other:
+            raise EcgcoreError(f"{path}: is not separated by commas; save it as CSV with commas.")
+        raise EcgcoreError(f"{path}: column {', '.join(missing)} is missing; fetch it again.")
+    return table
+
+
+def _whole_numbers(column: "pd.Series[Any]", path: Path) -> "pd.Series[int]":
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = numbers.isna() | (numbers % 1 != 0)
+    if wrong.any():
+        line = int(np.flatnonzero(wrong)[0]) + 2
+        raise EcgcoreError(
+            f"{path}: line {line} has no whole number in column {column.name} "
+            f"(found {column[wrong].iloc[0]!r}); the file is truncated or damaged: fetch it again."
+        )
+    return numbers.astype(np.int64)
+
+
+def _row(table: pd.DataFrame, where: "pd.Series[bool]") -> str:
+    return f"the row of ecg_id {table.loc[where, 'ecg_id'].iloc[0]}"
+
+
+def _codes(cell: Any, path: Path, ecg_id: int) -> dict[str, float]:
+    """Parse one cell such as ``{'NORM': 100.0, 'SR': 0.0}``."""
+    try:
+        codes = ast.literal_eval(cell)
+        return {str(code): float(likelihood) for code, likelihood in codes.items()}
+    except (ValueError, SyntaxError, AttributeError, TypeError):
+        raise EcgcoreError(
+            f"{path}: the row of ecg_id {ecg_id} has scp_codes {str(cell)[:60]!r}; expected a "
+            "dict such as {'NORM': 100.0}: the file is truncated or damaged."
+        ) from None
