@@ -30,7 +30,7 @@ def records(archive: Archive) -> tuple[NDArray[np.float32], NDArray[np.int64], p
     """Preprocessed records of ``af_vs_norm``, their labels, and their rows."""
     y = labels(archive.table, archive.statements, "af_vs_norm")
     x = preprocess(archive.signals(RATE_HZ, y.index.to_numpy()), RATE_HZ, RATE_HZ)
-    return x, y.to_numpy(), archive.table.loc[y.index]
+    return x, y.to_numpy().astype(np.int64), archive.table.loc[y.index]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -119,7 +119,7 @@ def test_stored_layers_are_the_parts_of_the_stored_signal(
     for case in plan_cohort(240, 7, PREVALENCE, None)[:12]:
         _, record = draw(case, 7, NoiseLevels(), None)
         left = wfdb.rdrecord(
-            str(simulated_archive / table.loc[case.ecg_id, "filename_hr"])
+            str(simulated_archive / str(table.loc[case.ecg_id, "filename_hr"]))
         ).p_signal.T
         for name in LAYERS:
             folder = simulated_archive / "layers" / name

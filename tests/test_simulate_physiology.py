@@ -87,7 +87,7 @@ def test_rr_is_irregular_in_fibrillation_and_regular_in_sinus_rhythm() -> None:
 def test_f_waves_have_power_at_4_to_9_hz_where_there_is_no_qrst() -> None:
     """3-12 Hz, largest in V1, 15-70 uV RMS by axis (Stridh 2001; Petrenas 2017)."""
     found = []
-    for plan, record in cohort("AF", 30):
+    for plan, record in cohort("AF", 40):
         if plan.rhythm.episode_s != (-10.0, 20.0) or plan.findings:
             continue
         f = signal_mv(record, "evidence")
@@ -150,6 +150,8 @@ def test_an_outside_delineator_finds_the_beats_and_the_pr_interval() -> None:
         assert abs(len(peaks["ECG_R_Peaks"]) - n_true) <= 1
         _, waves = nk.ecg_delineate(ecg, peaks["ECG_R_Peaks"], sampling_rate=500, method="dwt")
         p_peak = np.array(waves["ECG_P_Peaks"], dtype=float)
+        if np.isnan(p_peak).mean() > 0.5:
+            continue  # a P too flat for the delineator; such patients are simulated on purpose
         distance_s = (peaks["ECG_R_Peaks"] - p_peak) / 500
         measured.append(np.nanmedian(distance_s))
         true.append(np.median(record.beats.r_s - record.beats.p_onset_s) - 0.055)

@@ -57,7 +57,7 @@ def draw_patient(rng: np.random.Generator, patient_id: int, mean_age_years: floa
 def draw_heart(rng: np.random.Generator, patient: Patient) -> Heart:
     """Draw a patient's normal beat."""
     age, variants = patient.age_years, []
-    frontal_deg = float(np.clip(rng.normal(-8 - 0.40 * (age - 50), 22), -75, 45))
+    frontal_deg = float(np.clip(rng.normal(-8 - 0.35 * (age - 50), 18), -62, 42))
     horizontal_deg = float(rng.normal(5, 14))
     voltage = float(np.exp(rng.normal(0.02 - 0.004 * (age - 50), 0.24)))
     if rng.random() < 0.04:
@@ -100,7 +100,10 @@ def _lead_matrix(rng: np.random.Generator) -> FloatArray:
 
 def _vary(rng: np.random.Generator, vector: tuple[float, float, float], cv: float) -> FloatArray:
     base = np.array(vector)
-    return base * np.exp(rng.normal(0, cv)) + rng.normal(0, cv / 3, 3) * np.linalg.norm(base)
+    varied: FloatArray = base * np.exp(rng.normal(0, cv)) + rng.normal(
+        0, cv / 3, 3
+    ) * np.linalg.norm(base)
+    return varied
 
 
 def _qrs(

@@ -129,7 +129,7 @@ def plan_cohort(
 
 def _dealt(n_records: int, prevalence: Mapping[str, float]) -> NDArray[np.int64]:
     exact = np.array([prevalence[name] * n_records for name in CONDITIONS])
-    counts = np.floor(exact).astype(np.int64)
+    counts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     counts[np.argsort(counts - exact, kind="stable")[: n_records - counts.sum()]] += 1
     return counts
 

@@ -65,11 +65,13 @@ def f_waves(
     high = _band_noise(rng, n_samples, rate_hz, frequency_hz, 1.4 * frequency_hz)
     mixed = _unit_rms(np.sqrt(0.5) * tooth + 0.5 * low + 0.5 * high)
     rms_mv = coarseness * AXIS_RMS_MV * np.exp(rng.normal(0, 0.2, 3))
-    return mixed * rms_mv[:, None]
+    dipole: FloatArray = mixed * rms_mv[:, None]
+    return dipole
 
 
 def _unit_rms(signal: FloatArray) -> FloatArray:
-    return signal / np.sqrt(np.mean(np.square(signal), axis=-1, keepdims=True))
+    scaled: FloatArray = signal / np.sqrt(np.mean(np.square(signal), axis=-1, keepdims=True))
+    return scaled
 
 
 def _band_noise(

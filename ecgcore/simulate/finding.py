@@ -59,4 +59,5 @@ def likelihood(rng: np.random.Generator, severity: float) -> float:
 def unit(x: float, y: float, z: float) -> FloatArray:
     """A direction of length one."""
     vector = np.array([x, y, z])
-    return vector / np.linalg.norm(vector)
+    direction: FloatArray = vector / np.linalg.norm(vector)
+    return direction

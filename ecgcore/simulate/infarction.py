@@ -48,7 +48,8 @@ def infarction(rng: np.random.Generator, heart: Heart, severity: float) -> Findi
 
 def _turn(wave: Wave, towards: FloatArray) -> FloatArray:
     """Stages are written along x; here x becomes the direction of the territory."""
-    return towards * wave.vector_mv[0]
+    turned: FloatArray = towards * wave.vector_mv[0]
+    return turned
 
 
 def _along(size_mv: float) -> FloatArray:

@@ -120,15 +120,16 @@ error below 0.2 %."""
 
 def _slow_s(time_s: FloatArray) -> FloatArray:
     step_s = SLOW_STEP * (time_s[1] - time_s[0])
-    return np.arange(-(-len(time_s) // SLOW_STEP) + 1) * step_s
+    slow_s: FloatArray = np.arange(-(-len(time_s) // SLOW_STEP) + 1) * step_s
+    return slow_s
 
 
-def _slow(values: FloatArray, n_samples: int) -> NDArray[np.float32]:
+def _slow(values: NDArray[np.floating], n_samples: int) -> NDArray[np.float32]:
     """Join values at every 20th sample by lines; shape ``(electrode, sample)``."""
-    values = values.astype(np.float32)
+    knots: NDArray[np.float32] = values.astype(np.float32)
     share = (np.arange(SLOW_STEP) / SLOW_STEP).astype(np.float32)
-    lines = values[:, :-1, None] + np.diff(values, axis=1)[:, :, None] * share
-    return lines.reshape(len(values), -1)[:, :n_samples]
+    lines: NDArray[np.float32] = knots[:, :-1, None] + np.diff(knots, axis=1)[:, :, None] * share
+    return lines.reshape(len(knots), -1)[:, :n_samples]
 
 
 def _wander(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
@@ -136,7 +137,14 @@ def _wander(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
     frequency_hz = np.concatenate([rng.uniform(0.03, 0.15, 2), rng.uniform(0.15, 0.5, 3)])
     phase = 2 * np.pi * (frequency_hz[:, None] * time_s + rng.random((5, 1)))
     strength = rng.standard_normal((N_ELECTRODES, 10)) + 0.6 * rng.standard_normal((1, 10))
-    return 0.35 * strength @ np.concatenate([np.sin(phase), np.cos(phase)])
+    wander: FloatArray = 0.35 * strength @ np.concatenate([np.sin(phase), np.cos(phase)])
+    return wander
+
+
+def _unit_rms(shape: FloatArray, n_samples: int) -> NDArray[np.float32]:
+    """Scale an amplitude spectrum so that complex normal lines give noise of unit RMS."""
+    scaled: NDArray[np.float32] = (shape * n_samples / 2).astype(np.float32)
+    return scaled / np.float32(np.sqrt(np.sum(np.square(shape))))
 
 
 @cache
@@ -144,7 +152,7 @@ def _muscle_spectrum(n_samples: int, rate_hz: float) -> NDArray[np.float32]:
     frequency_hz = np.fft.rfftfreq(n_samples, 1 / rate_hz)
     rising = 1 / (1 + (20 / np.maximum(frequency_hz, 0.1)) ** 4)
     shape = np.sqrt(rising / (1 + (frequency_hz / 90) ** 4))
-    return (shape * n_samples / 2 / np.sqrt(np.sum(np.square(shape)))).astype(np.float32)
+    return _unit_rms(shape, n_samples)
 
 
 @cache
@@ -154,7 +162,7 @@ def _electrode_spectrum(n_samples: int, rate_hz: float) -> NDArray[np.float32]:
     frequency_hz = np.maximum(np.fft.rfftfreq(n_samples, 1 / rate_hz), 0.05)
     shape = frequency_hz**-0.5 / np.sqrt(1 + (0.7 / frequency_hz) ** 4)
     shape /= np.sqrt(1 + (frequency_hz / 8) ** 4)
-    return (shape * n_samples / 2 / np.sqrt(np.sum(np.square(shape)))).astype(np.float32)
+    return _unit_rms(shape, n_samples)
 
 
 def _coloured(
@@ -199,7 +207,8 @@ def _burst(rng: np.random.Generator, time_s: FloatArray, muscle: NDArray[np.floa
     """Strong muscle activity at one electrode for 0.3 to 1.5 s."""
     centre_s, half_s = rng.uniform(0, time_s[-1]), rng.uniform(0.15, 0.75)
     envelope = np.exp(-0.5 * np.square(np.square((time_s - centre_s) / half_s)))
-    return rng.uniform(0.05, 0.25) * envelope * muscle
+    burst: FloatArray = rng.uniform(0.05, 0.25) * envelope * muscle
+    return burst
 
 
 def _motion(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
@@ -207,7 +216,8 @@ def _motion(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
     start_s, decay_s = rng.uniform(0, time_s[-1] - 0.5), rng.uniform(0.1, 0.5)
     after_s = np.maximum(time_s - start_s, 0)
     height_mv = rng.choice([-1, 1]) * rng.uniform(0.2, 0.9)
-    return height_mv * (np.exp(-after_s / decay_s) - np.exp(-after_s / 0.03))
+    pull: FloatArray = height_mv * (np.exp(-after_s / decay_s) - np.exp(-after_s / 0.03))
+    return pull
 
 
 def _tremor(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:

@@ -219,4 +219,5 @@ def _resampled(parts: FloatArray, rate_hz: int) -> FloatArray:
 
 def _to_adu(eight_mv: FloatArray) -> NDArray[np.int16]:
     rounded = np.clip(np.rint(eight_mv * ADU_PER_MV), -32000, 32000)
-    return np.rint(twelve_from_eight(rounded)).astype(np.int16)
+    adu: NDArray[np.int16] = np.rint(twelve_from_eight(rounded)).astype(np.int16)
+    return adu
