@@ -40,6 +40,8 @@ DOWER: FloatArray = np.array(
 Anchor = Literal["P", "QRS", "T"]
 REACH = 4.0
 """Widths of a Gaussian after which it is taken for zero (exp(-8) = 0.03 %)."""
+FLAT_REACH = 2.0
+"""The same for a plateau, whose exponent is the fourth power."""
 
 
 class Wave(NamedTuple):
@@ -146,8 +148,9 @@ def _render_group(
     flat = np.array([wave.flat for wave in group])
     weights = (lead_matrix @ np.array([wave.vector_mv for wave in group]).T).astype(np.float32)
     widest = float(stretch.max())
-    first = int(np.floor(min(0.0, (centre - REACH * left).min() * widest) * rate_hz))
-    last = int(np.ceil((centre + REACH * right).max() * widest * rate_hz)) + 1
+    reach = np.where(flat, FLAT_REACH, REACH)
+    first = int(np.floor((centre - reach * left).min() * widest * rate_hz))
+    last = int(np.ceil((centre + reach * right).max() * widest * rate_hz)) + 1
     start = np.round(anchor_s * rate_hz).astype(int)
     time_s = (start[:, None] + np.arange(first, last)) / rate_hz - anchor_s[:, None]
     from_centre = (time_s / stretch[:, None]).astype(np.float32)[:, None, :] - centre[:, None]

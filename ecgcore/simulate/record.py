@@ -123,10 +123,14 @@ def simulate_record(
     if (beats.kind == ATRIAL).any():
         distractors.append(drawn(atrial_p(rng, heart), ATRIAL))
     if distractors:
-        parts["distractor"] = np.sum(distractors, axis=0)
+        parts["distractor"] = sum(distractors[1:], start=distractors[0])
     if shortcut is not None:
         parts["shortcut"] = plant(rng, shortcut, RATE_HZ, n_samples)
-    parts["signal"] = np.sum([SIGNS[name] * part for name, part in parts.items()], axis=0)
+    total = np.zeros_like(parts["healthy"])
+    for name, part in parts.items():
+        if SIGNS[name]:
+            total += part if SIGNS[name] > 0 else -part
+    parts["signal"] = total
     return SimulatedRecord(parts, beats, disturbance.rms_mv)
 
 

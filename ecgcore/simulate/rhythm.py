@@ -50,7 +50,7 @@ def sinus_r_s(
     sinus arrhythmia. Two thirds of it come from respiration in the young; the mix is drawn.
     """
     n_beats = int((duration_s + 2 * LEAD_IN_S) / mean_rr_s * 1.6) + 4
-    time_s: FloatArray = np.arange(n_beats) * mean_rr_s
+    time_s: FloatArray = mean_rr_s * np.arange(n_beats, dtype=np.float64)
     share = rng.dirichlet([4.0, 2.0, 1.5])
     mayer = np.sin(2 * np.pi * MAYER_HZ * time_s + rng.uniform(0, 2 * np.pi))
     waves = np.sqrt(2 * share[0]) * breath.at(time_s) + np.sqrt(2 * share[1]) * mayer
