@@ -58,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
         help="shares of conditions; PTB-XL's if none",
     )
 
+    fetch = commands.add_parser("fetch", help="download PTB-XL 1.0.3 and verify it")
+    fetch.set_defaults(command=_fetch)
+    fetch.add_argument("dataset", choices=["ptbxl"])
+    fetch.add_argument("--to", type=Path, required=True)
+    fetch.add_argument("--rate", type=int, action="append", metavar="HZ", help="100 or 500; both")
+    fetch.add_argument("--mirror", metavar="URL", help="another place, or the URL of the zip")
+    fetch.add_argument("--jobs", type=int, default=8, help="files at a time")
+
     prepare = commands.add_parser("prepare", help="make the int16 store of an archive")
     prepare.set_defaults(command=_prepare)
     prepare.add_argument("archive", type=Path)
@@ -136,6 +144,28 @@ def _shares(texts: Sequence[str] | None) -> dict[str, float] | None:
         return {name: float(share) for name, share in pairs} or None
     except ValueError:
         raise EcgcoreError(f"--prevalence {texts}: expected NAME=SHARE, such as AF=0.2.") from None
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from ecgcore.fetch import PTBXL_URL, fetch
+
+    with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        archive = fetch(
+            options.to,
+            rates_hz=options.rate,
+            base_url=options.mirror or PTBXL_URL,
+            jobs=options.jobs,
+            progress=progress,
+            announce=print,
+        )
+    print(archive.summary())
 
 
 def _prepare(options: argparse.Namespace) -> None:

@@ -158,7 +158,8 @@ def build_book(staging: Path, html: Path) -> None:
     """
     out = staging.with_name(staging.name + ".built")
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(staging)]
+    start = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "build", str(staging)]
     command += ["--path-output", str(out), "-W", "--keep-going", "-q"]
     # the output names the builder's folder, which must not depend on the reader's settings
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}

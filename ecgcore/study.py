@@ -262,8 +262,8 @@ def is_current(folder: Path, identity: str) -> bool:
 def gate(path: Path, *, name: str = "") -> None:
     """Refuse an executed notebook that may not enter the book.
 
-    Every code cell ran, in order, once, without an error; no widget output, which a static page
-    cannot show.
+    Every code cell ran, in order, once, without an error; nothing on stderr (warnings, which name
+    this machine's folders); no widget, which a static page cannot show.
 
     Raises
     ------
@@ -288,6 +288,9 @@ def gate(path: Path, *, name: str = "") -> None:
                 raise EcgcoreError(
                     f"{name}: cell {position} raised {output.ename}: {output.evalue}"
                 )
+            if output.get("name") == "stderr":
+                first = output.text.strip().splitlines()[0]
+                raise EcgcoreError(f"{name}: cell {position} wrote to stderr: {first}")
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                 raise EcgcoreError(f"{name}: cell {position} shows a widget, which a page cannot.")
 

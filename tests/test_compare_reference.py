@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgcore import compare
+from ecgcore import compare, metrics
 from ecgcore.errors import EcgcoreError
 
 
@@ -16,7 +16,7 @@ def predictions(noise: float, *, seed: int = 0, n: int = 1500) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "ecg_id": np.arange(n), "patient_id": np.arange(n) // 2, "y_true": y,
-            "score": 1 / (1 + np.exp(-logit)),
+            "ranking": metrics.ranking(logit),
         }
     )  # fmt: skip
 

@@ -123,6 +123,17 @@ def test_equal_to_captum(name, method):
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3 * np.abs(wanted).max())
 
 
+def test_overlapping_windows_are_averaged_as_in_captum():
+    x = signals(1)
+    expected = attr.Occlusion(explain.PositiveLogit(Linear())).attribute(
+        torch.from_numpy(x), (1, 50), strides=(1, 25)
+    )
+    found = explain.attribute(
+        Linear(), x, "occlusion", rate_hz=RATE_HZ, window_s=1.0, stride_s=0.5, fill="zero"
+    )
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-3)
+
+
 def test_integrated_gradients_is_complete():
     model, x = trained("blackbox_cnn2d"), signals(2)
     baseline = signals(1, seed=9)[0]

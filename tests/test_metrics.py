@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
+from sklearn.metrics import roc_auc_score
 
-from ecgcore import metrics
+from ecgcore import compare, metrics
 from ecgcore.errors import EcgcoreError
 
 
@@ -209,3 +210,17 @@ def test_balanced_subset_keeps_the_smaller_class_whole():
 def test_what_cannot_be_scored_is_said(y, p, words):
     with pytest.raises(EcgcoreError, match=words):
         metrics.evaluate(y, p)
+
+
+def test_ranking_keeps_the_order_that_probabilities_lose() -> None:
+    logits = np.array([-900.0, -40.0, 0.0, 38.0, 40.0, 900.0])
+    y = np.array([0, 0, 1, 0, 1, 1])
+    assert len(set(metrics.positive_probability(logits))) < len(logits)
+    order = metrics.ranking(logits)
+    assert (np.diff(order) > 0).all()
+    assert metrics.evaluate(y, order)["auroc"] == roc_auc_score(y, logits)
+    saturated = metrics.positive_probability(logits)
+    table = compare.bootstrap(y, saturated, ranking=order, n_resamples=10, seed=1)
+    found = table.set_index("metric")["value"]
+    assert found["auroc"] == roc_auc_score(y, logits) != roc_auc_score(y, saturated)
+    assert found["accuracy"] == metrics.evaluate(y, saturated)["accuracy"]

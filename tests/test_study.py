@@ -133,6 +133,9 @@ def broken(kind: str) -> nbformat.NotebookNode:
         cell.outputs = [nbformat.v4.new_output("error", **error)]
     elif kind == "papermill flag":
         book.metadata["papermill"] = {"exception": True}
+    elif kind == "warning":
+        text = "FutureWarning: soon"
+        cell.outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]
     elif kind == "widget":
         data = {"application/vnd.jupyter.widget-view+json": {}}
         cell.outputs = [nbformat.v4.new_output("display_data", data=data)]
@@ -146,6 +149,7 @@ def broken(kind: str) -> nbformat.NotebookNode:
         ("out of order", "cell 2 did not run in order"),
         ("error output", "KeyError: 'V7'"),
         ("papermill flag", "ended with an error"),
+        ("warning", "stderr: FutureWarning: soon"),
         ("widget", "shows a widget"),
     ],
 )

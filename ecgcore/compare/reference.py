@@ -23,7 +23,8 @@ def against_reference(
     Parameters
     ----------
     predictions
-        By name, one row a record: ``ecg_id, patient_id, y_true, score``. Only records that both
+        By name, one row a record: ``ecg_id, patient_id, y_true, ranking`` (of the logits, see
+        :func:`ecgcore.metrics.ranking`). Only records that both
         sets hold are compared, patient by patient.
     reference
         The name that the others are compared with.
@@ -51,11 +52,11 @@ def against_reference(
     for name, frame in predictions.items():
         if name == reference:
             continue
-        both = base.join(frame.set_index("ecg_id")[["score"]], rsuffix="_other", how="inner")
+        both = base.join(frame.set_index("ecg_id")[["ranking"]], rsuffix="_other", how="inner")
         if both.empty:
             raise EcgcoreError(f"{name!r} and {reference!r} were not tested on the same records.")
         y, groups = both["y_true"].to_numpy(), both["patient_id"].to_numpy()
-        other, score = both["score_other"].to_numpy(), both["score"].to_numpy()
+        other, score = both["ranking_other"].to_numpy(), both["ranking"].to_numpy()
         interval = paired_bootstrap(
             y, other, score, metrics=("auroc",), groups=groups, n_resamples=n_resamples, seed=seed
         ).iloc[0]

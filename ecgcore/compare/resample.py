@@ -29,6 +29,7 @@ DEFAULT_METRICS = (
     "brier",
     "log_loss",
 )
+RANK_METRICS = ("auroc", "auprc")
 _BLOCK_BYTES = 1 << 20  # counts of one block stay in the second-level cache
 
 
@@ -43,6 +44,7 @@ def bootstrap(
     level: float = 0.95,
     threshold: float = 0.5,
     ece_bins: int = 10,
+    ranking: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Percentile intervals of metrics by resampling patients with replacement.
 
@@ -59,6 +61,9 @@ def bootstrap(
         Number of resamples, and the seed that makes them the same next time.
     level, threshold, ece_bins
         Coverage of the intervals; operating point and bins as in :func:`ecgcore.metrics.evaluate`.
+    ranking
+        Orders the records for AUROC and AUPRC in place of ``score``, where probabilities may have
+        rounded to 1: :func:`ecgcore.metrics.ranking` of the logits.
 
     Returns
     -------
@@ -74,6 +79,17 @@ def bootstrap(
     EcgcoreError
         For an unknown metric, fewer than one resample, or labels and scores that do not fit.
     """
+    if ranking is not None:
+        parts = []
+        for name in metrics:
+            ordered = ranking if name in RANK_METRICS else score
+            parts.append(
+                bootstrap(
+                    y, ordered, metrics=[name], groups=groups, n_resamples=n_resamples, seed=seed,
+                    level=level, threshold=threshold, ece_bins=ece_bins,
+                )
+            )  # fmt: skip
+        return pd.concat(parts, ignore_index=True)
     labels, (scores,), group = _checked(y, [score], groups, metrics, n_resamples)
     called = (scores >= threshold).astype(np.int64)
     (values,), (resampled,) = _values_and_resamples(

@@ -15,7 +15,7 @@ from ecgcore.metrics.curves import (
     sensitivity_at_specificity,
     threshold_at_specificity,
 )
-from ecgcore.metrics.ensembles import balanced_subset, ensemble, positive_probability
+from ecgcore.metrics.ensembles import balanced_subset, ensemble, positive_probability, ranking
 from ecgcore.metrics.table import METRICS, ScoreTable, bin_edges, evaluate, score_table
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "evaluate",
     "expected_calibration_error",
     "positive_probability",
+    "ranking",
     "precision_recall_curve",
     "reliability_curve",
     "roc_curve",

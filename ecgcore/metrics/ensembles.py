@@ -15,6 +15,21 @@ def positive_probability(logits: ArrayLike) -> Floats:
     ``logits`` has shape ``(record,)`` or ``(record, 1)`` (sigmoid) or ``(record, 2)`` (softmax over
     negative, positive).
     """
+    return np.asarray(np.exp(-np.logaddexp(0.0, -_positive_logit(logits))))
+
+
+def ranking(logits: ArrayLike) -> Floats:
+    """Numbers in (0, 1) in the order of the logits, shape ``(record,)``: for AUROC and AUPRC.
+
+    Probabilities of large logits round to exactly 1 (beyond about 37) and would tie; the logit of
+    an ECG-IMN, a sum over thousands of samples, gets there.  These are not probabilities.
+
+    ``logits`` as in :func:`positive_probability`.
+    """
+    return np.asarray(0.5 + np.arctan(_positive_logit(logits)) / np.pi)
+
+
+def _positive_logit(logits: ArrayLike) -> Floats:
     values = np.asarray(logits, dtype=np.float64)
     if values.ndim == 2 and values.shape[1] == 2:
         values = values[:, 1] - values[:, 0]
@@ -24,7 +39,7 @@ def positive_probability(logits: ArrayLike) -> Floats:
         raise EcgcoreError(
             f"logits: expected shape (record,), (record, 1) or (record, 2), got {values.shape}."
         )
-    return np.asarray(np.exp(-np.logaddexp(0.0, -values)))
+    return values
 
 
 def ensemble(logits_list: Sequence[ArrayLike]) -> Floats:
