@@ -209,7 +209,7 @@ def evaluate(
         ``n``, ``n_positive``, ``accuracy``, ``balanced_accuracy``, ``f1``, ``precision``,
         ``sensitivity``, ``specificity``, ``mcc``, ``auroc``, ``auprc`` (average precision),
         ``ece``, ``brier``, ``log_loss`` (natural), ``tn``, ``fp``, ``fn``, ``tp``.  Undefined
-        values are ``nan``: for instance precision when nothing is called positive, AUROC with one class.
+        values are ``nan``: precision when nothing is called positive, AUROC with one class.
 
     Raises
     ------
