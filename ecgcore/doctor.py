@@ -53,6 +53,6 @@ def _archive_line(archive: str | None) -> tuple[str, bool]:
     kind = "simulated" if found.is_simulated else "real"
     what = f"{archive}: {kind}, {len(found.table)} records at {found.rates_hz} Hz"
     if len(problems):
-        first = problems.iloc[0, 0]
+        first = str(problems["file"].iloc[0])
         return f"{what}; {len(problems)} files missing or changed, first {first}", False
     return f"{what}; whole (every listed checksum agrees)", True

@@ -146,7 +146,7 @@ def _declared(name: str, kind: str, value: ast.expr, comment: str) -> Parameter:
     meaning, _, allowed_text = (part.strip() for part in comment.partition("; allowed:"))
     if kind.removeprefix("list[").removesuffix("]") not in _TYPES or not meaning:
         raise EcgcoreError(
-            f"Parameters cell: '{name}' needs a comment and a type: int, float, str, bool, list[...]."
+            f"Parameters cell: '{name}' needs a comment, and a type: int, float, str, bool, list."
         )
     unit = re.search(r"\[([^\]]+)\]", meaning)
     bounds = _RANGE.match(allowed_text)

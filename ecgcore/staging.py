@@ -1,4 +1,4 @@
-"""From run directories to the book's pages, and from those to HTML: all of it, or the old book stays."""
+"""From run directories to the book's pages, and from those to HTML, or the old book stays."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def data_kind(is_simulated: bool | None) -> str:
 
 def commit_words(fact: Mapping[str, Any]) -> str:
     """Short commit, and whether the checkout had changes on top of it."""
-    return fact["git_commit"][:10] + (" with changes" if fact["git_dirty"] else "")
+    return str(fact["git_commit"])[:10] + (" with changes" if fact["git_dirty"] else "")
 
 
 def run_card(

@@ -1,4 +1,4 @@
-"""Shared fixtures: the real slice where it lies beside the checkout, and a small simulated archive."""
+"""Shared fixtures: the real slice where it lies beside the checkout, a small simulated archive."""
 
 import os
 from pathlib import Path

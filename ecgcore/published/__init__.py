@@ -35,7 +35,7 @@ def sampling_matters(test_set: str = "natural") -> pd.DataFrame:
 
 
 def ecg_imn_known() -> pd.DataFrame:
-    """AUROCs known of paper A's checkpoints, and PTB-XL anchors, each with what it was measured on."""
+    """AUROCs of paper A's checkpoints, and PTB-XL anchors, each with what it was measured on."""
     known = _table("ecg_imn_known").drop(columns="epoch")
     anchors = _table("ptbxl_anchor_binary").assign(model="xresnet1d101 (2020)", rate_hz=100)
     columns = ["model", "task", "rate_hz", "auroc", "evaluated_on", "source"]

@@ -170,7 +170,8 @@ def _coloured(
 ) -> NDArray[np.float32]:
     """Gaussian noise, shape ``(electrode, sample)``."""
     pairs = rng.standard_normal((N_ELECTRODES, len(spectrum), 2), dtype=np.float32)
-    return scipy.fft.irfft(pairs.view(np.complex64)[..., 0] * spectrum, n_samples, axis=-1)
+    lines = pairs.view(np.complex64)[..., 0] * spectrum
+    return np.asarray(scipy.fft.irfft(lines, n_samples, axis=-1), dtype=np.float32)
 
 
 def _muscle(rng: np.random.Generator, n_samples: int, rate_hz: float) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ DURATION_S = 10
 CHUNK = 128
 """Records decoded at a time: 15 MiB at 500 Hz."""
 
-LAYERS = ("evidence", "counterfactual", "distractor")
+LAYERS = ("evidence", "counterfactual", "distractor", "timing", "shortcut")
 """What a simulated archive holds beside its records; see :mod:`ecgcore.simulate`."""
 
 
