@@ -94,11 +94,13 @@ def test_a_number_comes_from_the_run_and_a_formula_is_drawn(root: Path, tmp_path
     assert "<math" in page
 
 
-def test_a_missing_number_keeps_the_old_book(root: Path, tmp_path: Path) -> None:
+def test_a_missing_number_or_wrong_formula_keeps_the_old_book(root: Path, tmp_path: Path) -> None:
     html = tmp_path / "html"
     html.mkdir()
     (html / "index.html").write_text("old page")
-    staged = small_book(tmp_path, root, "AUROC {res}`page.auprc:.3f`.")
-    with pytest.raises(EcgcoreError, match=r"no result 'page\.auprc'"):
+    staged = small_book(tmp_path, root, "AUROC {res}`page.auprc:.3f` and $\\nosuch x$.")
+    with pytest.raises(EcgcoreError, match=r"no result 'page\.auprc'") as told:
         staging.build_book(staged, html)
+    assert "Unknown command" in str(told.value)
+    assert "index.md:3" in str(told.value)
     assert (html / "index.html").read_text() == "old page"

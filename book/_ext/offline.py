@@ -2,26 +2,44 @@
 
 MathML Core is drawn by Chromium, Firefox and Safari themselves, is read out by screen readers and
 needs no script; MathJax would be 2 MB of script that may not lie in git, or a network.
+math-core refuses what it does not know, so a mistyped formula fails the build.
 """
 
+from html import escape
 from typing import Any
 
-import latex2mathml.converter
 from docutils import nodes
+from math_core import LatexError, LatexToMathML
 from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
+
+LOGGER = logging.getLogger(__name__)
+CONVERTER = LatexToMathML(annotation=True, fancy_error=False)
 
 
-def mathml(latex: str, display: str) -> str:
-    return latex2mathml.converter.convert(latex, display=display)
+def mathml(node: nodes.Element, *, display: bool) -> str:
+    latex = node.astext()
+    try:
+        return CONVERTER.convert_with_local_state(latex, displaystyle=display)
+    except LatexError as error:
+        LOGGER.warning("formula '%s' cannot be drawn: %s", latex, error, location=node)
+        return f"<code>{escape(latex)}</code>"
 
 
 def visit_inline(translator: Any, node: nodes.math) -> None:
-    translator.body.append(f'<span class="formula">{mathml(node.astext(), "inline")}</span>')
+    translator.body.append(f'<span class="formula">{mathml(node, display=False)}</span>')
     raise nodes.SkipNode
 
 
 def visit_block(translator: Any, node: nodes.math_block) -> None:
-    translator.body.append(f'<div class="formula">{mathml(node.astext(), "block")}</div>\n')
+    translator.body.append(translator.starttag(node, "div", CLASS="formula"))
+    if node["number"]:
+        number = get_node_equation_number(translator, node)
+        translator.body.append(f'<span class="eqno">({number})')
+        translator.add_permalink_ref(node, "Link to this equation")
+        translator.body.append("</span>")
+    translator.body.append(f"{mathml(node, display=True)}</div>\n")
     raise nodes.SkipNode
 
 
@@ -29,9 +47,8 @@ def without_thebe(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Jupyter Book loads Thebe on every page; it asks for the network and we do not use it."""
-    scripts = context.get("script_files", [])
-    context["script_files"] = [s for s in scripts if "thebe" not in _text(s)]
-    context["css_files"] = [s for s in context.get("css_files", []) if "thebe" not in _text(s)]
+    for kind in ("script_files", "css_files"):
+        context[kind] = [s for s in context.get(kind, []) if "thebe" not in _text(s)]
 
 
 def _text(asset: Any) -> str:
