@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -121,7 +122,10 @@ def _put(fold: Fold, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
         prefix = f"optimiser/{i}/"
         own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         if own:  # a bias that batch norm makes void has no gradient, so no state
-            fold.optimiser.state[parameter] = {k: v.to(device) for k, v in own.items()}
+            fold.optimiser.state[parameter] = {
+                k: torch.empty_like(parameter.data).copy_(v) if v.dim() else v.to(device)
+                for k, v in own.items()  # in the parameter's memory layout
+            }
     fold.history = plain["history"]
     fold.schedule = Schedule(**plain["schedule"])
     fold.stopping = EarlyStopping(**plain["stopping"])

@@ -11,6 +11,7 @@ from torch.optim import Adam, AdamW
 from ecgcore.errors import EcgcoreError
 from ecgcore.metrics import balanced_subset, evaluate, positive_probability
 from ecgcore.models import EcgModel
+from ecgcore.models.layers import arrange_weights
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.losses import class_weights, fold_losses
 from ecgcore.training.schedule import EarlyStopping, Schedule
@@ -111,6 +112,8 @@ def make_fold(
         train_index, y_train = train_index[kept], y_train[kept]
     model.to(device)
     model.plain = config.arithmetic == "plain"
+    if not model.plain:
+        arrange_weights(model)
     masks = masks_for(device, fast=config.arithmetic == "fast")
     set_masks(model, [masks])
     return Fold(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ecgcore.models import EcgModel, build_from
+from ecgcore.models.layers import arrange_weights
 
 
 def stack(models: Sequence[EcgModel]) -> EcgModel:
@@ -24,6 +25,8 @@ def stack(models: Sequence[EcgModel]) -> EcgModel:
     stacked = build_from(first.spec, folds=len(models))
     stacked.plain = first.plain
     stacked.to(next(first.parameters()).device)
+    if not stacked.plain:
+        arrange_weights(stacked)
     states = [_tensors(model) for model in models]
     with torch.no_grad():
         for name, whole in _tensors(stacked).items():
