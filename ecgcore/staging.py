@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -166,10 +167,11 @@ def build_book(staging: Path, html: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     pages = out / "_build" / "html"
     if done.returncode or not (pages / "index.html").exists():
-        told = [line for line in done.stderr.splitlines() if "WARNING" in line or "rror" in line]
+        lines = re.sub(r"\x1b\[[\d;]*m", "", done.stderr).replace(f"{staging.resolve()}/", "")
+        told = [line for line in lines.splitlines() if "WARNING" in line or "rror" in line]
         raise EcgcoreError(
             "the book did not build; the old pages stay. "
-            + "\n".join(told[-20:] or done.stderr.splitlines()[-20:])
+            + "\n".join(told[-20:] or lines.splitlines()[-20:])
         )
     html.parent.mkdir(parents=True, exist_ok=True)
     study.swap(pages, html)

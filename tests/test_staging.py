@@ -102,5 +102,6 @@ def test_a_missing_number_or_wrong_formula_keeps_the_old_book(root: Path, tmp_pa
     with pytest.raises(EcgcoreError, match=r"no result 'page\.auprc'") as told:
         staging.build_book(staged, html)
     assert "Unknown command" in str(told.value)
-    assert "index.md:3" in str(told.value)
+    assert "\nbook/index.md:3: WARNING" in str(told.value)
+    assert "\x1b" not in str(told.value)
     assert (html / "index.html").read_text() == "old page"
