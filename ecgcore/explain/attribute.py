@@ -1,12 +1,12 @@
 """One entry for every method: signed attributions of the record's own shape."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from captum import attr
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +22,10 @@ from ecgcore.explain.forward import (
 from ecgcore.explain.intrinsic import decompose, gradients
 from ecgcore.explain.occlusion import occlusion
 from ecgcore.faithful.fills import Fill
+
+with warnings.catch_warnings():  # captum asks tqdm for a notebook widget; none is ever shown
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    from captum import attr
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,13 @@ class Dropout(nn.Module):
         mask: Tensor = self._mask(x)
         return x * mask
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def outside_graph(self) -> None:
+        """Keep the drawing of masks out of ``torch.compile``.
+
+        Done on demand: the decorator would import the compiler, seconds, for every user.
+        """
+        self._mask = torch.compiler.disable(self._mask)  # type: ignore[method-assign]
+
     def _mask(self, x: Tensor) -> Tensor:
         assert self.sources is not None
         shape = torch.Size([x.shape[0], x.shape[1] // self.folds, *x.shape[2:]])

@@ -1,13 +1,15 @@
 """Optimisation steps of the folds that train together, and their validation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ecgcore.models import logits_of
+from ecgcore.models import EcgModel, logits_of
+from ecgcore.models.layers import Dropout
 from ecgcore.training.fold import Data, Fold
 from ecgcore.training.folds import share_gradients, stack
 from ecgcore.training.inference import batch_for, for_inference, to_mv
@@ -27,7 +29,7 @@ class Group:
         self.config = self.folds[0].config
         self.model = stack([fold.model for fold in folds])
         set_masks(self.model, [fold.masks for fold in folds])
-        self.forward = torch.compile(self.model) if self.config.compile else self.model
+        self.forward = _compiled(self.model) if self.config.compile else self.model
         weights = np.stack([fold.class_weights for fold in folds])
         self.weights = None if (weights == 1).all() else torch.from_numpy(weights).to(device)
 
@@ -120,3 +122,10 @@ def plan_epoch(group: Group, alone: dict[int, Group], epoch: int) -> list[Block]
 
 def _on(group: Group, order: np.ndarray) -> Tensor:  # type: ignore[type-arg]
     return torch.from_numpy(np.ascontiguousarray(order)).to(group.device)
+
+
+def _compiled(model: EcgModel) -> Callable[[Tensor], Tensor]:
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.outside_graph()
+    return cast(Callable[[Tensor], Tensor], torch.compile(model))
