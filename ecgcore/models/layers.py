@@ -198,7 +198,7 @@ class Dropout(nn.Module):
 
         Done on demand: the decorator would import the compiler, seconds, for every user.
         """
-        self._mask = torch.compiler.disable(self._mask)  # type: ignore[method-assign]
+        self._mask = torch.compiler.disable(self._mask)  # type: ignore[method-assign,no-untyped-call]
 
     def _mask(self, x: Tensor) -> Tensor:
         assert self.sources is not None
