@@ -26,7 +26,7 @@ CHROMIUM = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# axe would otherwise fetch style sheets by script, which file:// forbids, and report all that passed
+# else axe fetches style sheets by script, which file:// forbids, and reports all that passed
 QUICK = {"preload": False, "resultTypes": ["violations"]}
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
