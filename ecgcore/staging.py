@@ -17,6 +17,11 @@ from ecgcore import study
 from ecgcore.errors import EcgcoreError
 
 PLACES = ("out", "tier", "runs", "archive")
+CAVEATS = {"smoke": "This tier only shows that everything runs: its figures mean nothing."}
+PROMPTS = {
+    "parameters": "Parameters and their defaults",
+    "injected-parameters": "Parameters of this run",
+}
 
 
 def stage(root: Path, runs: Mapping[str, Path], to: Path, *, tier: str) -> None:
@@ -64,7 +69,7 @@ def stage(root: Path, runs: Mapping[str, Path], to: Path, *, tier: str) -> None:
 
 def build_facts(facts: Mapping[str, Mapping[str, Any]], tier: str) -> dict[str, Any]:
     """What the whole build was made from; says so if its pages do not agree."""
-    data = sorted({fact["archive"].get("name", "none") for fact in facts.values()})
+    data = sorted({data_name(fact["archive"]) for fact in facts.values()})
     kinds = {fact["archive"].get("is_simulated") for fact in facts.values()} - {None}
     return {
         "tier": tier,
@@ -72,6 +77,7 @@ def build_facts(facts: Mapping[str, Mapping[str, Any]], tier: str) -> dict[str, 
         "kind": data_kind(kinds.pop() if len(kinds) == 1 else None),
         "commit": " and ".join(sorted({commit_words(fact) for fact in facts.values()})),
         "minutes": round(sum(fact["seconds"] for fact in facts.values()) / 60, 1),
+        "caveat": CAVEATS.get(tier, ""),
     }
 
 
@@ -79,6 +85,11 @@ def data_kind(is_simulated: bool | None) -> str:
     """*simulated*, *real*, or *simulated and real* records."""
     words = {True: "simulated records", False: "real records", None: "simulated and real records"}
     return words[is_simulated]
+
+
+def data_name(archive: Mapping[str, Any]) -> str:
+    """Name of a real archive; a simulated one has none but that."""
+    return "simulated" if archive.get("is_simulated") else str(archive.get("name", "none"))
 
 
 def commit_words(fact: Mapping[str, Any]) -> str:
@@ -97,12 +108,12 @@ def run_card(
     lines = [
         f"````{{admonition}} Last run: {data_kind(data.get('is_simulated'))}, tier {tier}",
         ":class: note run-card",
-        f"**Data** {data.get('name', 'none')}: {data.get('n_records', 0)} records of "
+        f"**Data** {data_name(data)}: {data.get('n_records', 0)} records of "
         f"{data.get('n_patients', 0)} patients, fingerprint `{data.get('fingerprint', '')[:12]}`. "
         f"**Code** `{commit_words(fact)}`. "
         f"**Device** {data.get('device', 'cpu')}. "
         f"**Time** {fact['seconds'] / 60:.1f} min. "
-        f"**Peak memory** {fact['peak_memory_mib'] / 1024:.1f} GiB.",
+        f"**Peak memory** {fact['peak_memory_mib'] / 1024:.1f} GiB. {CAVEATS.get(tier, '')}",
         "",
         "```{dropdown} Repeat this run",
         "~~~bash",
@@ -126,8 +137,9 @@ def _clean(notebook: nbformat.NotebookNode, card: nbformat.NotebookNode) -> None
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         tags = cell.metadata.get("tags", [])
-        if {"parameters", "injected-parameters"} & set(tags):
+        for tag in PROMPTS.keys() & set(tags):
             cell.metadata["tags"] = [*dict.fromkeys([*tags, "hide-input"])]
+            cell.metadata["mystnb"] = {"code_prompt_show": PROMPTS[tag]}
         if "injected-parameters" in tags:
             cell.source = _without_places(cell.source)
 

@@ -50,6 +50,8 @@ def test_a_page_carries_its_card_and_no_path(root: Path, run: Path, tmp_path: Pa
     page = nbformat.read(to / "notebooks" / "page.ipynb", as_version=4)
     card = page.cells[1].source
     assert "Last run: simulated records, tier smoke" in card
+    assert "**Data** simulated: 9 records" in card
+    assert "its figures mean nothing" in card
     assert "-p seed=3" in card
     assert "archive=" not in card
     assert "/somewhere" not in (to / "notebooks" / "page.ipynb").read_text()

@@ -41,9 +41,10 @@ class BuildCard(Directive):
 
     def run(self) -> list[nodes.Node]:
         facts = read(self.state.document.settings.env.app.srcdir, "build.json")
+        archive = "" if facts["data"] == "simulated" else f" ({facts['data']})"
         text = (
-            f"The numbers on this page were computed from {facts['kind']} ({facts['data']}), "
-            f"tier {facts['tier']}, by code {facts['commit']}."
+            f"The numbers on this page were computed from {facts['kind']}{archive}, "
+            f"tier {facts['tier']}, by code {facts['commit']}. {facts['caveat']}"
         )
         card = nodes.admonition(classes=["note", "run-card"])
         card += nodes.title("", f"Made from {facts['kind']}")
