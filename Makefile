@@ -26,7 +26,7 @@ book: .venv/book.done  ## run a tier's notebooks and build the book: make book T
 test: .venv/test.done  ## build the smoke tier's book, then run every check and test
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory book TIER=smoke ARCHIVE= HTML=_build/smoke
-	ECGCORE_HTML=_build/smoke $(BIN)/python -m pytest
+	ECGCORE_HTML=_build/smoke $(BIN)/python -m pytest -n $(CORES) --dist worksteal
 
 check: .venv/test.done  ## lint, format, types
 	$(BIN)/ruff check .

@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # One thread a test process: the machine's cores are shared out by pytest-xdist.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shared machine may stall for a second; how long an example takes is no property of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parents[1]
 
