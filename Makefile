@@ -7,6 +7,8 @@ PYTHON  ?= python3
 HTML    ?= _build/html
 
 BIN := .venv/bin
+# Containers often forbid bytecode; then each of a book's many kernels would compile torch anew.
+export PYTHONDONTWRITEBYTECODE :=
 # pip brings torch (its CPU build where an index of the machine offers one); uv the rest, in seconds.
 TORCH := torch==2.13.0
 UV := uv==0.13.9
