@@ -13,9 +13,9 @@ from ecgcore.errors import EcgcoreError
 SIMULATED = "simulated"
 
 DEFAULT_ARCHIVE: dict[str, Any] = {
-    "n_records": 1600,
+    "n_records": 1200,
     "seed": 1,
-    "prevalence": {"NORM": 0.38, "AF": 0.22, "MI": 0.16, "STTC": 0.04, "CD": 0.16, "HYP": 0.04},
+    "prevalence": {"NORM": 0.34, "AF": 0.24, "MI": 0.19, "STTC": 0.02, "CD": 0.19, "HYP": 0.02},
 }
 """The archive that ``"simulated"`` means; the lecture tier's own (held equal by a test).
 

@@ -1,7 +1,7 @@
 """The only place that turns patients and folds into train, valid and test."""
 
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -86,6 +86,20 @@ def as_published(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
         table["patient_id"],
         selects_on_test=True,
     )
+
+
+def fewer_train(split: Split, table: pd.DataFrame, n_records: int, *, seed: int) -> Split:
+    """The same split with at most so many training records, drawn at random; valid and test stay.
+
+    Parameters
+    ----------
+    n_records
+        0 keeps all.
+    """
+    if not 0 < n_records < len(split.train):
+        return split
+    drawn = np.random.default_rng(seed).choice(split.train, n_records, replace=False)
+    return replace(split, train=np.sort(drawn), patients=table["patient_id"])
 
 
 def hold_out_folds(

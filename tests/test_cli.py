@@ -1,10 +1,13 @@
 """The command line: one sentence an error, status 2."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ecgcore import cli
+from ecgcore import cli, study
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -34,6 +37,31 @@ def test_run_refuses_a_wrong_parameter(
     for word in words:
         assert word in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_keep_heap_reaches_the_kernel(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import resource\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(6): before = faults(); bytearray(b'x') * 32_000_000; new = faults() - before\n"
+        "print(new)"
+    )
+
+    def faults(*_: object, **__: object) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout
+
+    monkeypatch.setattr(study, "run_notebook", faults)
+    notebook = str(root / "notebooks" / "data_tour.ipynb")
+    arguments = ("run", notebook, "--out", str(tmp_path / "run"))
+    assert int(call(capsys, *arguments)[1]) > 2000
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")  # and what was there stays
+    assert int(call(capsys, *arguments, "--keep-heap")[1]) < 500
+    assert os.environ["GLIBC_TUNABLES"].startswith("glibc.malloc.check=0:")
 
 
 def test_a_yaml_file_of_parameters_is_checked_too(

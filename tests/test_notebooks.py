@@ -71,7 +71,7 @@ def test_plain_papermill_from_anywhere_with_the_default_archive(root: Path, tmp_
     ("notebook", "given"),
     [
         ("frequency_train", {"model": "cnn_lstm", "rate_hz": 62, "folds": 2}),
-        ("imn_train", {"model": "imn", "max_records": 60, "explained_records": 4}),
+        ("imn_train", {"model": "imn", "max_train_records": 48, "explained_records": 4}),
     ],
 )
 def test_one_seed_one_result(

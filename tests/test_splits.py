@@ -81,6 +81,19 @@ def test_official_and_published_folds() -> None:
     assert set(np.concatenate([official.train, official.valid, official.test])) == set(ids)
 
 
+def test_fewer_training_records_leave_the_rest_alone() -> None:
+    table, y = made_up(300, 1)
+    whole = splits.official(table, y.index)
+    fewer = splits.fewer_train(whole, table, 40, seed=3)
+    assert len(set(fewer.train)) == 40
+    assert set(fewer.train) <= set(whole.train)
+    np.testing.assert_array_equal(fewer.test, whole.test)
+    np.testing.assert_array_equal(fewer.valid, whole.valid)
+    np.testing.assert_array_equal(fewer.train, splits.fewer_train(whole, table, 40, seed=3).train)
+    assert splits.fewer_train(whole, table, 0, seed=3) is whole
+    assert splits.fewer_train(whole, table, 10**6, seed=3) is whole
+
+
 def test_leaks_cannot_be_made() -> None:
     patients = pd.Series([7, 7, 8, 9], index=[1, 2, 3, 4])
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,6 +112,21 @@ def test_every_model_under_every_option(name, options):
     model, result = fitted(name, config, x, y, n_train=7)
     assert np.isfinite(result.history["train_loss"]).all()
     assert np.isfinite(train.predict_logits(model, x)).all()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, as it compiles
+def test_compiled_training_is_the_eager_one():
+    eager, _ = fitted(config=dataclasses.replace(SHORT, epochs=2))
+    config = dataclasses.replace(SHORT, epochs=2, compile=True)
+    if shutil.which("g++") is None:
+        with pytest.raises(EcgcoreError, match=r"g\+\+"):
+            fitted(config=config)
+        return
+    compiled, _ = fitted(config=config)
+    expected = train.predict_logits(eager, X)
+    assert np.abs(train.predict_logits(compiled, X) - expected).max() < 1e-3
+    quick = train.predict_logits(eager, X, compiled=True)
+    assert np.abs(quick - expected).max() < 1e-5
 
 
 @pytest.mark.parametrize("name", ["cnn1d", "cnn_lstm", "imn_categorical"])

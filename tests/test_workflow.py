@@ -28,10 +28,11 @@ def test_tiers_set_only_what_notebooks_allow(root: Path, tier: str) -> None:
     assert config["tier"] == tier
     for notebook, entry in {**config["runs"], **config["summaries"]}.items():
         declared = parameters.of_notebook(root / "notebooks" / f"{notebook}.ipynb")
-        grid = entry.get("grid", {})
-        for values in itertools.product(*grid.values()):
-            given = {**config.get("common", {}), **entry.get("fixed", {})}
-            parameters.check(declared, {**given, **dict(zip(grid, values, strict=True))})
+        for one in entry if isinstance(entry, list) else [entry]:
+            grid = one.get("grid", {})
+            for values in itertools.product(*grid.values()):
+                given = {**config.get("common", {}), **one.get("fixed", {})}
+                parameters.check(declared, {**given, **dict(zip(grid, values, strict=True))})
 
 
 def test_the_default_archive_is_the_lecture_tiers(root: Path) -> None:

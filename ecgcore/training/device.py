@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 
@@ -96,6 +97,12 @@ def numerics(*, deterministic: bool, tf32: bool) -> Iterator[None]:
         yield
     finally:
         put(before)
+
+
+def needs_compiler() -> None:
+    """Raise EcgcoreError where ``torch.compile`` would find no C++ compiler."""
+    if shutil.which("g++") is None:
+        raise EcgcoreError("compile: no C++ compiler (g++) found; install one, or leave it off.")
 
 
 def keep_heap() -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ecgcore.metrics import positive_probability
 from ecgcore.models import EcgModel, logits_of
-from ecgcore.training.device import resolve_device
+from ecgcore.training.device import needs_compiler, resolve_device
 
 _LAYER_BYTES = {"cpu": 8 * 2**20, "cuda": 256 * 2**20, "mps": 64 * 2**20}
 """Of the widest activation: what a CPU's caches take; what keeps a GPU busy."""
@@ -60,6 +60,8 @@ def predict_logits(
     if batch_size is None:
         bytes_each = 2 if precision == "bf16" else 4
         batch_size = batch_for(model, records.shape[-1], where, bytes_each=bytes_each)
+    if compiled:
+        needs_compiler()
     forward = torch.compile(ready, dynamic=False) if compiled else ready
     parts = [torch.empty(0, model.n_outputs)]
     with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, precision == "bf16"):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ecgcore.models import EcgModel, logits_of
 from ecgcore.models.layers import Dropout
+from ecgcore.training.device import needs_compiler
 from ecgcore.training.fold import Data, Fold
 from ecgcore.training.folds import share_gradients, stack
 from ecgcore.training.inference import batch_for, for_inference, to_mv
@@ -125,6 +126,7 @@ def _on(group: Group, order: np.ndarray) -> Tensor:  # type: ignore[type-arg]
 
 
 def _compiled(model: EcgModel) -> Callable[[Tensor], Tensor]:
+    needs_compiler()
     for module in model.modules():
         if isinstance(module, Dropout):
             module.outside_graph()
