@@ -46,7 +46,7 @@ def test_keep_heap_reaches_the_kernel(
     code = (
         "import resource\n"
         "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "for _ in range(6): before = faults(); bytearray(b'x') * 32_000_000; new = faults() - before\n"
+        "for _ in range(6): old = faults(); bytearray(b'x') * 64_000_000; new = faults() - old\n"
         "print(new)"
     )
 
