@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -94,6 +95,28 @@ def test_one_seed_one_result(
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     assert not tables[0].equals(tables[2])
     assert len(one) != len(other) or not one.score.equals(other.score)
+
+
+def test_both_studies_on_real_records(root: Path, tmp_path: Path, ptbxl_500: Path) -> None:
+    store, runs = tmp_path / "store", tmp_path / "runs"
+    wfdb16.prepare(ptbxl.Archive(ptbxl_500), store)
+
+    def run(notebook: str, name: str = "", **given: object) -> dict[str, Any]:
+        path, out = root / "notebooks" / f"{notebook}.ipynb", runs / f"{notebook}{name}"
+        study.run_notebook(path, {"archive": str(store), **given}, out)
+        return json.loads((out / "results.json").read_text())
+
+    for model in ("imn", "blackbox_cnn2d"):
+        run("imn_train", model, **SMALL, model=model, rate_hz=62, max_train_records=24,
+            explained_records=4, deletion_records=2)  # fmt: skip
+    shown = run("imn_evaluation", runs=str(runs), n_resamples=100)
+    assert shown["explanation_metric"] == "lerf minus morf bridge"
+    assert shown["controls_met"] == 2
+    for rate_hz in (62, 100):
+        few = run("frequency_train", str(rate_hz), **SMALL, rate_hz=rate_hz, folds=2)
+        assert few["auroc_high"] - few["auroc_low"] > 0.1, "13 records with AF decide little"
+    assert run("frequency_sweep", runs=str(runs), n_resamples=100)["n_comparisons"] == 1
+    assert run("data_tour")["n_af"] == 13
 
 
 def test_a_broken_notebook_stops_the_book_and_leaves_the_old_page(

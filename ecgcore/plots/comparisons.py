@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ecgcore.errors import EcgcoreError
 from ecgcore.plots.scores import require
 from ecgcore.plots.style import (
     GREY,
@@ -112,8 +113,15 @@ def forest(
         Columns ``group``, ``item``, ``value``, drawn as open stars.
     reference
         A vertical line (0 for differences, 0.5 for AUROC).
+
+    Raises
+    ------
+    EcgcoreError
+        No row to draw, or a column is missing.
     """
     require(intervals, [group, item, "value", "low", "high"], "intervals")
+    if intervals.empty:
+        raise EcgcoreError("forest: no row to draw; was the table filtered by a metric it lacks?")
     groups, items = in_order(intervals[group].tolist()), in_order(intervals[item].tolist())
     fig = new_figure(0.21 * len(intervals) + 0.28 * len(groups) + 0.9)
     ax = fig.add_subplot()
