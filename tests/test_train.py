@@ -114,7 +114,7 @@ def test_every_model_under_every_option(name, options):
     assert np.isfinite(train.predict_logits(model, x)).all()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, as it compiles
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own, as it compiles
 def test_compiled_training_is_the_eager_one():
     eager, _ = fitted(config=dataclasses.replace(SHORT, epochs=2))
     config = dataclasses.replace(SHORT, epochs=2, compile=True)
