@@ -7,6 +7,7 @@
 """
 
 import argparse
+import copy
 import dataclasses
 import json
 import statistics
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -117,31 +119,58 @@ def heap_job(mode: str, n_samples: int, batch: int, n_steps: int, threads: int) 
 
 
 def trace(n_samples: int, n_steps: int) -> None:
-    """Largest difference of a step's loss to the plain loop's, one epoch, no dropout."""
+    """Largest difference of a step's loss to the plain loop's, one epoch, no dropout.
+
+    Beside it the same loop in float64: how far the plain loop's own rounding takes it.
+    """
     x, y = data(8 * n_steps, n_samples)
-    for arithmetic in ("plain", "fast"):
-        config = dataclasses.replace(
-            CONFIGS["cnn1d"], batch_size=8, device="cpu", arithmetic=arithmetic
-        )
-        reference = PLAIN["cnn1d"]()
-        reference.head[0].p = 0.0
-        model = build("cnn1d", rate_hz=100, n_samples=n_samples, dropout=0.0)
-        values = model.state_dict().values()
-        reference.load_state_dict(dict(zip(reference.state_dict(), values, strict=True)))
-        everything, labels = np.arange(len(x)), y.numpy()
-        fold = make_fold(0, model, config, 0, (labels, labels), (everything, everything), CPU)
-        group = Group([fold], Data(x, y, x, y), CPU)
-        model.train()
-        optimiser = torch.optim.Adam(reference.parameters(), lr=1e-3)
-        worst = 0.0
-        for index in plan_epoch(group, {0: group}, 1)[0][1]:
-            loss = torch.nn.functional.cross_entropy(reference(x[index[:, 0]]), y[index[:, 0]])
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
-            optimiser.step()
-            worst = max(worst, abs(loss.item() - group.step(index).item()))
-        print(f"loss trace, {n_steps} steps, {n_samples} samples, {arithmetic:6} {worst:.1e}")
+    model = build("cnn1d", rate_hz=100, n_samples=n_samples, dropout=0.0)
+    group = trace_group(model, x, y, "plain")
+    fast = trace_group(model, x, y, "fast")
+    order = plan_epoch(group, {0: group}, 1)[0][1]
+    plain = plain_trace(model, x, y, order)
+    rows = {
+        "plain arithmetic": np.array([group.step(index).item() for index in order]),
+        "fast arithmetic": np.array([fast.step(index).item() for index in order]),
+        "the plain loop in float64": plain_trace(model, x.double(), y, order),
+    }
+    for name, losses in rows.items():
+        worst = np.abs(losses - plain).max()
+        print(f"loss trace, {n_steps} steps, {n_samples} samples, {name}: {worst:.1e}")
+
+
+def trace_group(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, arithmetic: str) -> Group:
+    """Our steps, from a copy of these weights."""
+    config = dataclasses.replace(
+        CONFIGS["cnn1d"], batch_size=8, device="cpu", arithmetic=arithmetic
+    )
+    everything, labels = np.arange(len(x)), y.numpy()
+    parts = (labels, labels), (everything, everything)
+    fold = make_fold(0, copy.deepcopy(model), config, 0, *parts, CPU)
+    group = Group([fold], Data(x, y, x, y), CPU)
+    group.model.train()
+    return group
+
+
+def plain_trace(
+    model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, order: torch.Tensor
+) -> NDArray[np.float64]:
+    """Losses of the plain loop over the same batches, from the same weights, in x's precision."""
+    reference = PLAIN["cnn1d"]()
+    reference.head[0].p = 0.0
+    values = model.state_dict().values()
+    reference.load_state_dict(dict(zip(reference.state_dict(), values, strict=True)))
+    reference.to(x.dtype)
+    optimiser = torch.optim.Adam(reference.parameters(), lr=1e-3)
+    losses = []
+    for index in order:
+        loss = torch.nn.functional.cross_entropy(reference(x[index[:, 0]]), y[index[:, 0]])
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
+        optimiser.step()
+        losses.append(loss.item())
+    return np.array(losses)
 
 
 def main() -> None:

@@ -341,6 +341,11 @@ def test_out_of_memory_names_the_batch_that_fits(monkeypatch):
         fit(model, X, Y, X, Y, SHORT)
 
 
+def test_one_number_to_normalise():
+    with pytest.raises(EcgcoreError, match="cnn_lstm: with records of 30 samples a batch of one"):
+        fitted("cnn_lstm", dataclasses.replace(SHORT, batch_size=1), *records(9, 30), n_train=7)
+
+
 # Parts
 
 

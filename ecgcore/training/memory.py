@@ -1,4 +1,4 @@
-"""Out of memory, told in words that help."""
+"""What a step cannot do (memory, a batch norm of one number), told in words that help."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,9 +11,21 @@ from ecgcore.training.steps import Group
 
 @contextlib.contextmanager
 def told_in_words(group: Group) -> Iterator[None]:
-    """Turn an out-of-memory error into one that names the batch size that would fit."""
+    """Turn an out-of-memory error into one that names the batch size that would fit.
+
+    Also PyTorch's refusal to normalise a single number, which a batch of one very short record
+    comes to after a network's pooling.
+    """
     try:
         yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise EcgcoreError(
+            f"{group.model.spec.name}: with records of {group.data.x_train.shape[-1]} samples a "
+            "batch of one record leaves one number to normalise; use longer records or a "
+            "batch_size that does not leave a last batch of one."
+        ) from None
     except (torch.OutOfMemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
