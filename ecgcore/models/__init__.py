@@ -1,5 +1,6 @@
 """The registry of architectures, and the functions that work on any of them."""
 
+import bisect
 import difflib
 import inspect
 from collections.abc import Callable
@@ -12,18 +13,23 @@ from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, logits_of, posit
 from ecgcore.models.cnn1d import CNN1D
 from ecgcore.models.cnn_lstm import CNNLSTM
 from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
+from ecgcore.models.sizes import Stage, Widen, options_of, stretched
 
 __all__ = [
     "REGISTRY",
     "EcgModel",
     "IMNOutput",
     "ModelSpec",
+    "Stage",
+    "Widen",
+    "at_rate",
     "build",
     "build_from",
     "count_parameters",
     "logits_of",
     "positive_logit",
     "receptive_field_samples",
+    "sizes_in_ms",
 ]
 
 REGISTRY: dict[str, tuple[Callable[..., EcgModel], dict[str, Any]]] = {
@@ -116,6 +122,115 @@ def receptive_field_samples(model: EcgModel) -> int:
     ``W[lead, sample]`` depends on.
     """
     return model.receptive_field
+
+
+def sizes_in_ms(
+    name: str,
+    *,
+    rate_hz: float,
+    receptive_field_ms: float,
+    widen: Widen = "dilation",
+    n_leads: int = 12,
+) -> dict[str, Any]:
+    """Options for :func:`build` that give a network a receptive field in milliseconds.
+
+    Parameters
+    ----------
+    name
+        An architecture made of stages: ``cnn1d``, ``cnn_lstm``.
+    rate_hz
+        Sampling rate of the signals that the network is for.
+    receptive_field_ms
+        As near to this as whole samples allow.  Narrower than the architecture's own field is
+        made of fewer taps and, so that the number of parameters stays, more channels.
+    widen
+        How a wider field is made: ``dilation``, the same taps further apart, with equal
+        parameters; or ``kernel``, more taps and more parameters.
+
+    Returns
+    -------
+    dict
+        Some of ``kernels``, ``dilations``, ``width``; empty if the field is the network's own.
+
+    Raises
+    ------
+    EcgcoreError
+        The architecture's sizes cannot be set, or the field is narrower than its poolings.
+    """
+    able = [n for n, (made, _) in REGISTRY.items() if getattr(made, "stages", ())]
+    if name not in able:
+        raise EcgcoreError(
+            f"model: the sizes of {name!r} cannot be set in ms; expected one of {', '.join(able)}."
+        )
+    native: tuple[Stage, ...] = REGISTRY[name][0].stages  # type: ignore[attr-defined]
+    options = options_of(
+        stretched(native, receptive_field_ms * rate_hz / 1000, widen=widen), native
+    )
+    if any(k < s.kernel for k, s in zip(options.get("kernels", ()), native, strict=False)):
+        options["width"] = _width_for(name, options, n_leads)
+    return options
+
+
+def _width_for(name: str, options: dict[str, Any], n_leads: int) -> int:
+    """Width that brings the number of parameters nearest to the architecture's own."""
+
+    def size(**changed: Any) -> int:
+        with torch.device("meta"):
+            made, preset = REGISTRY[name]
+            network = made(n_leads=n_leads, n_samples=1000, **{**preset, **changed})
+        return count_parameters(network)
+
+    def excess(width: int) -> int:
+        return size(**options, width=width) - wanted
+
+    step = REGISTRY[name][0].width_step  # type: ignore[attr-defined]
+    wanted, widths = size(), range(step, 257, step)
+    above = min(bisect.bisect_left(widths, 0, key=excess), len(widths) - 1)
+    return min(widths[max(above - 1, 0)], widths[above], key=lambda width: abs(excess(width)))
+
+
+def at_rate(
+    model: EcgModel,
+    rate_hz: float,
+    *,
+    n_samples: int | None = None,
+    widen: Widen = "dilation",
+    seed: int = 0,
+) -> EcgModel:
+    """A network of this architecture for another rate, with the same receptive field in ms.
+
+    Parameters
+    ----------
+    model
+        From :func:`build`; left as it is.
+    rate_hz
+        Sampling rate of the signals that the new network is for.
+    n_samples
+        Length of a record there; by default the same duration.
+    widen
+        See :func:`sizes_in_ms`.
+    seed
+        Draws the new weights.  Where the shapes agree (``widen="dilation"`` from a lower to a
+        higher rate) the old ones can be loaded with ``load_state_dict``.
+    """
+    spec = model.spec
+    duration_s = spec.n_samples / spec.rate_hz
+    options = {k: v for k, v in spec.options.items() if k not in ("kernels", "dilations", "width")}
+    options |= sizes_in_ms(
+        spec.name,
+        rate_hz=rate_hz,
+        receptive_field_ms=1000 * receptive_field_samples(model) / spec.rate_hz,
+        widen=widen,
+        n_leads=spec.n_leads,
+    )
+    return build(
+        spec.name,
+        rate_hz=rate_hz,
+        n_samples=n_samples or round(duration_s * rate_hz),
+        n_leads=spec.n_leads,
+        seed=seed,
+        **options,
+    )
 
 
 def _nearest(word: str, allowed: list[str]) -> str:

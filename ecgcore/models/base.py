@@ -1,5 +1,6 @@
 """What every architecture has in common: its description, its input check and its outputs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgcore.errors import EcgcoreError
+from ecgcore.models.sizes import Stage, receptive_field_of
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class EcgModel(nn.Module):
     n_outputs: int
     receptive_field: int
     """Samples of the input that one unit of the last convolution sees."""
+    stages: tuple[Stage, ...] = ()
+    """Convolutions and poolings; empty for an architecture whose sizes cannot be set."""
+    width_step: int = 1
+    """The option ``width`` is a multiple of this."""
     widest_units: int
     """Numbers a sample of input in the largest activation; sizes batches by bytes."""
 
@@ -58,6 +64,23 @@ class EcgModel(nn.Module):
         self.n_leads, self.n_samples, self.folds = n_leads, n_samples, folds
         self.spec = ModelSpec("", 0.0, n_samples, n_leads)  # build() puts the real one
         self.plain = False
+
+    def set_stages(
+        self, kernels: Sequence[int] | None = None, dilations: Sequence[int] | None = None
+    ) -> None:
+        """Give the architecture's own stages other kernels or dilations, one a stage."""
+        own = type(self).stages
+        kernels = [s.kernel for s in own] if kernels is None else kernels
+        dilations = [s.dilation for s in own] if dilations is None else dilations
+        for name, sizes in (("kernels", kernels), ("dilations", dilations)):
+            if len(sizes) != len(own) or min(sizes) < 1:
+                raise EcgcoreError(
+                    f"{name}: {list(sizes)}; expected {len(own)} whole numbers of at least 1."
+                )
+        self.stages = tuple(
+            Stage(k, d, s.pool) for s, k, d in zip(own, kernels, dilations, strict=True)
+        )
+        self.receptive_field = receptive_field_of(self.stages)
 
     @property
     def last_conv(self) -> nn.Module:

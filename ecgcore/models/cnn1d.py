@@ -1,13 +1,18 @@
 """CNN1D: the plain convolutional network of *Sampling Matters* (arXiv 2604.16437)."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.models.base import EcgModel
 from ecgcore.models.layers import Dropout, FoldLinear, SampleConv, by_fold, conv_norm
+from ecgcore.models.sizes import Stage
 
-CHANNELS = (32, 64, 128, 256)
-KERNELS = (7, 5, 5, 3)
+WIDTH = 32
+CHANNELS = (1, 2, 4, 8)
+"""Of each stage, in multiples of the first one's."""
+STAGES = (Stage(7, pool=2), Stage(5, pool=2), Stage(5, pool=2), Stage(3))
 """Samples; the paper keeps them whatever the rate, so the receptive field shrinks in ms."""
 
 
@@ -24,10 +29,14 @@ class CNN1D(EcgModel):
         2: softmax over (negative, positive).
     dropout
         Before the linear layer (paper: 0.4).
+    kernels, dilations
+        Taps of the four convolutions and samples from tap to tap (paper: 7, 5, 5, 3 and 1).
+        :func:`ecgcore.models.sizes_in_ms` finds them for a receptive field in ms.
+    width
+        Channels of the first convolution; the others have 2, 4 and 8 times as many (paper: 32).
     """
 
-    receptive_field = 54
-    widest_units = 32
+    stages = STAGES
 
     def __init__(
         self,
@@ -36,17 +45,27 @@ class CNN1D(EcgModel):
         n_samples: int,
         n_outputs: int = 2,
         dropout: float = 0.4,
+        kernels: Sequence[int] | None = None,
+        dilations: Sequence[int] | None = None,
+        width: int = WIDTH,
         folds: int = 1,
     ) -> None:
         super().__init__(n_leads=n_leads, n_samples=n_samples, folds=folds)
         self.n_outputs = n_outputs
+        self.set_stages(kernels, dilations)
+        self.widest_units = width
         layers: list[nn.Module] = []
-        for n_in, n_out, kernel in zip((n_leads, *CHANNELS), CHANNELS, KERNELS, strict=False):
-            layers.append(SampleConv(n_in, n_out, kernel, padding=kernel // 2, folds=folds))
+        n_in = n_leads
+        for stage, times in zip(self.stages, CHANNELS, strict=True):
+            n_out = times * width
+            layers.append(
+                SampleConv(n_in, n_out, stage.kernel, dilation=stage.dilation, folds=folds)
+            )
             layers.append(nn.BatchNorm2d(n_out * folds))
+            n_in = n_out
         self.features = nn.ModuleList(layers)
         self.dropout = Dropout(dropout, folds=folds)
-        self.classifier = FoldLinear(CHANNELS[-1], n_outputs, folds=folds)
+        self.classifier = FoldLinear(n_in, n_outputs, folds=folds)
 
     @property
     def last_conv(self) -> nn.Module:

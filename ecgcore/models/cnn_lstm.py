@@ -1,14 +1,20 @@
 """CNN-LSTM of *Sampling Matters* (arXiv 2604.16437), after PMC7348856's shortcut network."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecgcore.errors import EcgcoreError
 from ecgcore.models.base import EcgModel
 from ecgcore.models.layers import Dropout, FoldLinear, FoldLSTM, SampleConv, by_fold
+from ecgcore.models.sizes import Stage
 
-CHANNELS = (32, 32, 64, 64, 128, 128, 256, 256)
-KERNEL = 10
+WIDTH = 32
+CHANNELS = (1, 1, 2, 2, 4, 4, 8, 8)
+"""Of each block, in multiples of the first one's."""
+STAGES = (Stage(10, pool=2),) * len(CHANNELS)
 HIDDEN = 128
 
 
@@ -18,11 +24,13 @@ class ShortcutBlock(nn.Module):
     The even kernel with padding 5 makes a record one sample longer before it is halved.
     """
 
-    def __init__(self, n_in: int, n_out: int, *, dropout: float, folds: int) -> None:
+    def __init__(self, n_in: int, n_out: int, *, stage: Stage, dropout: float, folds: int) -> None:
         super().__init__()
         self.folds = folds
         self.norm = nn.BatchNorm2d(n_in * folds)
-        self.conv = SampleConv(n_in, n_out, KERNEL, padding=KERNEL // 2, bias=False, folds=folds)
+        self.conv = SampleConv(
+            n_in, n_out, stage.kernel, dilation=stage.dilation, bias=False, folds=folds
+        )
         self.dropout = Dropout(dropout, folds=folds)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,10 +61,15 @@ class CNNLSTM(EcgModel):
         2: softmax over (negative, positive).
     dropout
         In every block and before the linear layer (paper: 0.3).
+    kernels, dilations
+        Taps of the eight convolutions and samples from tap to tap (paper: 10 and 1).
+        :func:`ecgcore.models.sizes_in_ms` finds them for a receptive field in ms.
+    width
+        Channels of the first block, an even number; the last has 8 times as many (paper: 32).
     """
 
-    receptive_field = 2551
-    widest_units = 32
+    stages = STAGES
+    width_step = 2
 
     def __init__(
         self,
@@ -65,16 +78,28 @@ class CNNLSTM(EcgModel):
         n_samples: int,
         n_outputs: int = 2,
         dropout: float = 0.3,
+        kernels: Sequence[int] | None = None,
+        dilations: Sequence[int] | None = None,
+        width: int = WIDTH,
         folds: int = 1,
     ) -> None:
         super().__init__(n_leads=n_leads, n_samples=n_samples, folds=folds)
+        if width % self.width_step:
+            raise EcgcoreError(
+                f"width: {width}; the blocks halve their channels, take an even one."
+            )
         self.n_outputs = n_outputs
+        self.set_stages(kernels, dilations)
+        self.widest_units = width
+        channels = [times * width for times in CHANNELS]
         blocks = [
-            ShortcutBlock(n_in, n_out, dropout=dropout, folds=folds)
-            for n_in, n_out in zip((n_leads, *CHANNELS), CHANNELS, strict=False)
+            ShortcutBlock(n_in, n_out, stage=stage, dropout=dropout, folds=folds)
+            for n_in, n_out, stage in zip(
+                (n_leads, *channels[:-1]), channels, self.stages, strict=True
+            )
         ]
         self.blocks = nn.Sequential(*blocks)
-        self.lstm = FoldLSTM(CHANNELS[-1], HIDDEN, folds=folds)
+        self.lstm = FoldLSTM(channels[-1], HIDDEN, folds=folds)
         self.dropout = Dropout(dropout, folds=folds)
         self.classifier = FoldLinear(HIDDEN, n_outputs, folds=folds)
 

@@ -23,14 +23,28 @@ class SampleConv(nn.Conv1d):
     """A 1-D convolution along samples, on ``(batch, fold * channel, 1, sample)``.
 
     Parameters, their shapes ``(fold * out, in, kernel)`` and initialisation are those of
-    :class:`torch.nn.Conv1d` with ``groups=folds``.
+    :class:`torch.nn.Conv1d` with ``groups=folds``.  Padding is half of what the kernel spans,
+    ``dilation * (kernel - 1) + 1`` samples: an even span makes a record one sample longer.
     """
 
     def __init__(
-        self, n_in: int, n_out: int, kernel: int, *, padding: int, bias: bool = True, folds: int = 1
+        self,
+        n_in: int,
+        n_out: int,
+        kernel: int,
+        *,
+        dilation: int = 1,
+        bias: bool = True,
+        folds: int = 1,
     ) -> None:
         super().__init__(
-            n_in * folds, n_out * folds, kernel, padding=padding, bias=bias, groups=folds
+            n_in * folds,
+            n_out * folds,
+            kernel,
+            padding=(dilation * (kernel - 1) + 1) // 2,
+            dilation=dilation,
+            bias=bias,
+            groups=folds,
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,8 +52,14 @@ class SampleConv(nn.Conv1d):
 
     def convolve(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution with another bias, or none."""
-        padding = (0, int(self.padding[0]))
-        return F.conv2d(x, self.weight.unsqueeze(2), bias, padding=padding, groups=self.groups)
+        return F.conv2d(
+            x,
+            self.weight.unsqueeze(2),
+            bias,
+            padding=(0, int(self.padding[0])),
+            dilation=(1, self.dilation[0]),
+            groups=self.groups,
+        )
 
 
 def arrange_weights(model: nn.Module) -> None:
