@@ -4,7 +4,7 @@ A map has two steps on purpose: ``fit_*`` sees validation logits and labels and 
 calling that object on test logits gives probabilities.  No function sees both parts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,12 +101,78 @@ def fit_isotonic(y: ArrayLike, logits: ArrayLike) -> Isotonic:
     return Isotonic(fitted.X_thresholds_, fitted.y_thresholds_)
 
 
+def prior_scaling(*, trained_prevalence: float, prevalence: float) -> Scaling:
+    """:func:`prior_shift` as a map of logits: a slope of 1, and an intercept for the new odds."""
+    _check_shares(trained_prevalence=trained_prevalence, prevalence=prevalence)
+    return Scaling(1.0, float(logit(prevalence) - logit(trained_prevalence)))
+
+
 METHODS: dict[str, Callable[[ArrayLike, ArrayLike], Scaling | Isotonic]] = {
     "temperature": fit_temperature,
     "platt": fit_platt,
     "isotonic": fit_isotonic,
 }
 """Name to fit function; ``raw`` probabilities are ``Scaling(1.0)``."""
+
+
+@dataclass(frozen=True)
+class FoldEnsemble:
+    """Networks of a cross-validation, each with a map of its own; their probabilities are averaged.
+
+    The scheme of scikit-learn's ``CalibratedClassifierCV(ensemble=True)``: the average of logits
+    that paper B uses is less extreme than any one network's, so a map that was fitted on single
+    networks does not fit it.
+    """
+
+    maps: tuple[Scaling | Isotonic, ...]
+
+    def __call__(self, logits: Sequence[ArrayLike]) -> Floats:
+        """Probabilities from the logits of each network, in the order of the folds."""
+        parts = [fitted(z) for fitted, z in zip(self.maps, logits, strict=True)]
+        return np.asarray(np.mean(parts, axis=0))
+
+
+def fit_folds(method: str, valid: Sequence[tuple[ArrayLike, ArrayLike]]) -> FoldEnsemble:
+    """Fit one map a fold on that fold's own validation part.
+
+    Parameters
+    ----------
+    method
+        A key of :data:`METHODS`.
+    valid
+        Labels and logits of the validation part of each fold.
+    """
+    if method not in METHODS:
+        raise EcgcoreError(f"method: there is no {method!r}; expected one of {', '.join(METHODS)}.")
+    return FoldEnsemble(tuple(METHODS[method](y, logits) for y, logits in valid))
+
+
+def calibrated_ece(
+    p: ArrayLike,
+    *,
+    n_draws: int = 1000,
+    seed: int,
+    n_bins: int = 10,
+    binning: Binning = "equal_width",
+) -> Floats:
+    """ECE that these predictions would have if they were true: labels are drawn from them.
+
+    Consistency resampling (Broecker & Smith 2007, Weather Forecast 22:651).  The ECE of a perfect
+    model is above 0 on any finite test set; only what exceeds these values speaks of the model.
+
+    Returns
+    -------
+    array
+        Shape ``(draw,)``.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    score = probabilities(values, values.size, "p")
+    edges = bin_edges(score, n_bins, binning)
+    members = bin_index(score, edges)[:, None] == np.arange(edges.size - 1)
+    rng = np.random.default_rng(seed)
+    drawn = rng.random((n_draws, score.size)) < score
+    gaps = (drawn - score) @ members.astype(np.float64)
+    return np.asarray(np.abs(gaps).sum(axis=1) / score.size)
 
 
 def prior_shift(p: ArrayLike, *, trained_prevalence: float, prevalence: float) -> Floats:
@@ -124,9 +190,7 @@ def prior_shift(p: ArrayLike, *, trained_prevalence: float, prevalence: float) -
     """
     values = np.asarray(p, dtype=np.float64)
     checked = probabilities(values, values.size, "p")
-    for name, share in (("trained_prevalence", trained_prevalence), ("prevalence", prevalence)):
-        if not 0 < share < 1:
-            raise EcgcoreError(f"{name}: expected a share above 0 and below 1, got {share}.")
+    _check_shares(trained_prevalence=trained_prevalence, prevalence=prevalence)
     with np.errstate(divide="ignore"):  # 0 and 1 stay where they are
         shifted = logit(checked) + logit(prevalence) - logit(trained_prevalence)
     return np.asarray(expit(shifted))
@@ -193,6 +257,12 @@ def brier_decomposition(
     spread = score - within[which]
     within_bin = float(np.mean(spread**2) - 2 * np.mean(spread * labels))
     return BrierParts(brier, reliability, resolution, uncertainty, within_bin)
+
+
+def _check_shares(**shares: float) -> None:
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise EcgcoreError(f"{name}: expected a share above 0 and below 1, got {share}.")
 
 
 def _both_classes(y: ArrayLike, logits: ArrayLike) -> tuple[Floats, Floats]:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -133,3 +134,47 @@ def test_one_class_cannot_be_calibrated(fit):
 def test_a_prevalence_is_a_share():
     with pytest.raises(EcgcoreError, match="prevalence"):
         calibrate.prior_shift([0.5], trained_prevalence=0.5, prevalence=13)
+
+
+def test_an_ensemble_of_folds_is_scikit_learns() -> None:
+    """Two folds, each calibrated on its own validation part, probabilities averaged."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(900, 3))
+    y = (rng.random(900) < expit(x @ [1.5, -1, 0.5] - 1)).astype(int)
+    folds = [(np.arange(0, 300), np.arange(300, 600)), (np.arange(300, 600), np.arange(300))]
+    test = x[600:]
+    model = LogisticRegression(C=np.inf, tol=1e-8)
+    reference = CalibratedClassifierCV(model, method="isotonic", cv=folds, ensemble=True)
+    reference.fit(x, y)
+    valid, on_test = [], []
+    for train, own in folds:
+        fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(x[train], y[train])
+        valid.append((y[own], fitted.decision_function(x[own])))
+        on_test.append(fitted.decision_function(test))
+    ours = calibrate.fit_folds("isotonic", valid)(on_test)
+    np.testing.assert_allclose(ours, reference.predict_proba(test)[:, 1], atol=1e-9)
+    with pytest.raises(EcgcoreError, match=r"'beta'.*temperature, platt, isotonic"):
+        calibrate.fit_folds("beta", valid)
+
+
+def test_prior_scaling_is_the_prior_shift() -> None:
+    shares = {"trained_prevalence": 0.5, "prevalence": 0.13}
+    logits = np.linspace(-6, 6, 25)
+    np.testing.assert_allclose(
+        calibrate.prior_scaling(**shares)(logits), calibrate.prior_shift(expit(logits), **shares)
+    )
+
+
+@pytest.mark.parametrize("binning", ["equal_width", "equal_mass"])
+def test_a_calibrated_model_has_the_ece_that_is_expected_of_it(binning) -> None:
+    y, logits = planted(slope=1.0, n=400)
+    p = expit(logits)
+    expected = calibrate.calibrated_ece(p, n_draws=400, seed=1, binning=binning)
+    drawn = np.random.default_rng(2).random((60, 400)) < p
+    real = [evaluate(labels, p, binning=binning)["ece"] for labels in drawn.astype(int)]
+    assert expected.min() > 0.005  # a perfect model's, on 400 records
+    assert expected.mean() == pytest.approx(np.mean(real), rel=0.1)
+    y, logits = planted(slope=0.3, n=400)
+    overconfident = expit(logits)
+    found = evaluate(y, overconfident, binning=binning)["ece"]
+    assert found > calibrate.calibrated_ece(overconfident, seed=1, binning=binning).max()

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 
 from ecgcore import compare
 from ecgcore.compare.resample import DEFAULT_METRICS
@@ -300,3 +306,33 @@ def test_ranks_and_nemenyi():
 def test_wrong_requests_are_named(options, words):
     with pytest.raises(EcgcoreError, match=words):
         compare.bootstrap([0, 1, 1], [0.1, 0.2, 0.3], seed=0, **options)
+
+
+def test_curve_bands_hold_the_curve_and_are_the_slow_way_to_the_point():
+    y, p, _ = make(4, n=200)
+    patients = np.arange(200) // 2
+    bands = compare.curve_bands(y, p, groups=patients, n_resamples=30, seed=3, n_points=21)
+    rng, grid = np.random.default_rng(3), np.linspace(0, 1, 21)
+    slow = {"roc": [], "pr": []}
+    for _ in range(30):
+        records = np.concatenate([[2 * k, 2 * k + 1] for k in rng.integers(0, 100, 100)])
+        yy, pp = y[records], p[records]
+        fpr, tpr, _ = roc_curve(yy, pp, drop_intermediate=False)
+        slow["roc"].append([tpr[fpr <= x + 1e-12].max() for x in grid])
+        # scikit-learn lists the curve from the lowest threshold on
+        precision, recall, _ = precision_recall_curve(yy, pp, drop_intermediate=False)
+        precision, recall = precision[:-1][::-1], recall[:-1][::-1]
+        slow["pr"].append([precision[recall >= x - 1e-12][0] for x in grid])
+    for name, band in bands.groupby("curve"):
+        expected = np.quantile(slow[name], [0.025, 0.975], axis=0)
+        np.testing.assert_allclose(band[["low", "high"]].to_numpy().T, expected, atol=1e-12)
+
+
+def test_equal_mass_bins_can_be_bootstrapped():
+    y, p, _ = make(5)
+    found = compare.bootstrap(
+        y, p, metrics=["ece"], n_resamples=50, seed=1, ece_bins=15, binning="equal_mass"
+    ).iloc[0]
+    assert found["value"] == evaluate(y, p, ece_bins=15, binning="equal_mass")["ece"]
+    assert found["value"] != evaluate(y, p, ece_bins=15)["ece"]
+    assert found["low"] < found["high"]

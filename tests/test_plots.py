@@ -11,8 +11,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.image import imread
 
 from ecgcore import plots
+from ecgcore.compare import curve_bands
 from ecgcore.errors import EcgcoreError
-from ecgcore.metrics import evaluate
+from ecgcore.metrics import decision_curve, evaluate
 from ecgcore.plots.style import COLOURS
 
 RATE_HZ = 100
@@ -45,6 +46,20 @@ def intervals() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def bands(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat(
+        curve_bands(own.y, own.score, n_resamples=20, seed=1).assign(model=model, rate_hz=rate)
+        for (model, rate), own in table.groupby(["model", "rate_hz"])
+    )
+
+
+def decisions(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat(
+        decision_curve(own.y, own.score).assign(model=model, rate_hz=rate)
+        for (model, rate), own in table.groupby(["model", "rate_hz"])
+    )
+
+
 def every_figure() -> dict:
     signal, table = ecg(), predictions()
     attribution = np.sin(np.arange(1000) / 9) * signal
@@ -64,9 +79,17 @@ def every_figure() -> dict:
         "map": lambda: plots.attribution_map(attribution, RATE_HZ),
         "resampling": lambda: plots.resampling_picture({100: signal[1], 50: signal[1, ::2]}),
         "roc": lambda: plots.roc_pr(table),
+        "roc_bands": lambda: plots.roc_pr(table, bands=bands(table)),
+        "response": lambda: plots.response(
+            intervals(), x="rate_hz", line="model", panel="task", log=True, marks={"QRS": 110}
+        ),
+        "decisions": lambda: plots.decision_curves(decisions(table), line="rate_hz"),
+        "matrices": lambda: plots.matrices(
+            intervals().assign(test_hz=62), row="rate_hz", column="test_hz", panel="model"
+        ),
         "reliability": lambda: plots.reliability(table),
         "by_rate": lambda: plots.metric_by_rate(intervals(), published=published),
-        "forest": lambda: plots.forest(intervals(), reference=0.9),
+        "forest": lambda: plots.forest(intervals(), reference=0.9, margin=0.01),
         "learning": lambda: plots.learning_curves(history, best_epoch=1),
         "confusion": lambda: plots.confusion(pd.DataFrame(counts)),
         "counts": lambda: plots.class_counts(pd.DataFrame({"records": [5, 3]}, index=["A", "B"])),

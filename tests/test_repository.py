@@ -21,9 +21,9 @@ LAYERS = [
     {"errors", "leads", "parameters", "provenance", "published", "runs"},
     {"ptbxl", "wfdb16", "simulate", "archive_tables", "own", "transfer"},
     {"signals", "resampling", "splits", "tasks"},
-    {"models", "compare", "metrics", "datasets", "calibrate", "fetch", "quality"},
+    {"models", "compare", "metrics", "datasets", "calibrate", "contrasts", "fetch", "quality"},
     {"train", "training"},
-    {"segments", "explain", "faithful", "plots", "study"},
+    {"segments", "explain", "faithful", "plots", "study", "grids"},
     {"staging", "doctor", "cli"},
 ]
 """A module may import from its own layer and from those above it in this list."""

@@ -26,9 +26,10 @@ def test_there_is_a_file_for_every_tier(root: Path) -> None:
 def test_tiers_set_only_what_notebooks_allow(root: Path, tier: str) -> None:
     config = load(root, tier)
     assert config["tier"] == tier
-    for notebook, entry in {**config["runs"], **config["summaries"]}.items():
-        declared = parameters.of_notebook(root / "notebooks" / f"{notebook}.ipynb")
+    for group, entry in {**config["runs"], **config["summaries"]}.items():
         for one in entry if isinstance(entry, list) else [entry]:
+            notebook = one.get("notebook", group)
+            declared = parameters.of_notebook(root / "notebooks" / f"{notebook}.ipynb")
             grid = one.get("grid", {})
             for values in itertools.product(*grid.values()):
                 given = {**config.get("common", {}), **one.get("fixed", {})}

@@ -4,6 +4,7 @@ Resampling is by patient wherever patients are given: two records of one patient
 pieces of evidence.
 """
 
+from ecgcore.compare.bands import curve_bands
 from ecgcore.compare.delong import DeLong, delong
 from ecgcore.compare.intervals import auroc_score_interval, wilson
 from ecgcore.compare.means import bootstrap_mean
@@ -11,10 +12,17 @@ from ecgcore.compare.paired import McNemar, Tost, holm, mcnemar, tost
 from ecgcore.compare.ranks import average_ranks, critical_difference
 from ecgcore.compare.reference import against_reference
 from ecgcore.compare.resample import bootstrap, paired_bootstrap, resample_metrics
+from ecgcore.compare.seeds import (
+    SeedDifference,
+    difference_over_seeds,
+    obuchowski_rockette,
+    seeds_against_reference,
+)
 
 __all__ = [
     "DeLong",
     "McNemar",
+    "SeedDifference",
     "Tost",
     "against_reference",
     "auroc_score_interval",
@@ -22,11 +30,15 @@ __all__ = [
     "bootstrap",
     "bootstrap_mean",
     "critical_difference",
+    "curve_bands",
     "delong",
+    "difference_over_seeds",
     "holm",
     "mcnemar",
+    "obuchowski_rockette",
     "paired_bootstrap",
     "resample_metrics",
+    "seeds_against_reference",
     "tost",
     "wilson",
 ]

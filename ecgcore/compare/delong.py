@@ -59,7 +59,7 @@ def delong(
     labels = binary(y, "y")
     scores = np.stack([finite(s, labels.size, "score") for s in (score_a, score_b)])
     group = group_codes(groups, labels.size)
-    auroc, covariance = _auroc_covariance(labels, scores, group)
+    auroc, covariance = auroc_covariance(labels, scores, group)
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     difference = float(auroc[0] - auroc[1])
     se = float(np.sqrt(max(variance, 0.0)))
@@ -73,7 +73,11 @@ def delong(
     return DeLong(a, b, difference, se, difference - half, difference + half, z, p)
 
 
-def _auroc_covariance(y: Ints, scores: Floats, group: Ints) -> tuple[Floats, Floats]:
+def auroc_covariance(y: Ints, scores: Floats, group: Ints) -> tuple[Floats, Floats]:
+    """AUROCs of several scores on the same records, and their covariance over patients.
+
+    ``scores`` has shape ``(score, record)``, ``group`` numbers the patients from 0.
+    """
     positive, negative = y == 1, y == 0
     with_positive, with_negative = np.unique(group[positive]), np.unique(group[negative])
     n_patients = (with_positive.size, with_negative.size)

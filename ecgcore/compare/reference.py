@@ -66,11 +66,12 @@ def against_reference(
     table = pd.DataFrame(rows)
     if rows:
         table["p_holm"] = holm(table["p"])
-        table["verdict"] = [_verdict(row, margin) for _, row in table.iterrows()]
+        table["verdict"] = [verdict(row, margin) for _, row in table.iterrows()]
     return table
 
 
-def _verdict(row: "pd.Series[float]", margin: float) -> str:
+def verdict(row: "pd.Series[float]", margin: float) -> str:
+    """*different*, *equivalent* or *undecided*, of a row with ``low, high, p_holm``."""
     if (row["low"] > 0 or row["high"] < 0) and row["p_holm"] < 0.05:
         return "different"
     return "equivalent" if -margin < row["low"] and row["high"] < margin else "undecided"

@@ -14,6 +14,7 @@ from ecgcore.compare.intervals import closed_form
 from ecgcore.errors import EcgcoreError
 from ecgcore.metrics import METRICS, ScoreTable, bin_edges
 from ecgcore.metrics.checks import Floats, Ints, binary, probabilities
+from ecgcore.metrics.table import Binning
 
 DEFAULT_METRICS = (
     "auroc",
@@ -44,6 +45,7 @@ def bootstrap(
     level: float = 0.95,
     threshold: float = 0.5,
     ece_bins: int = 10,
+    binning: Binning = "equal_width",
     ranking: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Percentile intervals of metrics by resampling patients with replacement.
@@ -59,8 +61,11 @@ def bootstrap(
         Without it every record is its own group.
     n_resamples, seed
         Number of resamples, and the seed that makes them the same next time.
-    level, threshold, ece_bins
-        Coverage of the intervals; operating point and bins as in :func:`ecgcore.metrics.evaluate`.
+    level
+        Coverage of the intervals.
+    threshold, ece_bins, binning
+        Operating point and bins as in :func:`ecgcore.metrics.evaluate`; bins of equal mass are
+        those of the data themselves in every resample.
     ranking
         Orders the records for AUROC and AUPRC in place of ``score``, where probabilities may have
         rounded to 1: :func:`ecgcore.metrics.ranking` of the logits.
@@ -86,14 +91,15 @@ def bootstrap(
             parts.append(
                 bootstrap(
                     y, ordered, metrics=[name], groups=groups, n_resamples=n_resamples, seed=seed,
-                    level=level, threshold=threshold, ece_bins=ece_bins,
+                    level=level, threshold=threshold, ece_bins=ece_bins, binning=binning,
                 )
             )  # fmt: skip
         return pd.concat(parts, ignore_index=True)
     labels, (scores,), group = _checked(y, [score], groups, metrics, n_resamples)
     called = (scores >= threshold).astype(np.int64)
+    edges = bin_edges(scores, ece_bins, binning)
     (values,), (resampled,) = _values_and_resamples(
-        labels, [scores], group, metrics, n_resamples, seed, threshold, ece_bins
+        labels, [scores], group, metrics, n_resamples, seed, threshold, edges
     )
     rows = []
     for name in metrics:
@@ -136,8 +142,9 @@ def paired_bootstrap(
         ``margin`` also ``equivalence_low``, ``equivalence_high``, ``equivalent``.
     """
     labels, scores, group = _checked(y, [score_a, score_b], groups, metrics, n_resamples)
+    edges = bin_edges(scores[0], ece_bins)
     (a, b), (resampled_a, resampled_b) = _values_and_resamples(
-        labels, scores, group, metrics, n_resamples, seed, threshold, ece_bins
+        labels, scores, group, metrics, n_resamples, seed, threshold, edges
     )
     rows = []
     for name in metrics:
@@ -171,8 +178,9 @@ def resample_metrics(
     resample by resample.
     """
     labels, arrays, group = _checked(y, scores, groups, metrics, n_resamples)
+    edges = bin_edges(arrays[0], ece_bins)
     return _values_and_resamples(
-        labels, arrays, group, metrics, n_resamples, seed, threshold, ece_bins
+        labels, arrays, group, metrics, n_resamples, seed, threshold, edges
     )[1]
 
 
@@ -230,10 +238,9 @@ def _values_and_resamples(
     n_resamples: int,
     seed: int,
     threshold: float,
-    ece_bins: int,
+    edges: Floats,
 ) -> tuple[list[dict[str, float]], list[dict[str, Floats]]]:
     """Metrics on the data, and on the resamples, for each of the scores."""
-    edges = bin_edges(scores[0], ece_bins)
     codes: list[Ints] = []
     tables: list[tuple[Floats, int]] = []
     for score in scores:
@@ -251,7 +258,7 @@ def _values_and_resamples(
         values.append({name: float(METRICS[name](whole)) for name in metrics})
         resampled.append({name: np.empty(n_resamples) for name in metrics})
     sizes = [2 * g for _, g in tables]
-    for start, blocks in _count_blocks(codes, sizes, group, n_resamples, seed):
+    for start, blocks in count_blocks(codes, sizes, group, n_resamples, seed):
         for which, counts in enumerate(blocks):
             block = table(which, counts)
             for name in metrics:
@@ -259,7 +266,7 @@ def _values_and_resamples(
     return values, resampled
 
 
-def _count_blocks(
+def count_blocks(
     codes: Sequence[Ints], sizes: Sequence[int], group: Ints, n_resamples: int, seed: int
 ) -> Iterator[tuple[int, list[Floats]]]:
     """Yield (first resample, counts ``(resample, code)`` for each coding), block by block."""

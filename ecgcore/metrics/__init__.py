@@ -15,7 +15,13 @@ from ecgcore.metrics.curves import (
     sensitivity_at_specificity,
     threshold_at_specificity,
 )
-from ecgcore.metrics.ensembles import balanced_subset, ensemble, positive_probability, ranking
+from ecgcore.metrics.ensembles import (
+    balanced_subset,
+    ensemble,
+    positive_logit,
+    positive_probability,
+    ranking,
+)
 from ecgcore.metrics.table import METRICS, ScoreTable, bin_edges, evaluate, score_table
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "expected_calibration_error",
+    "positive_logit",
     "positive_probability",
     "precision_recall_curve",
     "ranking",

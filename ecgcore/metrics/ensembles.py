@@ -15,7 +15,7 @@ def positive_probability(logits: ArrayLike) -> Floats:
     ``logits`` has shape ``(record,)`` or ``(record, 1)`` (sigmoid) or ``(record, 2)`` (softmax over
     negative, positive).
     """
-    return np.asarray(np.exp(-np.logaddexp(0.0, -_positive_logit(logits))))
+    return np.asarray(np.exp(-np.logaddexp(0.0, -positive_logit(logits))))
 
 
 def ranking(logits: ArrayLike) -> Floats:
@@ -26,10 +26,14 @@ def ranking(logits: ArrayLike) -> Floats:
 
     ``logits`` as in :func:`positive_probability`.
     """
-    return np.asarray(0.5 + np.arctan(_positive_logit(logits)) / np.pi)
+    return np.asarray(0.5 + np.arctan(positive_logit(logits)) / np.pi)
 
 
-def _positive_logit(logits: ArrayLike) -> Floats:
+def positive_logit(logits: ArrayLike) -> Floats:
+    """Log odds of the positive class, shape ``(record,)``.
+
+    ``logits`` as in :func:`positive_probability`.
+    """
     values = np.asarray(logits, dtype=np.float64)
     if values.ndim == 2 and values.shape[1] == 2:
         values = values[:, 1] - values[:, 0]

@@ -101,6 +101,7 @@ def forest(
     group: str = "task",
     item: str = "model",
     reference: float | None = None,
+    margin: float | None = None,
     title: str = "",
 ) -> Figure:
     """Forest plot: estimates with 95 % intervals, models within tasks, values written beside.
@@ -113,6 +114,8 @@ def forest(
         Columns ``group``, ``item``, ``value``, drawn as open stars.
     reference
         A vertical line (0 for differences, 0.5 for AUROC).
+    margin
+        Shade so far on both sides of the reference: what counts as no difference.
 
     Raises
     ------
@@ -152,6 +155,8 @@ def forest(
     _finish_forest(ax, ticks, labels, set(map(str, groups)), y)
     if reference is not None:
         ax.axvline(reference, color=GREY, linewidth=0.9, linestyle=":")
+        if margin is not None:
+            ax.axvspan(reference - margin, reference + margin, color=GREY, alpha=0.12, linewidth=0)
     ax.set(xlabel=f"{metric_label} (95 % interval)", title=title)
     if published is not None and not published.empty:
         ax.plot(

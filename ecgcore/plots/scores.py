@@ -53,10 +53,10 @@ def roc_pr(
     predictions
         One row a record and series: ``y`` (0/1), ``score`` and the columns ``panel`` and ``line``.
     zoom
-        An inset with the corner where good models differ.
+        An inset with the corner where good models differ, if one gets there.
     bands
-        Optional bands of the ROC: the columns ``panel`` and ``line``, ``false_positive_rate``,
-        ``low``, ``high``.
+        Optional, of :func:`ecgcore.compare.curve_bands`: ``curve``, ``x``, ``low``, ``high`` and
+        the columns ``panel`` and ``line``.
     """
     require(predictions, ["y", "score", panel, line], "predictions")
     panels, lines = in_order(predictions[panel].tolist()), in_order(predictions[line].tolist())
@@ -64,7 +64,8 @@ def roc_pr(
     axes = fig.subplots(len(panels), 2, squeeze=False)
     for name, (roc_ax, pr_ax) in zip(panels, axes, strict=True):
         own = predictions[predictions[panel] == name]
-        insets = [_inset(roc_ax, "roc"), _inset(pr_ax, "pr")] if zoom else []
+        good = any(evaluate(p["y"], p["score"])["auroc"] > 0.9 for _, p in own.groupby(line))
+        insets = [_inset(roc_ax, "roc"), _inset(pr_ax, "pr")] if zoom and good else []
         for i, value in enumerate(lines):
             part = own[own[line] == value]
             if part.empty:
@@ -73,15 +74,8 @@ def roc_pr(
             _curves(part, label, i, [roc_ax, *insets[:1]], [pr_ax, *insets[1:]])
             if bands is not None:
                 band = bands[(bands[panel] == name) & (bands[line] == value)]
-                for ax in (roc_ax, *insets[:1]):
-                    ax.fill_between(
-                        band["false_positive_rate"],
-                        band["low"],
-                        band["high"],
-                        color=look(i)["color"],
-                        alpha=0.15,
-                        linewidth=0,
-                    )
+                _shade(band[band["curve"] == "roc"], i, [roc_ax, *insets[:1]])
+                _shade(band[band["curve"] == "pr"], i, [pr_ax, *insets[1:]])
         roc_ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
         prevalence = float(own["y"].mean())
         pr_ax.axhline(prevalence, color=GREY, linewidth=0.8, linestyle=":")
@@ -117,6 +111,12 @@ def _curves(
             **look(i),
             label=f"{label}  {values['auprc']:.4f}",
         )
+
+
+def _shade(band: pd.DataFrame, i: int, axes: Sequence[Axes]) -> None:
+    for ax in axes:
+        colour = look(i)["color"]
+        ax.fill_between(band["x"], band["low"], band["high"], color=colour, alpha=0.13, linewidth=0)
 
 
 def _inset(ax: Axes, kind: str) -> Axes:

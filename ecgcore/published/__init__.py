@@ -1,7 +1,8 @@
 """Figures that others published, with their sources; to set beside ours, never among them.
 
 ``sampling_matters_test.csv`` is read off the result files of paper B's repository
-(vlbthambawita/AF_detection_vs_freq), ``ecg_imn_known.csv`` off paper A's README and model card,
+(vlbthambawita/AF_detection_vs_freq), ``sampling_matters_delong.csv`` computed from its score files,
+``ecg_imn_known.csv`` off paper A's README and model card,
 ``ptbxl_anchor_binary.csv`` is derived from predictions that helme/ecg_ptbxl_benchmarking ships.
 """
 
@@ -32,6 +33,25 @@ def sampling_matters(test_set: str = "natural") -> pd.DataFrame:
     )  # fmt: skip
     main = table.query("run == 'main'").set_index(keys)
     return main[["auroc", "f1", "mcc", "ece"]].join(spread).reset_index()
+
+
+def sampling_matters_runs(test_set: str = "natural") -> pd.DataFrame:
+    """Paper B's test results of every one of the authors' runs, with the calls' counts."""
+    table = _table("sampling_matters_test").query("test_set == @test_set")
+    return table.drop(columns="test_set").reset_index(drop=True)
+
+
+def sampling_matters_delong() -> pd.DataFrame:
+    """Which differences between rates paper B's own scores support: DeLong's test, run by run.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a kind of pair: ``n_runs`` tested, in how many p was below 0.05, in how many after
+        Holm's correction over all pairs, and the ranges of the AUROC difference and of p. The runs
+        share one test set: they are not independent confirmations.
+    """
+    return _table("sampling_matters_delong")
 
 
 def ecg_imn_known() -> pd.DataFrame:

@@ -5,6 +5,7 @@ from ecgcore.simulate.cohort import CONDITIONS, PREVALENCE, plan_cohort
 from ecgcore.simulate.noise import NoiseLevels
 from ecgcore.simulate.record import LAYERS, SimulatedRecord, simulate_record
 from ecgcore.simulate.shortcut import Shortcut
+from ecgcore.simulate.stress import add_noise
 
 __all__ = [
     "CONDITIONS",
@@ -13,6 +14,7 @@ __all__ = [
     "NoiseLevels",
     "Shortcut",
     "SimulatedRecord",
+    "add_noise",
     "draw",
     "plan_cohort",
     "simulate_archive",

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from ecgcore.simulate.dipole import FloatArray
 
-_TO_LEADS: FloatArray = np.zeros((8, 9))
-_TO_LEADS[0, [1, 0]] = 1.0, -1.0
-_TO_LEADS[1, [2, 0]] = 1.0, -1.0
-_TO_LEADS[2:, 3:] = np.eye(6)
-_TO_LEADS[2:, :3] = -1.0 / 3.0
+TO_LEADS: FloatArray = np.zeros((8, 9))
+"""From nine electrodes to the eight independent leads."""
+TO_LEADS[0, [1, 0]] = 1.0, -1.0
+TO_LEADS[1, [2, 0]] = 1.0, -1.0
+TO_LEADS[2:, 3:] = np.eye(6)
+TO_LEADS[2:, :3] = -1.0 / 3.0
 
 N_ELECTRODES = 9
 
@@ -89,12 +90,14 @@ def draw_noise(
     }
     uneven = np.exp(rng.normal(0, 0.4, (N_ELECTRODES, 1)))
     time_s = np.arange(n_samples) / rate_hz
-    muscle = _muscle(rng, n_samples, rate_hz)
-    electrodes = _slow(rms_mv["baseline"] * uneven * _wander(rng, _slow_s(time_s)), n_samples)
-    electrodes += muscle * _slow(
-        rms_mv["muscle"] * uneven * _swell(rng, _slow_s(time_s)), n_samples
+    muscle = muscle_noise(rng, n_samples, rate_hz)
+    electrodes = join_slow(
+        rms_mv["baseline"] * uneven * wander(rng, slow_times_s(time_s)), n_samples
     )
-    coupling, hum = _mains(rng, time_s, levels.mains_hz)
+    electrodes += muscle * join_slow(
+        rms_mv["muscle"] * uneven * swell(rng, slow_times_s(time_s)), n_samples
+    )
+    coupling, hum = mains_hum(rng, time_s, levels.mains_hz)
     electrodes += (rms_mv["mains"] * coupling) * hum
     electrodes += _steady(rng, rms_mv["white"], rms_mv["electrode"], n_samples, rate_hz)
     passing = np.zeros_like(electrodes)
@@ -104,13 +107,13 @@ def draw_noise(
         passing[electrode] += _burst(rng, time_s, np.roll(muscle[electrode], n_samples // 3))
         n_bursts += 1
     if rng.random() < levels.motion_share:
-        passing[rng.integers(N_ELECTRODES)] += _motion(rng, time_s)
+        passing[rng.integers(N_ELECTRODES)] += motion(rng, time_s)
         n_bursts += 1
     if rng.random() < levels.tremor_share:
         passing[rng.integers(3)] += _tremor(rng, time_s)
         n_bursts += 1
-    leads = _TO_LEADS @ passing if n_bursts else None
-    return Noise(_TO_LEADS @ electrodes, leads, rms_mv, n_bursts)
+    leads = TO_LEADS @ passing if n_bursts else None
+    return Noise(TO_LEADS @ electrodes, leads, rms_mv, n_bursts)
 
 
 SLOW_STEP = 20
@@ -118,13 +121,14 @@ SLOW_STEP = 20
 error below 0.2 %."""
 
 
-def _slow_s(time_s: FloatArray) -> FloatArray:
+def slow_times_s(time_s: FloatArray) -> FloatArray:
+    """Instants at which what changes slowly is drawn."""
     step_s = SLOW_STEP * (time_s[1] - time_s[0])
     slow_s: FloatArray = np.arange(-(-len(time_s) // SLOW_STEP) + 1) * step_s
     return slow_s
 
 
-def _slow(values: NDArray[np.floating], n_samples: int) -> NDArray[np.float32]:
+def join_slow(values: NDArray[np.floating], n_samples: int) -> NDArray[np.float32]:
     """Join values at every 20th sample by lines; shape ``(electrode, sample)``."""
     knots: NDArray[np.float32] = values.astype(np.float32)
     share = (np.arange(SLOW_STEP) / SLOW_STEP).astype(np.float32)
@@ -132,7 +136,7 @@ def _slow(values: NDArray[np.floating], n_samples: int) -> NDArray[np.float32]:
     return lines.reshape(len(knots), -1)[:, :n_samples]
 
 
-def _wander(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
+def wander(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
     """Breathing (common to all electrodes in part) and slow drift of each."""
     frequency_hz = np.concatenate([rng.uniform(0.03, 0.15, 2), rng.uniform(0.15, 0.5, 3)])
     phase = 2 * np.pi * (frequency_hz[:, None] * time_s + rng.random((5, 1)))
@@ -174,7 +178,7 @@ def _coloured(
     return np.asarray(scipy.fft.irfft(lines, n_samples, axis=-1), dtype=np.float32)
 
 
-def _muscle(rng: np.random.Generator, n_samples: int, rate_hz: float) -> NDArray[np.float32]:
+def muscle_noise(rng: np.random.Generator, n_samples: int, rate_hz: float) -> NDArray[np.float32]:
     """Band noise from 20 Hz, falling above 90 Hz; unit RMS."""
     return _coloured(rng, _muscle_spectrum(n_samples, rate_hz), n_samples)
 
@@ -188,13 +192,13 @@ def _steady(
     return _coloured(rng, np.sqrt(contact**2 + np.float32(white**2)), n_samples)
 
 
-def _swell(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
+def swell(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
     """Muscles tense and relax over seconds."""
     angle = 2 * np.pi * (rng.uniform(0.05, 0.3) * time_s + rng.random((N_ELECTRODES, 1)))
     return np.exp(0.5 * np.sin(angle)) / 1.06
 
 
-def _mains(
+def mains_hum(
     rng: np.random.Generator, time_s: FloatArray, mains_hz: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Hum and its third harmonic; each electrode couples by its own amount."""
@@ -212,7 +216,7 @@ def _burst(rng: np.random.Generator, time_s: FloatArray, muscle: NDArray[np.floa
     return burst
 
 
-def _motion(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
+def motion(rng: np.random.Generator, time_s: FloatArray) -> FloatArray:
     """An electrode is pulled: a quick rise and a slow return."""
     start_s, decay_s = rng.uniform(0, time_s[-1] - 0.5), rng.uniform(0.1, 0.5)
     after_s = np.maximum(time_s - start_s, 0)
