@@ -71,3 +71,15 @@ def test_a_real_tier_asks_for_its_archive(root: Path, tmp_path: Path, tier: str)
 def test_a_real_tier_can_be_planned(root: Path, tmp_path: Path, ptbxl_500: Path) -> None:
     done = plan(root, tmp_path, "ptbxl-500", f"archive={ptbxl_500}")
     assert done.returncode == 0, done.stderr
+
+
+def test_no_two_runs_of_a_tier_share_a_name(root: Path) -> None:
+    """A group can have several entries, and a notebook several groups."""
+    for tier in TIERS:
+        names = []
+        for group, entry in load(root, tier)["runs"].items():
+            for one in entry if isinstance(entry, list) else [entry]:
+                own = [group, *([one["name"]] if "name" in one else [])]
+                for values in itertools.product(*one.get("grid", {}).values()):
+                    names.append("-".join([*own, *map(str, values)]))
+        assert len(names) == len(set(names)), tier

@@ -108,7 +108,7 @@ def decision_curves(curves: pd.DataFrame, *, line: str, panel: str = "model") ->
         ax.set(title=str(name), xlabel="threshold probability", ylim=(-0.12 * top, 1.08 * top))
     axes[0].set_ylabel("net benefit")
     handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    fig.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
     return fig
 
 
