@@ -10,14 +10,14 @@ from ecgcore.compare.intervals import auroc_score_interval, wilson
 from ecgcore.compare.means import bootstrap_mean
 from ecgcore.compare.paired import McNemar, Tost, holm, mcnemar, tost
 from ecgcore.compare.ranks import average_ranks, critical_difference
-from ecgcore.compare.reference import against_reference
-from ecgcore.compare.resample import bootstrap, paired_bootstrap, resample_metrics
-from ecgcore.compare.seeds import (
+from ecgcore.compare.readers import (
     SeedDifference,
     difference_over_seeds,
     obuchowski_rockette,
     seeds_against_reference,
 )
+from ecgcore.compare.reference import against_reference
+from ecgcore.compare.resample import bootstrap, paired_bootstrap, resample_metrics
 
 __all__ = [
     "DeLong",

@@ -58,9 +58,8 @@ class CNN1D(EcgModel):
         n_in = n_leads
         for stage, times in zip(self.stages, CHANNELS, strict=True):
             n_out = times * width
-            layers.append(
-                SampleConv(n_in, n_out, stage.kernel, dilation=stage.dilation, folds=folds)
-            )
+            how = {"padding": stage.padding, "dilation": stage.dilation, "folds": folds}
+            layers.append(SampleConv(n_in, n_out, stage.kernel, **how))
             layers.append(nn.BatchNorm2d(n_out * folds))
             n_in = n_out
         self.features = nn.ModuleList(layers)

@@ -28,9 +28,8 @@ class ShortcutBlock(nn.Module):
         super().__init__()
         self.folds = folds
         self.norm = nn.BatchNorm2d(n_in * folds)
-        self.conv = SampleConv(
-            n_in, n_out, stage.kernel, dilation=stage.dilation, bias=False, folds=folds
-        )
+        how = {"padding": stage.padding, "dilation": stage.dilation, "folds": folds}
+        self.conv = SampleConv(n_in, n_out, stage.kernel, bias=False, **how)
         self.dropout = Dropout(dropout, folds=folds)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -23,8 +23,7 @@ class SampleConv(nn.Conv1d):
     """A 1-D convolution along samples, on ``(batch, fold * channel, 1, sample)``.
 
     Parameters, their shapes ``(fold * out, in, kernel)`` and initialisation are those of
-    :class:`torch.nn.Conv1d` with ``groups=folds``.  Padding is half of what the kernel spans,
-    ``dilation * (kernel - 1) + 1`` samples: an even span makes a record one sample longer.
+    :class:`torch.nn.Conv1d` with ``groups=folds``.
     """
 
     def __init__(
@@ -33,33 +32,24 @@ class SampleConv(nn.Conv1d):
         n_out: int,
         kernel: int,
         *,
+        padding: int,
+        stride: int = 1,
         dilation: int = 1,
         bias: bool = True,
         folds: int = 1,
     ) -> None:
-        super().__init__(
-            n_in * folds,
-            n_out * folds,
-            kernel,
-            padding=(dilation * (kernel - 1) + 1) // 2,
-            dilation=dilation,
-            bias=bias,
-            groups=folds,
-        )
+        how = {"stride": stride, "padding": padding, "dilation": dilation, "bias": bias}
+        super().__init__(n_in * folds, n_out * folds, kernel, groups=folds, **how)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convolve(x, self.bias)
 
     def convolve(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution with another bias, or none."""
-        return F.conv2d(
-            x,
-            self.weight.unsqueeze(2),
-            bias,
-            padding=(0, int(self.padding[0])),
-            dilation=(1, self.dilation[0]),
-            groups=self.groups,
-        )
+        stride, padding = (1, self.stride[0]), (0, int(self.padding[0]))
+        dilation = (1, self.dilation[0])
+        weight = self.weight.unsqueeze(2)
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups=self.groups)
 
 
 def arrange_weights(model: nn.Module) -> None:

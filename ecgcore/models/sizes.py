@@ -26,6 +26,11 @@ class Stage:
     dilation: int = 1
     pool: int = 1
 
+    @property
+    def padding(self) -> int:
+        """Half of what the kernel spans; an even span makes a record one sample longer."""
+        return (self.dilation * (self.kernel - 1) + 1) // 2
+
 
 def receptive_field_of(stages: Sequence[Stage]) -> int:
     """Samples of the input that one unit after the last stage depends on."""
