@@ -46,7 +46,7 @@ class Isotonic:
         return np.asarray(np.interp(np.asarray(logits, dtype=float), self.knots, self.values))
 
 
-def fit_temperature(y: ArrayLike, logits: ArrayLike) -> Scaling:
+def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) -> Scaling:
     """Temperature scaling (Guo et al. 2017, arXiv 1706.04599): one slope, least log loss.
 
     The ranking, and with it the AUROC and the calls at 0.5, stay as they are.
@@ -55,6 +55,9 @@ def fit_temperature(y: ArrayLike, logits: ArrayLike) -> Scaling:
     ----------
     y, logits
         Labels and logits of the positive class of the *validation* part, shape ``(record,)``.
+    intercept
+        Added to the scaled logits and held fixed: a change of prior odds that is known, of
+        :func:`prior_scaling`.
 
     Raises
     ------
@@ -64,12 +67,12 @@ def fit_temperature(y: ArrayLike, logits: ArrayLike) -> Scaling:
     labels, z = _both_classes(y, logits)
 
     def loss(log_slope: float) -> float:
-        scaled = np.exp(log_slope) * z
+        scaled = np.exp(log_slope) * z + intercept
         return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
 
     # The loss is convex in the slope; the bounds keep separable data from running to infinity.
     best = optimize.minimize_scalar(loss, bounds=(-7.0, 7.0), method="bounded")
-    return Scaling(float(np.exp(best.x)))
+    return Scaling(float(np.exp(best.x)), intercept)
 
 
 def fit_platt(y: ArrayLike, logits: ArrayLike) -> Scaling:
@@ -107,7 +110,7 @@ def prior_scaling(*, trained_prevalence: float, prevalence: float) -> Scaling:
     return Scaling(1.0, float(logit(prevalence) - logit(trained_prevalence)))
 
 
-METHODS: dict[str, Callable[[ArrayLike, ArrayLike], Scaling | Isotonic]] = {
+METHODS: dict[str, Callable[..., Scaling | Isotonic]] = {
     "temperature": fit_temperature,
     "platt": fit_platt,
     "isotonic": fit_isotonic,
@@ -132,7 +135,9 @@ class FoldEnsemble:
         return np.asarray(np.mean(parts, axis=0))
 
 
-def fit_folds(method: str, valid: Sequence[tuple[ArrayLike, ArrayLike]]) -> FoldEnsemble:
+def fit_folds(
+    method: str, valid: Sequence[tuple[ArrayLike, ArrayLike]], **options: float
+) -> FoldEnsemble:
     """Fit one map a fold on that fold's own validation part.
 
     Parameters
@@ -141,10 +146,12 @@ def fit_folds(method: str, valid: Sequence[tuple[ArrayLike, ArrayLike]]) -> Fold
         A key of :data:`METHODS`.
     valid
         Labels and logits of the validation part of each fold.
+    options
+        Of the fit function: ``intercept`` of ``temperature``.
     """
     if method not in METHODS:
         raise EcgcoreError(f"method: there is no {method!r}; expected one of {', '.join(METHODS)}.")
-    return FoldEnsemble(tuple(METHODS[method](y, logits) for y, logits in valid))
+    return FoldEnsemble(tuple(METHODS[method](y, logits, **options) for y, logits in valid))
 
 
 def calibrated_ece(

@@ -4,13 +4,11 @@ A run keeps what each network of its cross-validation said of its own validation
 test part; this module turns that into one probability a record and method.
 """
 
-import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from ecgcore import calibrate
 from ecgcore.errors import EcgcoreError
-from ecgcore.metrics.checks import Floats
 
 METHODS = ("raw", "prior", "temperature", "prior + temperature", "Platt", "isotonic")
 """``raw``: sigmoid of the networks' mean logit, as paper B.  ``prior``: that, moved from balanced
@@ -58,16 +56,13 @@ def calibrated(predictions: pd.DataFrame, *, trained_prevalence: float = 0.5) ->
     test["raw"], test["prior"] = expit(test["logit"]), shift(test["logit"])
     for k in folds:
         valid[k]["raw"], valid[k]["prior"] = expit(valid[k]["logit"]), shift(valid[k]["logit"])
+    checked = [(valid[k]["y_true"].to_numpy(), valid[k]["logit"].to_numpy()) for k in folds]
     for method in METHODS[2:]:
         name = method.removeprefix("prior + ").lower()
-        moved = shift.intercept if method.startswith("prior") else 0.0
-        fitted = calibrate.fit_folds(name, [_moved(valid[k], moved) for k in folds])
-        test[method] = fitted([logits + moved for logits in on_test])
+        known = {"intercept": shift.intercept} if method.startswith("prior") else {}
+        fitted = calibrate.fit_folds(name, checked, **known)
+        test[method] = fitted(on_test)
         for k, own in zip(folds, fitted.maps, strict=True):
-            valid[k][method] = own(valid[k]["logit"] + moved)
+            valid[k][method] = own(valid[k]["logit"])
     columns = ["ecg_id", "patient_id", "part", "y_true", *METHODS]
     return pd.concat([*valid.values(), test], ignore_index=True)[columns]
-
-
-def _moved(rows: pd.DataFrame, by: float) -> tuple[np.ndarray, Floats]:
-    return rows["y_true"].to_numpy(), rows["logit"].to_numpy() + by

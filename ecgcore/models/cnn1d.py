@@ -58,8 +58,11 @@ class CNN1D(EcgModel):
         n_in = n_leads
         for stage, times in zip(self.stages, CHANNELS, strict=True):
             n_out = times * width
-            how = {"padding": stage.padding, "dilation": stage.dilation, "folds": folds}
-            layers.append(SampleConv(n_in, n_out, stage.kernel, **how))
+            pad, dilation = stage.padding, stage.dilation
+            conv = SampleConv(
+                n_in, n_out, stage.kernel, padding=pad, dilation=dilation, folds=folds
+            )
+            layers.append(conv)
             layers.append(nn.BatchNorm2d(n_out * folds))
             n_in = n_out
         self.features = nn.ModuleList(layers)

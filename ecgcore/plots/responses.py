@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from ecgcore.plots.scores import require
@@ -39,7 +40,7 @@ def response(
     n_rows = -(-len(panels) // n_columns)
     fig = new_figure(2.5 * n_rows + 0.9)
     axes = fig.subplots(n_rows, n_columns, squeeze=False, sharey=True, sharex=True)
-    shown: dict[str, object] = {}
+    shown: dict[str, Artist] = {}
     for ax, name in zip(axes.ravel(), panels, strict=False):
         own = table if panel is None else table[table[panel] == name]
         for i, value in enumerate(lines):
