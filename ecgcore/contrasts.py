@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 Outcome = Literal["lower", "same", "higher", "undecided"]
@@ -48,11 +49,15 @@ class Contrast:
 
 
 def having(runs: pd.DataFrame, **parameters: Any) -> pd.DataFrame:
-    """Rows of a table of runs that were made with these parameters, else :data:`NATIVE` ones."""
+    """Rows of a table of runs that were made with these parameters, else :data:`NATIVE` ones.
+
+    Numbers need to agree to a thousandth: a receptive field in ms is seldom a round one.
+    """
     wanted = {**NATIVE, **parameters}
     rows = pd.Series(True, index=runs.index)
     for name, value in wanted.items():
-        rows &= runs[name] == value
+        is_number = isinstance(value, int | float)
+        rows &= np.isclose(runs[name], value, rtol=1e-3) if is_number else runs[name] == value
     return runs[rows]
 
 
