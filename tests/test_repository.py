@@ -18,10 +18,10 @@ TOP = {
 }  # fmt: skip
 
 LAYERS = [
-    {"errors", "leads", "parameters", "provenance", "published", "runs"},
+    {"errors", "leads", "parameters", "provenance", "published", "recorded", "runs"},
     {"ptbxl", "wfdb16", "simulate", "archive_tables", "own", "transfer"},
     {"signals", "resampling", "splits", "tasks"},
-    {"models", "compare", "metrics", "datasets", "calibrate", "fetch", "quality"},
+    {"models", "compare", "metrics", "datasets", "calibrate", "fetch", "quality", "realism"},
     {"train", "training"},
     {"segments", "explain", "faithful", "plots", "study"},
     {"staging", "doctor", "cli"},
