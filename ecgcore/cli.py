@@ -187,7 +187,9 @@ def _prepare(options: argparse.Namespace) -> None:
     from ecgcore import ptbxl, wfdb16
 
     store = wfdb16.prepare(ptbxl.Archive(options.archive), options.to, strict=options.strict)
-    print(f"{options.to}: {len(store.table)} records at {store.rates_hz} Hz")
+    rates = " and ".join(map(str, store.rates_hz))
+    print(f"{options.to}: {len(store.table)} records at {rates} Hz")
+    print(f"{len(store.left_out)} left out as damaged; all faults: {options.to / 'quality.csv'}")
 
 
 def _doctor(options: argparse.Namespace) -> None:

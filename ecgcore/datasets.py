@@ -67,7 +67,7 @@ def _simulated_store(cache: Path) -> Path:
     name = f"simulated-{hashlib.sha256(made_by.encode()).hexdigest()[:12]}"
     archive, store = cache / "archives" / name, cache / "stores" / name
     with _lock(store):
-        if not (store / "store.json").exists():
+        if not wfdb16.is_current(store):
             if not archive.exists():
                 simulate.simulate_archive(archive, **DEFAULT_ARCHIVE)
             wfdb16.prepare(ptbxl.Archive(archive), store)

@@ -23,7 +23,8 @@ def twelve_from_eight(eight: NDArray[np.floating]) -> NDArray[np.floating]:
     Parameters
     ----------
     eight
-        Leads :data:`INDEPENDENT`, shape ``(..., 8, sample)``, any unit.
+        Leads :data:`INDEPENDENT`, shape ``(..., 8, sample)``, any unit; or I and II alone, which
+        give :data:`LIMB`.
 
     Returns
     -------

@@ -13,9 +13,37 @@ from ecgcore.errors import EcgcoreError
 Ids = NDArray[np.int64]
 
 
+def persons(table: pd.DataFrame) -> "pd.Series[int]":
+    """Whose each record is: ``patient_id``, but one for patients who share a recording.
+
+    Where a store found the same signals under two patients (``duplicate_of``), a record bears the
+    wrong name, and nobody knows which; so both patients count as one person, the smaller
+    ``patient_id``.
+
+    Returns
+    -------
+    pandas.Series of int
+        Index ``ecg_id``.
+    """
+    person: pd.Series[int] = table["patient_id"].copy()
+    if "duplicate_of" not in table:
+        return person
+    twins = table["duplicate_of"].dropna()
+    twins = twins[twins.isin(table.index)]
+    for ecg_id, first in zip(twins.index, twins, strict=True):
+        one, other = sorted((person.loc[ecg_id], person.loc[first]))
+        if one != other:
+            person = person.replace(other, one)
+    return person
+
+
 @dataclass(frozen=True)
 class Split:
-    """Records by part. No patient is in two parts: asserted when a split is made.
+    """Records by part. No person is in two parts: asserted when a split is made.
+
+    Of a person whom the folds put into two parts, because one recording is filed under two
+    patients (:func:`persons`), the functions of this module keep the last part's records only: a
+    test part is as published, and nobody in it was trained on.
 
     Parameters
     ----------
@@ -24,7 +52,7 @@ class Split:
     train, valid, test
         ``ecg_id`` by part.
     patients
-        ``patient_id`` of every record, index ``ecg_id``; used for the check, not kept.
+        :func:`persons`, index ``ecg_id``; used for the check, not kept.
     selects_on_test
         ``valid`` is ``test``: what is chosen on valid is then reported on the same records.
 
@@ -65,27 +93,16 @@ class Split:
 def official(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
     """PTB-XL's own recommendation: folds 1-8 train, 9 valid, 10 test."""
     fold = table["strat_fold"].loc[list(ecg_ids)]
-    return Split(
-        "official",
-        _ids(fold[fold <= 8]),
-        _ids(fold[fold == 9]),
-        _ids(fold[fold == 10]),
-        table["patient_id"],
-    )
+    parts = [_ids(fold[fold <= 8]), _ids(fold[fold == 9]), _ids(fold[fold == 10])]
+    train, valid, test = _apart(parts, table)
+    return Split("official", train, valid, test, persons(table))
 
 
 def as_published(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
     """Paper A's public code: folds 1-8 train; 9 and 10 both choose the epoch and are reported."""
     fold = table["strat_fold"].loc[list(ecg_ids)]
-    rest = _ids(fold[fold >= 9])
-    return Split(
-        "as_published",
-        _ids(fold[fold <= 8]),
-        rest,
-        rest,
-        table["patient_id"],
-        selects_on_test=True,
-    )
+    train, rest = _apart([_ids(fold[fold <= 8]), _ids(fold[fold >= 9])], table)
+    return Split("as_published", train, rest, rest, persons(table), selects_on_test=True)
 
 
 def fewer_train(split: Split, table: pd.DataFrame, n_records: int, *, seed: int) -> Split:
@@ -147,16 +164,12 @@ def hold_out_folds(
     _check_size(classes[rest], n_folds)
     test_ids = _of_patients(patient_of, patients[test])
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rest, classes[rest])
-    return [
-        Split(
-            f"fold_{number}",
-            _of_patients(patient_of, patients[rest[train]]),
-            _of_patients(patient_of, patients[rest[valid]]),
-            test_ids,
-            table["patient_id"],
-        )
-        for number, (train, valid) in enumerate(folds, start=1)
-    ]
+    made = []
+    for number, fold in enumerate(folds, start=1):
+        parts = [_of_patients(patient_of, patients[rest[part]]) for part in fold]
+        train, valid, test = _apart([*parts, test_ids], table)
+        made.append(Split(f"fold_{number}", train, valid, test, persons(table)))
+    return made
 
 
 def balance(ecg_ids: Sequence[int] | Ids, y: "pd.Series[int]", seed: int) -> Ids:
@@ -182,6 +195,18 @@ def balance(ecg_ids: Sequence[int] | Ids, y: "pd.Series[int]", seed: int) -> Ids
     kept = [rng.choice(group, n, replace=False) for group in (positive, negative)]
     balanced: Ids = wanted[np.sort(np.concatenate(kept))]
     return balanced
+
+
+def _apart(parts: Sequence[Ids], table: pd.DataFrame) -> list[Ids]:
+    """Parts, without the records of merged patients (:func:`persons`) that a later part has too."""
+    person = persons(table)
+    merged = set(person[person != table["patient_id"]])
+    apart, later = [], set[int]()
+    for part in reversed(parts):
+        of_part = person.loc[pd.Index(part)]
+        apart.append(part[~of_part.isin(merged & later).to_numpy()])
+        later |= set(of_part)
+    return apart[::-1]
 
 
 def _check_size(classes: NDArray[np.int64], n_folds: int) -> None:

@@ -16,7 +16,7 @@ from nbformat.v4 import new_markdown_cell
 from ecgcore import study
 from ecgcore.errors import EcgcoreError
 
-PLACES = ("out", "tier", "runs", "archive")
+PLACES = ("out", "tier", "runs", "archive", "real")
 CAVEATS = {"smoke": "This tier only shows that everything runs: its figures mean nothing."}
 PROMPTS = {
     "parameters": "Parameters and their defaults",

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecgcore.leads import twelve_from_eight
+from ecgcore.ptbxl import Archive
 from ecgcore.wfdb16 import write_records
 
 STATEMENTS = """,description,diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass
@@ -47,3 +48,18 @@ def write_archive(
     root.mkdir(parents=True, exist_ok=True)
     (root / "scp_statements.csv").write_text(STATEMENTS, encoding="utf-8")
     return root
+
+
+def damage(archive: Archive, ecg_id: int, rate_hz: int = 100) -> None:
+    """Cut a record off in the middle of a frame."""
+    file = Path(archive.stems(rate_hz, [ecg_id])[0] + ".dat")
+    file.write_bytes(file.read_bytes()[:-5])
+
+
+def replace_signals(archive: Archive, ecg_id: int, adu: np.ndarray, rate_hz: int = 100) -> None:
+    write_records(archive.stems(rate_hz, [ecg_id]), adu[None], rate_hz)
+
+
+def errors(report: pd.DataFrame) -> dict[int, str]:
+    bad = report[report["severity"] == "error"]
+    return dict(zip(bad["ecg_id"], bad["kind"], strict=True))

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from archives import damage, write_archive
 
 from ecgcore import cli, study
+from ecgcore.ptbxl import Archive
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -97,6 +99,22 @@ def test_simulate_prepare_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert status == 2
     assert "1 files missing or changed" in out
     assert err.count("\n") == 1
+
+
+def test_prepare_tells_what_it_leaves_out_and_strict_stops(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = Archive(write_archive(tmp_path / "archive"))
+    damage(archive, 2)
+    arguments = ("prepare", str(archive.path), "--to", str(tmp_path / "store"))
+    status, out, err = call(capsys, *arguments, "--strict")
+    assert (status, out) == (2, "")
+    assert "strict: record 2 at 100 Hz" in err
+    assert not (tmp_path / "store").exists()
+    status, out, _ = call(capsys, *arguments)
+    assert status == 0
+    assert "5 records at 100 and 500 Hz\n1 left out as damaged; all faults: " in out
+    assert "truncated" in Path(out.split("all faults: ")[1].strip()).read_text()
 
 
 def test_doctor_says_when_there_is_no_archive(

@@ -18,24 +18,17 @@ TOP = {
 }  # fmt: skip
 
 LAYERS = [
-    {"errors", "leads", "parameters", "provenance", "published", "runs"},
+    {"errors", "leads", "parameters", "provenance", "published", "recorded", "runs"},
     {"ptbxl", "wfdb16", "simulate", "archive_tables", "own", "transfer"},
     {"signals", "resampling", "splits", "tasks"},
     {
-        "models",
-        "compare",
-        "metrics",
-        "datasets",
-        "calibrate",
-        "calibrated",
-        "contrasts",
-        "fetch",
-        "quality",
+        "models", "compare", "metrics", "datasets", "calibrate", "calibrated", "contrasts", "fetch",
+        "quality", "realism",
     },
     {"train", "training"},
     {"segments", "explain", "faithful", "plots", "study", "grids"},
     {"staging", "doctor", "cli"},
-]
+]  # fmt: skip
 """A module may import from its own layer and from those above it in this list."""
 
 NO_TORCH = {"compare", "metrics", "signals", "splits", "tasks", "ptbxl", "wfdb16", "simulate"}

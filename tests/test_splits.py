@@ -141,3 +141,45 @@ def test_balancing_drops_from_the_larger_class_only() -> None:
     assert set(kept) != set(splits.balance(y.index, y, seed=1))
     with pytest.raises(EcgcoreError, match="one of the two classes has no record"):
         splits.balance(y.index[y == 1], y, seed=0)
+
+
+def with_twins(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> pd.DataFrame:
+    first = dict(pairs)
+    return table.assign(duplicate_of=pd.array(table.index.map(first), dtype="Int64"))
+
+
+def test_who_shares_a_recording_is_one_person() -> None:
+    table = pd.DataFrame(
+        {"patient_id": [7, 7, 5, 9, 3, 3]}, index=pd.Index(range(1, 7), name="ecg_id")
+    )
+    assert splits.persons(table).tolist() == [7, 7, 5, 9, 3, 3]
+    # 3 repeats 1, 4 repeats 3, 6 repeats 5 of the same patient; 77 is no record of this store
+    twins = with_twins(table, [(3, 1), (4, 3), (6, 5), (2, 77)])
+    assert splits.persons(twins).tolist() == [5, 5, 5, 5, 3, 3]
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_no_recording_is_in_two_parts_and_the_test_part_stays(seed: int, n_twins: int) -> None:
+    """Held against the same split of the same records, had nobody noticed the twins."""
+    table, y = made_up(400, seed)
+    rng = np.random.default_rng(seed)
+    pairs = [tuple(rng.choice(table.index, 2, replace=False).tolist()) for _ in range(n_twins)]
+    known = with_twins(table, pairs)
+    for make in (splits.official, splits.as_published):
+        check_apart(make(table, y.index), make(known, y.index), pairs)
+    for naive, split in zip(
+        splits.hold_out_folds(table, y), splits.hold_out_folds(known, y), strict=True
+    ):
+        check_apart(naive, split, pairs)
+
+
+def check_apart(naive: splits.Split, split: splits.Split, pairs: list[tuple[int, ...]]) -> None:
+    np.testing.assert_array_equal(split.test, naive.test)
+    assert set(split.train) <= set(naive.train)
+    assert set(split.valid) <= set(naive.valid)
+    later = set(split.test) | set(split.valid)
+    for pair in dict(pairs).items():
+        assert len(set(pair) & set(split.train)) == 0 or not set(pair) & later
+        if not split.selects_on_test:
+            assert len(set(pair) & set(split.valid)) == 0 or not set(pair) & set(split.test)

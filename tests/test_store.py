@@ -10,34 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from archives import some_adu, write_archive
+from archives import damage, errors, write_archive
 from filelock import FileLock
 
-from ecgcore import quality, wfdb16
+from ecgcore import wfdb16
 from ecgcore.errors import EcgcoreError
-from ecgcore.leads import LEADS
 from ecgcore.ptbxl import Archive
-from ecgcore.wfdb16 import arrayfile, open_store, prepare, write_records
+from ecgcore.wfdb16 import arrayfile, open_store, prepare
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Archive:
     return Archive(write_archive(tmp_path / "tiny"))
-
-
-def damage(archive: Archive, ecg_id: int, rate_hz: int = 100) -> None:
-    """Cut a record off in the middle of a frame."""
-    file = Path(archive.stems(rate_hz, [ecg_id])[0] + ".dat")
-    file.write_bytes(file.read_bytes()[:-5])
-
-
-def replace_signals(archive: Archive, ecg_id: int, adu: np.ndarray, rate_hz: int = 100) -> None:
-    write_records(archive.stems(rate_hz, [ecg_id]), adu[None], rate_hz)
-
-
-def errors(report: pd.DataFrame) -> dict[int, str]:
-    bad = report[report["severity"] == "error"]
-    return dict(zip(bad["ecg_id"], bad["kind"], strict=True))
 
 
 def test_store_of_the_real_slice_equals_the_archive(ptbxl_500: Path, tmp_path: Path) -> None:
@@ -46,7 +30,7 @@ def test_store_of_the_real_slice_equals_the_archive(ptbxl_500: Path, tmp_path: P
     for rate_hz in (100, 500):
         np.testing.assert_array_equal(store.signals(rate_hz), archive.signals(rate_hz))
     np.testing.assert_array_equal(store.signals(100, [9, 4]), archive.signals(100, [9, 4]))
-    pd.testing.assert_frame_equal(store.table, archive.table)
+    pd.testing.assert_frame_equal(store.table.drop(columns="duplicate_of"), archive.table)
     pd.testing.assert_frame_equal(store.statements, archive.statements)
     assert store.fingerprint == archive.fingerprint
     assert not errors(store.quality)
@@ -55,7 +39,11 @@ def test_store_of_the_real_slice_equals_the_archive(ptbxl_500: Path, tmp_path: P
         (store.quality["kind"] == "duplicate") & (store.quality["rate_hz"] == 500)
     ]
     assert twins["ecg_id"].tolist() == [138, 144, 457, 460, 463]
-    assert twins["detail"].iloc[-1] == "has the same signals as record 145 of ANOTHER patient"
+    assert twins["detail"].iloc[-1] == (
+        "has the same signals as record 145 of ANOTHER patient (fold 3; this one: fold 1)"
+    )
+    first = store.table["duplicate_of"].dropna()
+    assert first.to_dict() == {138: 137, 144: 143, 457: 456, 460: 459, 463: 145}
 
 
 def test_store_of_a_simulated_archive_keeps_its_evidence(
@@ -99,6 +87,7 @@ def test_damaged_records_are_left_out_at_all_rates_and_listed(
     for rate_hz in (100, 500):
         np.testing.assert_array_equal(store.signals(rate_hz), tiny.signals(rate_hz, [1, 3, 4, 6]))
     assert errors(store.quality) == {2: "truncated", 5: "truncated"}
+    assert store.left_out.index.tolist() == [2, 5]
     assert "4 records (2 left out)" in store.summary()
     with pytest.raises(EcgcoreError, match=r"record 2 is not in tiny.*left out as damaged"):
         store.signals(100, [1, 2])
@@ -253,6 +242,7 @@ def test_stores_that_cannot_be_opened(tiny: Archive, tmp_path: Path) -> None:
     info.write_text(json.dumps({**store.info, "layout": 0}))
     with pytest.raises(EcgcoreError, match="prepared by another version"):
         open_store(tmp_path / "store")
+    assert prepare(tiny, tmp_path / "store").info == store.info  # made again
     info.write_text("{")
     with pytest.raises(EcgcoreError, match="cannot be read"):
         open_store(tmp_path / "store")
@@ -283,93 +273,3 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
     n_records, growth_mib = done.stdout.split()
     assert n_records == "2000"
     assert float(growth_mib) < 150
-
-
-class TestQuality:
-    """What the report says of records made wrong on purpose."""
-
-    @staticmethod
-    def found(archive: Archive) -> set[tuple[int, str, str]]:
-        table = quality.report(archive, (100,))
-        table = table[table["severity"] != "note"]
-        return set(zip(table["ecg_id"], table["kind"], table["severity"], strict=True))
-
-    def test_a_good_archive_has_only_ptbxls_own_notes(self, tiny: Archive) -> None:
-        table = quality.report(tiny)
-        assert table["kind"].tolist() == ["baseline_drift"]
-        assert table["detail"].tolist() == ["baseline_drift: V1"]
-
-    def test_report_is_what_a_store_carries(self, tiny: Archive, tmp_path: Path) -> None:
-        damage(tiny, 2)
-        pd.testing.assert_frame_equal(
-            quality.report(tiny), prepare(tiny, tmp_path / "store").quality
-        )
-
-    @pytest.mark.parametrize(("a", "b"), [("I", "II"), ("II", "III"), ("aVL", "aVF")])
-    def test_swapped_limb_leads_are_named(self, tiny: Archive, a: str, b: str) -> None:
-        adu = some_adu(1, 1000, seed=5)[0]
-        order = list(range(12))
-        order[LEADS.index(a)], order[LEADS.index(b)] = LEADS.index(b), LEADS.index(a)
-        replace_signals(tiny, 3, adu[order])
-        report = quality.report(tiny, (100,))
-        assert errors(report) == {3: "identities"}
-        detail = report.set_index("kind")["detail"]["identities"]
-        assert detail.endswith(f"leads {a} and {b} look swapped")
-
-    def test_a_glitch_in_one_limb_lead_is_a_warning(self, tiny: Archive) -> None:
-        adu = some_adu(1, 1000, seed=5)[0]
-        adu[2, 40:43] += 500
-        replace_signals(tiny, 3, adu)
-        assert self.found(tiny) == {(3, "identities", "warning")}
-
-    def test_missing_samples_and_dead_records_are_errors(self, tiny: Archive) -> None:
-        adu = some_adu(1, 1000, seed=5)[0]
-        adu[6, 3] = wfdb16.INVALID
-        replace_signals(tiny, 3, adu)
-        replace_signals(tiny, 4, np.zeros((12, 1000), dtype=np.int16))
-        assert {(3, "nan", "error"), (4, "flat", "error")} <= self.found(tiny)
-
-    def test_flat_clipped_and_tall_leads_are_warnings(self, tiny: Archive) -> None:
-        adu = some_adu(3, 1000, seed=5)
-        adu[0, 6, 100:210] = 40  # V1 holds still for 1.1 s
-        adu[1, 7] = np.clip(adu[1, 7] * 9, -2500, 2500)  # V2 is cut off
-        adu[2, 8, 10] = 12_000  # V3 reaches 12 mV
-        for ecg_id, record in zip((3, 4, 5), adu, strict=True):
-            replace_signals(tiny, ecg_id, record)
-        table = quality.report(tiny, (100,)).set_index("kind")
-        assert table.loc[["flat", "clipping", "amplitude"], ["ecg_id", "lead"]].values.tolist() == [
-            [3, "V1"],
-            [4, "V2"],
-            [5, "V3"],
-        ]
-
-    def test_still_for_less_than_a_second_is_not_flat(self, tiny: Archive) -> None:
-        adu = some_adu(1, 1000, seed=5)[0]
-        adu[6, 100:195] = 40
-        replace_signals(tiny, 3, adu)
-        assert self.found(tiny) == set()
-
-    def test_duplicates_files_without_row_and_rows_without_file(self, tiny: Archive) -> None:
-        replace_signals(tiny, 3, (tiny.signals(100, [1])[0] * 1000).round().astype(np.int16))
-        write_records([tiny.path / "records100/00000/00099_lr"], some_adu(1, 1000), 100)
-        Path(tiny.stems(100, [5])[0] + ".hea").unlink()
-        assert self.found(tiny) == {
-            (3, "duplicate", "warning"),
-            (0, "no_row", "warning"),
-            (5, "missing", "error"),
-        }
-
-    def test_summary_counts(self, tiny: Archive) -> None:
-        damage(tiny, 2)
-        damage(tiny, 3)
-        table = quality.summary(quality.report(tiny, (100,)))
-        row = table[table["kind"] == "truncated"].iloc[0]
-        assert (row["severity"], row["rate_hz"], row["issues"], row["records"]) == (
-            "error",
-            100,
-            2,
-            2,
-        )
-
-    def test_published_counts_are_for_the_whole_of_ptbxl(self, tiny: Archive) -> None:
-        assert quality.check_published_counts(tiny) is None

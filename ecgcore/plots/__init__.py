@@ -6,7 +6,7 @@ the last value of a cell.  Colours are Okabe & Ito's, told apart also by marker 
 
 from ecgcore.plots.comparisons import forest, metric_by_rate
 from ecgcore.plots.counts import class_counts, confusion
-from ecgcore.plots.ecg import attribution_map, ecg_12_lead, resampling_picture
+from ecgcore.plots.ecg import attribution_map, ecg_12_lead, ecg_side_by_side, resampling_picture
 from ecgcore.plots.responses import decision_curves, matrices, response
 from ecgcore.plots.scores import learning_curves, reliability, roc_pr
 from ecgcore.plots.style import BookFigure, style
@@ -18,6 +18,7 @@ __all__ = [
     "confusion",
     "decision_curves",
     "ecg_12_lead",
+    "ecg_side_by_side",
     "forest",
     "learning_curves",
     "matrices",

@@ -1,17 +1,23 @@
 """ECGs as clinicians read them, and what a model saw in them."""
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
+from ecgcore.plots.paper import (
+    Floats,
+    draw_label,
+    draw_pulse,
+    draw_trace,
+    new_paper,
+    row_levels,
+)
 from ecgcore.plots.style import (
     BLACK,
     BLUE,
@@ -24,12 +30,6 @@ from ecgcore.plots.style import (
     styled,
 )
 from ecgcore.segments import window_sums
-
-Floats = NDArray[np.floating]
-_SECONDS_PER_MV = 0.4  # 10 mm/mV over 25 mm/s: one millivolt is as high as 0.4 s are wide
-_SMALL_S, _SMALL_MV = 0.04, 0.1  # one small box
-_PULSE_S = 0.6  # room for the calibration pulse, left of each row
-_PAPER = {"fine": "#F6DEDA", "coarse": "#E9B3AB"}
 
 
 @styled
@@ -101,19 +101,19 @@ def ecg_12_lead(
     area = None
     if attribution is not None:
         area = _area_mv(attribution, rate_hz, attribution_scale, slice(first, last), smooth_s)
-    levels, extent = _row_levels(signals_mv, area, rows)
+    levels, extent = row_levels(signals_mv, area, rows)
     seconds = (last - first) / rate_hz
-    fig, ax = _paper(seconds, extent, title)
+    fig, ax = new_paper(seconds, extent, title)
     for level, row in zip(levels, rows, strict=True):
-        _pulse(ax, level)
+        draw_pulse(ax, level)
         for lead, low, high in row:
             part = slice(low, high)
             t = (np.arange(low, high) - first) / rate_hz
             trace = signals_mv[lead, part] + level
-            _trace(ax, t, trace, None if area is None else area[lead, part])
+            draw_trace(ax, t, trace, None if area is None else area[lead, part])
             if mask is not None:
                 _mask_bar(ax, t, trace, mask[lead, part])
-            _label(ax, LEADS[lead], t[0], level, low > first)
+            draw_label(ax, LEADS[lead], t[0], level, low > first)
     if attribution is not None:
         _sign_legend(fig, ax)
     return fig
@@ -149,73 +149,11 @@ def _area_mv(
     return np.clip(values * (0.5 / scale), -1.0, 1.0)
 
 
-def _row_levels(
-    signals: Floats, area: Floats | None, rows: Sequence[Sequence[tuple[int, int, int]]]
-) -> tuple[list[float], tuple[float, float]]:
-    """Height of every row's zero line [mV], so that neighbours do not touch; and the extent."""
-    bottom = signals if area is None else signals + np.minimum(area, 0)
-    top = signals if area is None else signals + np.maximum(area, 0)
-    low = [min(-0.6, *(float(bottom[i, a:b].min()) - 0.3 for i, a, b in row)) for row in rows]
-    high = [max(0.8, *(float(top[i, a:b].max()) + 0.3 for i, a, b in row)) for row in rows]
-    levels = [0.0]
-    for above, below in itertools.pairwise(range(len(rows))):
-        levels.append(levels[-1] - np.ceil((high[below] - low[above]) / 0.5) * 0.5)
-    lowest = np.floor((levels[-1] + low[-1]) / 0.5) * 0.5
-    return levels, (float(lowest), float(np.ceil(high[0] / 0.5) * 0.5))
-
-
-def _paper(seconds: float, extent: tuple[float, float], title: str) -> tuple[Figure, Axes]:
-    bottom, top = extent
-    left, right = -_PULSE_S, np.ceil(seconds / 0.2 - 1e-9) * 0.2
-    inches_per_s = min((WIDTH_IN - 0.1) / (right - left), 25 / 25.4)  # never above 25 mm/s
-    height = (top - bottom) * _SECONDS_PER_MV * inches_per_s
-    fig = new_figure(height + 0.5, width_in=(right - left) * inches_per_s + 0.1)
-    ax = fig.add_subplot()
-    ax.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
-    ax.set_aspect(_SECONDS_PER_MV)
-    ax.grid(False)
-    for step_s, step_mv, colour, width in (
-        (_SMALL_S, _SMALL_MV, _PAPER["fine"], 0.35),
-        (0.2, 0.5, _PAPER["coarse"], 0.6),
-    ):
-        vertical = np.arange(round(left / step_s), round(right / step_s) + 1) * step_s
-        horizontal = np.arange(round(bottom / step_mv), round(top / step_mv) + 1) * step_mv
-        lines = [[(t, bottom), (t, top)] for t in vertical]
-        lines += [[(left, v), (right, v)] for v in horizontal]
-        ax.add_collection(LineCollection(lines, colors=colour, linewidths=width, zorder=0))
-    for side in ax.spines.values():
-        side.set(visible=True, color=_PAPER["coarse"])
-    ax.set_title(title)
-    words = "25 mm/s, 10 mm/mV: a large box is 0.2 s by 0.5 mV"
-    ax.set_xlabel(words, fontsize=8, loc="left")
-    return fig, ax
-
-
-def _pulse(ax: Axes, level: float) -> None:
-    t = np.array([-0.5, -0.4, -0.4, -0.2, -0.2, -0.1])
-    ax.plot(t, level + np.array([0, 0, 1, 1, 0, 0]), color=BLACK, linewidth=0.8)
-
-
-def _trace(ax: Axes, t: Floats, trace: Floats, area: Floats | None) -> None:
-    if area is not None:
-        for sign, colour in ((1, VERMILLION), (-1, BLUE)):
-            reach = trace + np.clip(area * sign, 0, None) * sign
-            ax.fill_between(t, trace, reach, color=colour, alpha=0.75, linewidth=0, zorder=2)
-    ax.plot(t, trace, color=BLACK, linewidth=0.7, zorder=3)
-
-
 def _mask_bar(ax: Axes, t: Floats, trace: Floats, mask: NDArray[np.bool_]) -> None:
     floor = np.full(t.shape, float(trace.min()) - 0.12)
     ax.fill_between(
         t, floor - 0.06, floor + 0.06, where=mask, color=BLACK, alpha=0.45, linewidth=0, zorder=2
     )
-
-
-def _label(ax: Axes, lead: str, t: float, level: float, separator: bool) -> None:
-    if separator:
-        ax.plot([t, t], [level - 0.3, level + 0.3], color=BLACK, linewidth=0.7)
-    box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.8}
-    ax.text(t + 0.04, level + 0.62, lead, fontsize=8.5, fontweight="bold", bbox=box, zorder=1)
 
 
 def _sign_legend(fig: Figure, ax: Axes) -> None:
@@ -276,6 +214,47 @@ def attribution_map(
     ax.grid(False)
     bar = fig.colorbar(image, ax=ax, pad=0.01)
     bar.set_label(f"sum over {window_s:g} s\nagainst  ←   attribution   →  for")
+    return fig
+
+
+@styled
+def ecg_side_by_side(
+    left_mv: Floats,
+    right_mv: Floats,
+    rate_hz: float,
+    *,
+    titles: tuple[str, str],
+    start_s: float = 0.0,
+    window_s: float = 3.2,
+) -> Figure:
+    """Two ECGs on one sheet of ECG paper, lead beside lead.
+
+    Parameters
+    ----------
+    left_mv, right_mv
+        Shape ``(12, sample)``, mV, leads in PTB-XL's order.
+    titles
+        What stands above each.
+    start_s, window_s
+        Part of both records to show.
+    """
+    _check_shapes(left_mv, right_mv, None)
+    first, n_shown = round(start_s * rate_hz), round(window_s * rate_hz)
+    both = np.concatenate([left_mv, right_mv])[:, first : first + n_shown]
+    n_shown = both.shape[1]
+    rows = [[(k, 0, n_shown), (12 + k, 0, n_shown)] for k in range(12)]
+    levels, extent = row_levels(both, None, rows)
+    gap_s = 0.2
+    fig, ax = new_paper(2 * window_s + gap_s, extent, "")
+    for side, title in enumerate(titles):
+        from_s = side * (window_s + gap_s)
+        t = from_s + np.arange(n_shown) / rate_hz
+        for k, level in enumerate(levels):
+            draw_trace(ax, t, both[12 * side + k] + level)
+            draw_label(ax, LEADS[k], from_s, level, bool(side))
+        ax.text(from_s, extent[1] + 0.1, title, fontsize=10, fontweight="bold")
+    for level in levels:
+        draw_pulse(ax, level)
     return fig
 
 

@@ -27,7 +27,7 @@ from ecgcore.simulate.noise import NoiseLevels
 from ecgcore.simulate.record import LAYERS, SimulatedRecord, simulate_record
 from ecgcore.simulate.shortcut import Shortcut
 from ecgcore.simulate.table import COLUMNS, frontal_axis_deg, row, statements
-from ecgcore.wfdb16 import write_records
+from ecgcore.wfdb16 import encode_record
 
 VERSION = 1
 """Of the generator: it goes up when the same seed gives other records."""
@@ -158,12 +158,14 @@ def _write_chunk(chunk: _Chunk) -> _Written:
         written.rows.append(values)
         written.truths.append(_truth(plan, record))
         for rate_hz in chunk.rates_hz:
-            stem = f"records{rate_hz}/{_stem(case.ecg_id, rate_hz)}"
+            stem = _stem(case.ecg_id, rate_hz)
             for name, adu in record.at(rate_hz).items():
-                place = stem if name == "signal" else f"layers/{name}/{stem}"
-                write_records([chunk.root / place], adu[None], rate_hz)
-                for suffix in (".dat", ".hea"):
-                    content = (chunk.root / f"{place}{suffix}").read_bytes()
+                folder = "" if name == "signal" else f"layers/{name}/"
+                place = f"{folder}records{rate_hz}/{stem}"
+                for suffix, content in encode_record(stem.split("/")[1], adu, rate_hz).items():
+                    # Not beside and renamed: the whole archive is built beside its final place.
+                    with open(f"{chunk.root}/{place}{suffix}", "wb") as file:
+                        file.write(content)
                     written.sums[f"{place}{suffix}"] = hashlib.sha256(content).hexdigest()
     return written
 

@@ -98,6 +98,11 @@ def checked_prevalence(prevalence: Mapping[str, float] | None) -> dict[str, floa
     return {name: shares.get(name, 0.0) / total for name in CONDITIONS}
 
 
+def only(condition: str) -> dict[str, float]:
+    """Shares of an archive in which every record has this leading condition."""
+    return checked_prevalence({condition: 1.0})
+
+
 def plan_cohort(
     n_records: int, seed: int, prevalence: Mapping[str, float], shortcut: Shortcut | None
 ) -> list[Case]:

@@ -154,11 +154,12 @@ def _render_group(
     start = np.round(anchor_s * rate_hz).astype(int)
     time_s = (start[:, None] + np.arange(first, last)) / rate_hz - anchor_s[:, None]
     from_centre = (time_s / stretch[:, None]).astype(np.float32)[:, None, :] - centre[:, None]
-    scaled = from_centre * np.where(from_centre < 0, 1 / left[:, None], 1 / right[:, None])
-    squared = np.square(scaled)
+    from_centre *= np.where(from_centre < 0, 1 / left[:, None], 1 / right[:, None])
+    shapes = np.square(from_centre, out=from_centre)
     if flat.any():
-        squared[:, flat] = np.square(squared[:, flat])
-    shapes = np.exp(-0.5 * squared)
+        shapes[:, flat] = np.square(shapes[:, flat])
+    shapes *= np.float32(-0.5)
+    np.exp(shapes, out=shapes)
     drawn = (weights @ shapes) * beats.gain[select].astype(np.float32)[:, None, None]
     n_samples = out.shape[1]
     for begin, beat in zip(start + first, drawn, strict=True):

@@ -68,6 +68,10 @@ class NoiseLevels:
         )
 
 
+SILENT = NoiseLevels(0.0, 0.0, 0.0, 0.0, 0.0, motion_share=0.0, burst_share=0.0, tremor_share=0.0)
+"""No noise at all, for measuring what the heart does."""
+
+
 @dataclass(frozen=True)
 class Noise:
     """Noise of one record: everlasting, and passing (the distractors); mV, ``(8, sample)``."""

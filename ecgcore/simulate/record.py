@@ -14,7 +14,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.signal import firwin
 
-from ecgcore.leads import twelve_from_eight
+from ecgcore.leads import LEADS, LIMB, twelve_from_eight
 from ecgcore.simulate.anatomy import Heart
 from ecgcore.simulate.dipole import ATRIAL, VENTRICULAR, Beats, FloatArray, Wave, render
 from ecgcore.simulate.ectopy import atrial_p, ventricular_beat
@@ -77,8 +77,7 @@ class SimulatedRecord:
         holds exactly and the augmented leads to half an adu.
         """
         stored = [name for name in ("signal", *LAYERS) if name in self.parts]
-        drawn = np.stack([self.parts[name] for name in stored])
-        return dict(zip(stored, _to_adu(_resampled(drawn, rate_hz)), strict=True))
+        return {name: _to_adu(_resampled(self.parts[name], rate_hz)) for name in stored}
 
 
 def simulate_record(
@@ -207,21 +206,25 @@ def _low_pass(down: int) -> FloatArray:
     return np.fft.rfft(centred).real[: n_samples // down // 2 + 1] / down
 
 
-def _resampled(parts: FloatArray, rate_hz: int) -> FloatArray:
-    """Ten seconds at ``rate_hz``, which divides 500; shape ``(part, 8, sample)``.
+def _resampled(part: FloatArray, rate_hz: int) -> FloatArray:
+    """Ten seconds at ``rate_hz``, which divides 500; shape ``(8, sample)``.
 
     The filter works in the frequency domain; what it wraps around lies in the margins.
     """
     down = RATE_HZ // rate_hz
     if down > 1:
         kept = _low_pass(down)
-        spectrum = scipy.fft.rfft(parts, axis=-1)[..., : len(kept)] * kept
-        parts = scipy.fft.irfft(spectrum, parts.shape[-1] // down, axis=-1)
+        spectrum = scipy.fft.rfft(part, axis=-1)[:, : len(kept)] * kept
+        part = scipy.fft.irfft(spectrum, part.shape[-1] // down, axis=-1)
     first, n_samples = round(MARGIN_S * rate_hz), round(DURATION_S * rate_hz)
-    return parts[..., first : first + n_samples]
+    return part[:, first : first + n_samples]
 
 
 def _to_adu(eight_mv: FloatArray) -> NDArray[np.int16]:
-    rounded = np.clip(np.rint(eight_mv * ADU_PER_MV), -32000, 32000)
-    adu: NDArray[np.int16] = np.rint(twelve_from_eight(rounded)).astype(np.int16)
+    rounded = eight_mv * ADU_PER_MV
+    np.rint(rounded, out=rounded)
+    np.clip(rounded, -32000, 32000, out=rounded)
+    adu = np.empty((len(LEADS), rounded.shape[1]), dtype=np.int16)
+    adu[: len(LIMB)] = np.rint(twelve_from_eight(rounded[:2]))
+    adu[len(LIMB) :] = rounded[2:]
     return adu

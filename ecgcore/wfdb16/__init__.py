@@ -9,10 +9,18 @@ from ecgcore.wfdb16.store import (
     LAYERS,
     Store,
     check_layer,
+    is_current,
     no_such_rate,
     open_store,
 )
-from ecgcore.wfdb16.write import GAIN, INVALID, to_adu, write_record, write_records
+from ecgcore.wfdb16.write import (
+    GAIN,
+    INVALID,
+    encode_record,
+    to_adu,
+    write_record,
+    write_records,
+)
 
 __all__ = [
     "CHUNK",
@@ -25,7 +33,9 @@ __all__ = [
     "Store",
     "check_layer",
     "decode_into",
+    "encode_record",
     "inspect",
+    "is_current",
     "no_such_rate",
     "open_store",
     "prepare",

@@ -183,19 +183,24 @@ def digests(adu: NDArray[np.int16]) -> list[str]:
     return [hashlib.blake2b(row.tobytes(), digest_size=12).hexdigest() for row in rows]
 
 
-def check_duplicates(
-    keys: Mapping[int, str], patients: Mapping[int, int], rate_hz: int
-) -> list[Issue]:
-    """Records whose signals equal those of an earlier one; both mappings by ``ecg_id``."""
+def find_twins(keys: Mapping[int, str]) -> dict[int, int]:
+    """Records whose signals equal those of an earlier one: ``ecg_id`` -> that of the first."""
     first: dict[str, int] = {}
+    for ecg_id in sorted(keys):
+        first.setdefault(keys[ecg_id], ecg_id)
+    return {ecg_id: first[key] for ecg_id, key in keys.items() if first[key] != ecg_id}
+
+
+def check_twins(twins: Mapping[int, int], table: pd.DataFrame, rate_hz: int) -> list[Issue]:
+    """A warning for each record that repeats an earlier one, and whose that was."""
     found = []
-    for ecg_id, key in sorted(keys.items()):
-        if key in first:
-            same = patients[ecg_id] == patients[first[key]]
-            whose = "the same patient" if same else "ANOTHER patient"
-            detail = f"has the same signals as record {first[key]} of {whose}"
-            found.append(Issue(ecg_id, rate_hz, "", "duplicate", "warning", detail))
-        first.setdefault(key, ecg_id)
+    patient, fold = table["patient_id"].to_dict(), table["strat_fold"].to_dict()
+    for ecg_id, first in sorted(twins.items()):
+        whose = "the same patient"
+        if patient[ecg_id] != patient[first]:
+            whose = f"ANOTHER patient (fold {fold[first]}; this one: fold {fold[ecg_id]})"
+        detail = f"has the same signals as record {first} of {whose}"
+        found.append(Issue(ecg_id, rate_hz, "", "duplicate", "warning", detail))
     return found
 
 

@@ -1,26 +1,34 @@
 """The last step of preparing: drop damaged records, write tables, layers and ``store.json``."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.wfdb16 import arrayfile, checks
 from ecgcore.wfdb16.checks import Issue
 from ecgcore.wfdb16.decode import read_signals_adu
-from ecgcore.wfdb16.store import CHUNK, DURATION_S, INFO, LAYERS, LAYOUT_VERSION, TABLE
+from ecgcore.wfdb16.store import CHUNK, DURATION_S, INFO, LAYERS, LAYOUT_VERSION, LEFT_OUT, TABLE
 
 if TYPE_CHECKING:
     from ecgcore.ptbxl import Archive
 
 
 def finish(
-    archive: "Archive", partial: Path, rates: Sequence[int], issues: Sequence[Issue]
+    archive: "Archive",
+    partial: Path,
+    rates: Sequence[int],
+    issues: Sequence[Issue],
+    twins: Mapping[int, Mapping[int, int]],
 ) -> None:
-    """Drop damaged records from the arrays and write the tables; ``store.json`` last."""
+    """Drop damaged records from the arrays and write the tables; ``store.json`` last.
+
+    ``twins`` are records that repeat an earlier one, by rate.
+    """
     errors = [issue for issue in issues if issue.severity == "error"]
     damaged = {issue.ecg_id for issue in errors}
     kept = [row for row, ecg_id in enumerate(archive.table.index) if ecg_id not in damaged]
@@ -32,8 +40,13 @@ def finish(
     if damaged:
         for rate_hz in rates:
             arrayfile.keep_rows(partial / f"adu_{rate_hz}.npy", kept, rate_hz * DURATION_S)
-    table = archive.table.iloc[kept]
-    table = table.assign(scp_codes=table["scp_codes"].map(json.dumps))
+    first = {ecg_id: one for of_rate in twins.values() for ecg_id, one in of_rate.items()}
+    table = archive.table.assign(
+        scp_codes=archive.table["scp_codes"].map(json.dumps),
+        duplicate_of=pd.Series(first, index=archive.table.index, dtype="Int64"),
+    )
+    table.drop(table.index[kept]).to_parquet(partial / LEFT_OUT)
+    table = table.iloc[kept]
     table.to_parquet(partial / TABLE)
     archive.statements.to_csv(partial / "statements.csv")
     checks.as_table(issues).to_csv(partial / "quality.csv", index=False)

@@ -19,7 +19,7 @@ from ecgcore.wfdb16.checks import Issue
 from ecgcore.wfdb16.decode import decode_into
 from ecgcore.wfdb16.finish import finish
 from ecgcore.wfdb16.layout import N_LEADS
-from ecgcore.wfdb16.store import CHUNK, DURATION_S, INFO, Store, open_store
+from ecgcore.wfdb16.store import CHUNK, DURATION_S, INFO, Store, is_current, open_store
 
 if TYPE_CHECKING:
     from ecgcore.ptbxl import Archive
@@ -134,6 +134,8 @@ def _existing(archive: "Archive", to: Path, rates: Sequence[int]) -> Store | Non
         return None
     if not (to / INFO).exists():
         raise EcgcoreError(f"{to}: holds files that are no store; choose an empty folder.")
+    if not is_current(to):
+        return None  # an older version's: made again
     store = open_store(to)
     if store.fingerprint != archive.fingerprint:
         raise EcgcoreError(
@@ -163,7 +165,7 @@ def _build(
     _decode_all(parts, done, partial, strict, jobs, progress)
     issues = _all_issues(archive, rates, done)
     (partial / LOG).unlink()  # from here on the arrays may no longer match it
-    finish(archive, partial, rates, issues)
+    finish(archive, partial, rates, issues, _twins(rates, done))
     old = to.with_name(to.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if to.exists():
@@ -273,15 +275,17 @@ def _refuse_damaged(issues: Iterable[Issue]) -> None:
 def _all_issues(archive: "Archive", rates: Sequence[int], done: _Progress) -> list[Issue]:
     """Everything found: in the signals, between records, and in the tables."""
     issues = [issue for found in done.values() for issue in found.issues]
-    table = archive.table
-    patients = dict(zip(table.index.to_list(), table["patient_id"].to_list(), strict=True))
-    for rate_hz in rates:
-        keys: dict[int, str] = {}
-        for (rate, _), found in done.items():
-            if rate == rate_hz:
-                keys |= found.keys
-        issues += checks.check_duplicates(keys, patients, rate_hz)
+    for rate_hz, twins in _twins(rates, done).items():
+        issues += checks.check_twins(twins, archive.table, rate_hz)
     return issues + checks.check_tables(archive, rates)
+
+
+def _twins(rates: Sequence[int], done: _Progress) -> dict[int, dict[int, int]]:
+    """Records that repeat an earlier one, by rate."""
+    keys: dict[int, dict[int, str]] = {rate_hz: {} for rate_hz in rates}
+    for (rate_hz, _), found in done.items():
+        keys[rate_hz] |= found.keys
+    return {rate_hz: checks.find_twins(of_rate) for rate_hz, of_rate in keys.items()}
 
 
 def told(error: OSError, to: Path) -> EcgcoreError:

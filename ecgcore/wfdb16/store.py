@@ -17,7 +17,8 @@ from ecgcore.wfdb16.write import GAIN
 
 INFO = "store.json"
 TABLE = "table.parquet"
-LAYOUT_VERSION = 1
+LEFT_OUT = "left_out.parquet"
+LAYOUT_VERSION = 2
 """Raised when files of an older layout can no longer be read."""
 
 DURATION_S = 10
@@ -57,12 +58,17 @@ class Store:
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
-        """One row a record in the order of the arrays, index ``ecg_id``; see ``Archive.table``."""
-        table = pd.read_parquet(self.path / TABLE)
-        for name in table.select_dtypes("object").columns:
-            table[name] = table[name].where(table[name].notna(), np.nan)  # parquet's null is None
-        table["scp_codes"] = table["scp_codes"].map(json.loads)
-        return table
+        """One row a record in the order of the arrays, index ``ecg_id``; see ``Archive.table``.
+
+        One column more: ``duplicate_of``, the ``ecg_id`` of an earlier record with the same
+        signals.
+        """
+        return _read_table(self.path / TABLE)
+
+    @functools.cached_property
+    def left_out(self) -> pd.DataFrame:
+        """Rows of the damaged records, which are not in :attr:`table`."""
+        return _read_table(self.path / LEFT_OUT)
 
     @functools.cached_property
     def statements(self) -> pd.DataFrame:
@@ -178,6 +184,14 @@ def open_store(path: Path | str) -> Store:
     return Store(path, info)
 
 
+def is_current(path: Path) -> bool:
+    """Whether a finished store lies there that this version can read."""
+    try:
+        return bool(open_store(path))
+    except EcgcoreError:
+        return False
+
+
 def no_such_rate(name: str, rate_hz: int, rates_hz: Sequence[int]) -> EcgcoreError:
     """The sentence for a rate that an archive or store does not hold."""
     known = ", ".join(map(str, rates_hz)) or "none"
@@ -196,6 +210,14 @@ def check_layer(name: str, is_simulated: bool, layer: str) -> None:
         )
     if layer not in LAYERS:
         raise EcgcoreError(f"layer: there is no '{layer}'; expected one of {', '.join(LAYERS)}.")
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    table = pd.read_parquet(path)
+    for name in table.select_dtypes("object").columns:
+        table[name] = table[name].where(table[name].notna(), np.nan)  # parquet's null is None
+    table["scp_codes"] = table["scp_codes"].map(json.loads)
+    return table
 
 
 def _open(path: Path) -> NDArray[np.int16]:

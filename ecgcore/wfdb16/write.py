@@ -73,21 +73,38 @@ def write_records(
         _write(Path(stem), record, rate_hz, gain, LEADS)
 
 
+def encode_record(
+    name: str,
+    adu: NDArray[np.int16],
+    rate_hz: int,
+    *,
+    gain: int = GAIN,
+    lead_names: Sequence[str] = LEADS,
+) -> dict[str, bytes]:
+    """Content of a record's two files by suffix, ``.dat`` and ``.hea``, for who writes them.
+
+    Parameters
+    ----------
+    name
+        Of the record, as its files are called.
+    adu
+        Shape (lead, sample).
+    """
+    sums = adu.sum(axis=1, dtype=np.int16).view(np.uint16)
+    lines = [f"{name} {len(adu)} {rate_hz} {adu.shape[1]}"]
+    for lead, first, checksum in zip(lead_names, adu[:, 0], sums, strict=True):
+        fields = f"16 {float(gain)}(0)/mV 16 0 {first} {checksum} 0 {lead.upper()}"
+        lines.append(f"{name}.dat {fields}")
+    frames = np.ascontiguousarray(adu.T, dtype="<i2")
+    return {".dat": frames.tobytes(), ".hea": ("\n".join(lines) + "\n").encode()}
+
+
 def _write(
     stem: Path, adu: NDArray[np.int16], rate_hz: int, gain: int, lead_names: Sequence[str]
 ) -> None:
-    frames = np.ascontiguousarray(adu.T, dtype="<i2")
     # Both files replace in turn, data first: a header never describes data that is not there.
-    _replace(Path(f"{stem}.dat"), frames.tobytes())
-    sums = adu.sum(axis=1, dtype=np.int64) & 0xFFFF
-    lines = [f"{stem.name} {len(adu)} {rate_hz} {adu.shape[1]}"]
-    for name, first, checksum in zip(lead_names, adu[:, 0], sums, strict=True):
-        fields = f"16 {float(gain)}(0)/mV 16 0 {first} {checksum} 0 {name.upper()}"
-        lines.append(f"{stem.name}.dat {fields}")
-    _replace(Path(f"{stem}.hea"), ("\n".join(lines) + "\n").encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    encoded = encode_record(stem.name, adu, rate_hz, gain=gain, lead_names=lead_names)
+    for suffix, content in encoded.items():
+        path, partial = Path(f"{stem}{suffix}"), Path(f"{stem}{suffix}.partial")
+        partial.write_bytes(content)
+        os.replace(partial, path)
