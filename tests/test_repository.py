@@ -20,10 +20,20 @@ TOP = {
 LAYERS = [
     {"errors", "leads", "parameters", "provenance", "published", "recorded", "runs"},
     {"ptbxl", "wfdb16", "simulate", "archive_tables", "own", "transfer"},
-    {"signals", "resampling", "splits", "tasks"},
-    {"models", "compare", "metrics", "datasets", "calibrate", "fetch", "quality", "realism"},
+    {"signals", "resampling", "splits", "tasks", "territories"},
+    {
+        "models",
+        "compare",
+        "metrics",
+        "datasets",
+        "calibrate",
+        "fetch",
+        "quality",
+        "inputs",
+        "realism",
+    },
     {"train", "training"},
-    {"segments", "explain", "faithful", "plots", "study"},
+    {"beats", "explain", "faithful", "fills", "plots", "segments", "study", "trained", "variants"},
     {"staging", "doctor", "cli"},
 ]
 """A module may import from its own layer and from those above it in this list."""

@@ -4,6 +4,7 @@ Resampling is by patient wherever patients are given: two records of one patient
 pieces of evidence.
 """
 
+from ecgcore.compare.claims import Claim, claims_table
 from ecgcore.compare.delong import DeLong, delong
 from ecgcore.compare.intervals import auroc_score_interval, wilson
 from ecgcore.compare.means import bootstrap_mean
@@ -11,8 +12,10 @@ from ecgcore.compare.paired import McNemar, Tost, holm, mcnemar, tost
 from ecgcore.compare.ranks import average_ranks, critical_difference
 from ecgcore.compare.reference import against_reference
 from ecgcore.compare.resample import bootstrap, paired_bootstrap, resample_metrics
+from ecgcore.compare.seeds import over_seeds
 
 __all__ = [
+    "Claim",
     "DeLong",
     "McNemar",
     "Tost",
@@ -21,10 +24,12 @@ __all__ = [
     "average_ranks",
     "bootstrap",
     "bootstrap_mean",
+    "claims_table",
     "critical_difference",
     "delong",
     "holm",
     "mcnemar",
+    "over_seeds",
     "paired_bootstrap",
     "resample_metrics",
     "tost",

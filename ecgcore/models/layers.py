@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecgcore.models.wide import WideConv
+
 MaskSource = Callable[[torch.Size, float, torch.device], Tensor]
 """Draws a keep mask for dropout: (shape, probability to drop, device) -> factors 0 or 1/(1-p)."""
 
@@ -27,19 +29,26 @@ class SampleConv(nn.Conv1d):
     """
 
     def __init__(
-        self, n_in: int, n_out: int, kernel: int, *, padding: int, bias: bool = True, folds: int = 1
+        self,
+        n_in: int,
+        n_out: int,
+        kernel: int,
+        *,
+        padding: int,
+        stride: int = 1,
+        bias: bool = True,
+        folds: int = 1,
     ) -> None:
-        super().__init__(
-            n_in * folds, n_out * folds, kernel, padding=padding, bias=bias, groups=folds
-        )
+        how = {"stride": stride, "padding": padding, "bias": bias, "groups": folds}
+        super().__init__(n_in * folds, n_out * folds, kernel, **how)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convolve(x, self.bias)
 
     def convolve(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution with another bias, or none."""
-        padding = (0, int(self.padding[0]))
-        return F.conv2d(x, self.weight.unsqueeze(2), bias, padding=padding, groups=self.groups)
+        stride, padding = (1, self.stride[0]), (0, int(self.padding[0]))
+        return F.conv2d(x, self.weight.unsqueeze(2), bias, stride, padding, groups=self.groups)
 
 
 def arrange_weights(model: nn.Module) -> None:
@@ -79,11 +88,27 @@ def conv_norm(conv: nn.Module, norm: nn.Module, x: Tensor, *, plain: bool) -> Te
 
 
 def image_conv(
-    n_in: int, n_out: int, kernel: tuple[int, int], *, bias: bool = False, folds: int = 1
+    n_in: int,
+    n_out: int,
+    kernel: tuple[int, int],
+    *,
+    dilation: int = 1,
+    bias: bool = False,
+    folds: int = 1,
 ) -> nn.Conv2d:
-    """A convolution over leads and samples that keeps their numbers; kernel sizes are odd."""
-    padding = (kernel[0] // 2, kernel[1] // 2)
-    return nn.Conv2d(n_in * folds, n_out * folds, kernel, padding=padding, bias=bias, groups=folds)
+    """A convolution over leads and samples that keeps their numbers; kernel sizes are odd.
+
+    ``dilation`` is along time.
+    """
+    return WideConv(
+        n_in * folds,
+        n_out * folds,
+        kernel,
+        padding=(kernel[0] // 2, dilation * (kernel[1] // 2)),
+        dilation=(1, dilation),
+        bias=bias,
+        groups=folds,
+    )
 
 
 class FoldLinear(nn.Module):
