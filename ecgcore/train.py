@@ -20,7 +20,13 @@ from tqdm import tqdm
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel
 from ecgcore.training import checkpoint
-from ecgcore.training.config import PAPER_A, PAPER_A_CATEGORICAL, PAPER_B, TrainConfig
+from ecgcore.training.config import (
+    IMN_PLUS,
+    PAPER_A,
+    PAPER_A_CATEGORICAL,
+    PAPER_B,
+    TrainConfig,
+)
 from ecgcore.training.device import device_summary, keep_heap, numerics, resolve_device
 from ecgcore.training.fold import Data, Fold, Row, make_fold
 from ecgcore.training.graphs import Graphs
@@ -31,6 +37,7 @@ from ecgcore.training.streams import epoch_order, set_masks
 from ecgcore.training.weights import load_model, load_weights, save_weights
 
 __all__ = [
+    "IMN_PLUS",
     "PAPER_A",
     "PAPER_A_CATEGORICAL",
     "PAPER_B",
@@ -45,9 +52,17 @@ __all__ = [
     "load_weights",
     "predict",
     "predict_logits",
+    "recipe",
     "resolve_device",
     "save_weights",
 ]
+
+
+def recipe(name: str) -> TrainConfig:
+    """How study A trains a network of that name, unless it is asked for something else."""
+    known = {"imn": PAPER_A, "imn_plus": IMN_PLUS}
+    return known.get(name, PAPER_A_CATEGORICAL)
+
 
 Signals = NDArray[np.generic] | Tensor
 Progress = bool | Callable[[int, Row], None] | None

@@ -129,9 +129,13 @@ def test_both_studies_on_real_records(root: Path, tmp_path: Path, ptbxl_500: Pat
     for model in ("imn", "blackbox_cnn2d"):
         run("imn_train", model, **SMALL, model=model, rate_hz=62, max_train_records=24,
             explained_records=4, deletion_records=2)  # fmt: skip
-    shown = run("imn_evaluation", runs=str(runs), n_resamples=100)
+    few = {"runs": str(runs), "n_resamples": 100}
+    assert run("imn_evaluation", **few)["n_models"] == 2
+    shown = run("imn_belief", **few, brought_back=2)
     assert shown["explanation_metric"] == "lerf minus morf bridge"
-    assert shown["controls_met"] == 2
+    assert shown["controls_met"] == 5
+    assert run("imn_better", **few)["goal"] == "not asked in this build"
+    assert run("imn_pictures", runs=str(runs), averaged_records=2)["lead_share"] > 1 / 12
     for rate_hz in (62, 100):
         few = run("frequency_train", str(rate_hz), **SMALL, rate_hz=rate_hz, folds=2)
         assert few["auroc_high"] - few["auroc_low"] > 0.1, "13 records with AF decide little"

@@ -60,6 +60,21 @@ def decisions(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def boxes() -> pd.DataFrame:
+    rows = [("V2", 5.2, 5.7, 1), ("III", 1.0, 1.5, -1), ("II", 9.9, 10.4, 1)]
+    return pd.DataFrame(rows, columns=["lead", "start_s", "end_s", "sign"])
+
+
+def deletion() -> pd.DataFrame:
+    steps = np.array([0, 0.05, 0.2, 1.0])
+    parts = [
+        pd.DataFrame({"fraction": steps, "morf": 3 - 4 * steps, "lerf": 3 - steps})
+        for _ in range(4)
+    ]
+    names = [(fill, method) for fill in ("bridge", "donor") for method in ("imn", "random")]
+    return pd.concat([p.assign(fill=f, method=m) for p, (f, m) in zip(parts, names, strict=True)])
+
+
 def every_figure() -> dict:
     signal, table = ecg(), predictions()
     attribution = np.sin(np.arange(1000) / 9) * signal
@@ -92,6 +107,17 @@ def every_figure() -> dict:
         "forest": lambda: plots.forest(intervals(), reference=0.9, margin=0.01),
         "learning": lambda: plots.learning_curves(history, best_epoch=1),
         "confusion": lambda: plots.confusion(pd.DataFrame(counts)),
+        "boxes": lambda: plots.ecg_12_lead(signal, RATE_HZ, attribution, boxes=boxes()),
+        "leads": lambda: plots.lead_bars(attribution, -12.0, title="record 1"),
+        "beats": lambda: plots.beat_averages(
+            np.arange(-30, 51) / RATE_HZ,
+            {"ill": signal[:, 120:201], "healthy": 0.5 * signal[:, 120:201]},
+            {"ill": attribution[:, 120:201], "healthy": -attribution[:, 120:201]},
+        ),
+        "deletion": lambda: plots.deletion_picture(deletion()),
+        "ranks": lambda: plots.critical_difference(
+            pd.Series({"imn": 2.5, "blackbox_cnn2d": 1.0, "imn_direct": 4.0, "imn_plus": 2.5}), 1.6
+        ),
         "counts": lambda: plots.class_counts(pd.DataFrame({"records": [5, 3]}, index=["A", "B"])),
     }
 
@@ -190,6 +216,32 @@ def test_attribution_is_drawn_above_for_and_below_against():
     assert max(high for _, high in for_class) == pytest.approx(0.5)
     assert min(low for low, _ in against) == pytest.approx(-0.5)
     assert max(high for _, high in against) == 0
+
+
+def test_frames_lie_where_the_segments_are():
+    figure = plots.ecg_12_lead(ecg(), RATE_HZ, boxes=boxes(), rhythm_lead="II")
+    frames = [p for p in figure.axes[0].patches if p.get_width() < 2]
+    starts = sorted(round(p.get_x(), 2) for p in frames)
+    assert starts == [1.0, 5.2, 9.9]  # II at 9.9 s is in the rhythm strip only
+    assert frames[-1].get_width() == pytest.approx(0.1)  # cut off at the end of the record
+    assert {p.get_linestyle() for p in frames} == {"-", "--"}
+
+
+def test_bars_of_leads_and_bias_add_up_to_the_logit():
+    rng = np.random.default_rng(0)
+    contribution = rng.normal(size=(12, 50))
+    figure = plots.lead_bars(contribution, 1.5)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert len(heights) == 26
+    assert sum(heights) == pytest.approx(contribution.sum() + 1.5)
+
+
+def test_ranks_that_do_not_differ_are_joined():
+    ranks = pd.Series({"a": 1.0, "b": 1.9, "c": 3.5, "d": 3.6})
+    lines = plots.critical_difference(ranks, 1.0).axes[0].lines
+    bars = [line.get_xdata() for line in lines if line.get_linewidth() > 3]
+    assert len(bars) == 2
+    np.testing.assert_allclose(bars, [[0.96, 1.94], [3.46, 3.64]])
 
 
 def test_published_values_are_marked_apart():

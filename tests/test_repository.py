@@ -20,13 +20,16 @@ TOP = {
 LAYERS = [
     {"errors", "leads", "parameters", "provenance", "published", "recorded", "runs"},
     {"ptbxl", "wfdb16", "simulate", "archive_tables", "own", "transfer"},
-    {"signals", "resampling", "splits", "tasks"},
+    {"signals", "resampling", "splits", "tasks", "territories"},
     {
         "models", "compare", "metrics", "datasets", "calibrate", "calibrated", "contrasts", "fetch",
-        "quality", "realism",
+        "quality", "inputs", "realism",
     },
     {"train", "training"},
-    {"segments", "explain", "faithful", "plots", "study", "grids"},
+    {
+        "beats", "explain", "faithful", "fills", "grids", "plots", "segments", "study", "trained",
+        "variants",
+    },
     {"staging", "doctor", "cli"},
 ]  # fmt: skip
 """A module may import from its own layer and from those above it in this list."""

@@ -5,6 +5,7 @@ pieces of evidence.
 """
 
 from ecgcore.compare.bands import curve_bands
+from ecgcore.compare.claims import Claim, claims_table
 from ecgcore.compare.delong import DeLong, delong
 from ecgcore.compare.intervals import auroc_score_interval, wilson
 from ecgcore.compare.means import bootstrap_mean
@@ -18,8 +19,10 @@ from ecgcore.compare.readers import (
 )
 from ecgcore.compare.reference import against_reference
 from ecgcore.compare.resample import bootstrap, paired_bootstrap, resample_metrics
+from ecgcore.compare.seeds import over_seeds
 
 __all__ = [
+    "Claim",
     "DeLong",
     "McNemar",
     "SeedDifference",
@@ -29,6 +32,7 @@ __all__ = [
     "average_ranks",
     "bootstrap",
     "bootstrap_mean",
+    "claims_table",
     "critical_difference",
     "curve_bands",
     "delong",
@@ -36,6 +40,7 @@ __all__ = [
     "holm",
     "mcnemar",
     "obuchowski_rockette",
+    "over_seeds",
     "paired_bootstrap",
     "resample_metrics",
     "seeds_against_reference",

@@ -5,7 +5,7 @@ above 0 speaks for the positive class, below 0 against it.
 """
 
 from ecgcore.explain.attribute import METHODS, attribute
-from ecgcore.explain.forward import PositiveLogit, positive_logits
+from ecgcore.explain.forward import PositiveLogit, device_of, evaluating, positive_logits
 from ecgcore.explain.intrinsic import Decomposition, decompose, gradients
 
 __all__ = [
@@ -14,6 +14,8 @@ __all__ = [
     "PositiveLogit",
     "attribute",
     "decompose",
+    "device_of",
+    "evaluating",
     "gradients",
     "positive_logits",
 ]

@@ -21,7 +21,7 @@ from ecgcore.explain.forward import (
 )
 from ecgcore.explain.intrinsic import decompose, gradients
 from ecgcore.explain.occlusion import occlusion
-from ecgcore.faithful.fills import Fill
+from ecgcore.fills import Fill
 
 with warnings.catch_warnings():  # captum asks tqdm for a notebook widget; none is ever shown
     warnings.filterwarnings("ignore", message="IProgress not found")

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ecgcore.explain.forward import Floats32, positive_logits, rows_at_once
-from ecgcore.faithful.fills import Fill, filled
+from ecgcore.fills import Fill, filled
 from ecgcore.segments import window_starts
 
 

@@ -19,7 +19,11 @@ def derangement(n: int, seed: int) -> NDArray[np.int64]:
 
 
 def control_maps(
-    x: NDArray[np.floating], *, seed: int, weights: NDArray[np.floating] | None = None
+    x: NDArray[np.floating],
+    *,
+    seed: int,
+    weights: NDArray[np.floating] | None = None,
+    bias: NDArray[np.floating] | None = None,
 ) -> dict[str, Floats32]:
     """Attributions that cannot know the class.
 
@@ -29,12 +33,15 @@ def control_maps(
         Signals, shape ``(record, lead, sample)``.
     weights
         The IMN's W of the same records, for ``other_record``.
+    bias
+        The IMN's b of the same records, for ``bias_only``.
 
     Returns
     -------
     dict
         ``random`` (white noise), ``abs_signal`` (the signal's absolute value: an edge and peak
-        detector) and, with weights, ``other_record`` (W of another record times this x).
+        detector) and, with weights, ``other_record`` (W of another record times this x), with
+        bias, ``bias_only`` (b has no place, so it is spread evenly over the record).
     """
     signals = np.asarray(x, dtype=np.float32)
     rng = np.random.default_rng(seed)
@@ -45,6 +52,9 @@ def control_maps(
     if weights is not None and len(signals) > 1:
         other = np.asarray(weights, dtype=np.float32)[derangement(len(signals), seed)]
         maps["other_record"] = other * signals
+    if bias is not None:
+        share = np.asarray(bias, np.float32)[:, None, None] / signals[0].size
+        maps["bias_only"] = np.broadcast_to(share, signals.shape).copy()
     return maps
 
 

@@ -67,3 +67,21 @@ def gradient_agreement(
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = (w * g).sum(axis=1) / (norm_w * norm_g)
         return pd.DataFrame({"cosine": cosine, "norm_ratio": norm_w / norm_g})
+
+
+def gini(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """How unequally the size of an attribution is shared out, shape ``(record,)``.
+
+    0: the same everywhere; near 1: all in few places (Hurley & Rickard 2009, IEEE Trans Inf Theory
+    55:4723, who find it the best of 15 measures of sparsity).
+
+    Parameters
+    ----------
+    values
+        Shape ``(record, ...)``; nan for a record without any.
+    """
+    size = np.sort(np.abs(np.asarray(values, np.float64)).reshape(len(values), -1), axis=1)
+    n = size.shape[1]
+    rank = 2 * np.arange(1, n + 1) - n - 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((size * rank).sum(axis=1) / (n * size.sum(axis=1)))

@@ -9,11 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecgcore.compare import bootstrap_mean
 from ecgcore.errors import EcgcoreError
-from ecgcore.faithful.deletion import LogitOf, deletion_curves, deletion_scores
-from ecgcore.faithful.fills import Fill
+from ecgcore.faithful.deletion import FRACTIONS, LogitOf, Units, curves_of, deletion_scores
 from ecgcore.faithful.localisation import localisation
+from ecgcore.faithful.perturbation import Falls, foretold
 
 Maps = Mapping[str, NDArray[np.floating]]
+
+LOWER_IS_BETTER = frozenset({"infidelity", "max_sensitivity"})
+"""Metrics of which a small value is good; of every other a large one is."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,12 @@ class SuiteResult:
     ----------
     scores
         One row a method and metric: ``method``, ``control`` (bool), ``metric``, ``n``, ``value``,
-        ``low``, ``high``.  Large is good for every metric.
+        ``low``, ``high``.  Large is good but for :data:`LOWER_IS_BETTER`.
     verdicts
         One row a method, control and metric: ``difference`` (method minus control, paired over
-        records) with ``low`` and ``high``, and ``verdict``: ``control loses`` (the interval lies
-        above 0), ``not shown`` (it holds 0, difference above 0), ``control wins`` (difference of
-        0 or below).
+        records, turned so that above 0 the method is better) with ``low`` and ``high``, and
+        ``verdict``: ``control loses`` (the interval lies above 0), ``not shown`` (it holds 0,
+        difference above 0), ``control wins`` (difference of 0 or below).
     records
         The scores of every record: ``method``, ``record``, and a column a metric.
     """
@@ -37,6 +40,56 @@ class SuiteResult:
     scores: pd.DataFrame
     verdicts: pd.DataFrame
     records: pd.DataFrame
+
+
+def place_scores(maps: Maps, mask: NDArray[np.bool_], *, pool_samples: int = 1) -> pd.DataFrame:
+    """Localisation of every map: ``method``, ``record`` and a column a metric."""
+    frames = {
+        name: localisation(values, mask, pool_samples=pool_samples).drop(columns="mask_share")
+        for name, values in maps.items()
+    }
+    return _stacked(frames)
+
+
+def rerun_scores(
+    maps: Maps,
+    units: Sequence[Units],
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+    falls: Falls | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What needs the network run again: deletion under each fill, and what was foretold.
+
+    Parameters
+    ----------
+    units
+        The same records cut alike, one a fill; the names of metrics end in the fill's.
+    falls
+        Of the first of ``units``; without it nothing is asked to be foretold.
+
+    Returns
+    -------
+    records, curves
+        ``method``, ``record`` and a column a metric; and the mean curves, tidy: ``method, fill,
+        fraction, morf, lerf``.
+    """
+    frames, curves = {}, []
+    for name, attribution in maps.items():
+        parts = []
+        for cut in units:
+            found = curves_of(cut, attribution, fractions)
+            parts.append(deletion_scores(found).add_suffix(f"_{cut.fill}"))
+            mean = {"fraction": found.fraction, "morf": found.morf.mean(0)}
+            mean["lerf"] = found.lerf.mean(0)
+            curves.append(pd.DataFrame(mean).assign(method=name, fill=cut.fill))
+        if falls is not None:
+            parts.append(foretold(units[0], attribution, falls))
+        frames[name] = pd.concat(parts, axis=1)
+    return _stacked(frames), pd.concat(curves, ignore_index=True)
+
+
+def _stacked(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames, names=["method", "record"]).reset_index()
 
 
 def suite(
@@ -76,79 +129,98 @@ def suite(
         raise EcgcoreError(
             f"methods, controls: expected at least one method and no name in both, got {overlap}."
         )
-    frames = {}
-    for name, attribution in {**methods, **controls}.items():
-        parts = []
-        if mask is not None:
-            found = localisation(attribution, mask, pool_samples=pool_samples)
-            parts.append(found.drop(columns="mask_share"))
-        if logit_of is not None and x is not None and rate_hz is not None:
-            for fill in ("bridge",) if donor is None else ("bridge", "donor"):
-                how: Fill = fill  # type: ignore[assignment]
-                curves = deletion_curves(
-                    logit_of,
-                    x,
-                    attribution,
-                    rate_hz=rate_hz,
-                    window_s=window_s,
-                    fill=how,
-                    donor=donor,
-                )
-                parts.append(deletion_scores(curves).add_suffix(f"_{fill}"))
-        if not parts:
-            raise EcgcoreError(
-                "suite: nothing to score with; give mask, or logit_of with x and rate_hz."
-            )
-        frames[name] = pd.concat(parts, axis=1)
-    return SuiteResult(
-        _scores(frames, set(controls), groups, n_resamples, seed),
-        _verdicts(frames, list(methods), list(controls), groups, n_resamples, seed),
-        pd.concat(frames, names=["method", "record"]).reset_index(),
-    )
+    maps, parts = {**methods, **controls}, []
+    if mask is not None:
+        parts.append(place_scores(maps, mask, pool_samples=pool_samples))
+    if logit_of is not None and x is not None and rate_hz is not None:
+        units = [Units(logit_of, x, rate_hz, window_s)]
+        if donor is not None:
+            units.append(Units(logit_of, x, rate_hz, window_s, "donor", donor))
+        parts.append(rerun_scores(maps, units)[0])
+    if not parts:
+        raise EcgcoreError(
+            "suite: nothing to score with; give mask, or logit_of with x and rate_hz."
+        )
+    records = parts[0] if len(parts) == 1 else parts[0].merge(parts[1], on=["method", "record"])
+    if groups is not None:
+        records["group"] = np.asarray(groups)[records["record"]]
+    return compared(records, list(controls), n_resamples=n_resamples, seed=seed)
 
 
-def _scores(
-    frames: Mapping[str, pd.DataFrame],
-    controls: set[str],
-    groups: ArrayLike | None,
-    n_resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    parts = []
-    for name, frame in frames.items():
-        table = bootstrap_mean(frame, groups=groups, n_resamples=n_resamples, seed=seed)
-        table = table.rename_axis("metric").reset_index()[["metric", "n", "value", "low", "high"]]
-        table.insert(0, "control", name in controls)
-        table.insert(0, "method", name)
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True)
+def compared(
+    records: pd.DataFrame, controls: Sequence[str], *, n_resamples: int = 1000, seed: int
+) -> SuiteResult:
+    """Scores with intervals over records, and every method against every control.
 
-
-def _verdicts(
-    frames: Mapping[str, pd.DataFrame],
-    methods: Sequence[str],
-    controls: Sequence[str],
-    groups: ArrayLike | None,
-    n_resamples: int,
-    seed: int,
-) -> pd.DataFrame:
+    Parameters
+    ----------
+    records
+        ``method``, ``record``, a column a metric, and where patients have several records
+        ``group``.  Several rows of one method and record (seeds) are averaged first.
+    controls
+        Which of the methods are controls.
+    """
+    keys = ["method", "record", "group"]
+    metrics = [name for name in records.columns if name not in keys]
+    wide = records.groupby(["method", "record"], sort=False)[metrics].mean()
+    group_of = None
+    if "group" in records:
+        group_of = records.drop_duplicates("record").set_index("record")["group"]
+    names = list(dict.fromkeys(records["method"]))
+    how = {"n_resamples": n_resamples, "seed": seed}
+    scores = []
+    for name in names:
+        own = wide.loc[name]
+        groups = None if group_of is None else group_of.loc[own.index]
+        table = bootstrap_mean(own, groups=groups, **how).rename_axis("metric").reset_index()
+        table = table[["metric", "n", "value", "low", "high"]]
+        scores.append(table.assign(method=name, control=name in controls))
+    order = ["method", "control", "metric", "n", "value", "low", "high"]
+    verdicts = []
+    for name in [name for name in names if name not in controls]:
+        for control in [name for name in names if name in controls]:
+            difference = wide.loc[name] - wide.loc[control]
+            difference = difference * [-1 if m in LOWER_IS_BETTER else 1 for m in metrics]
+            difference = difference.dropna(how="all")
+            if len(difference):
+                groups = None if group_of is None else group_of.loc[difference.index]
+                table = bootstrap_mean(difference, groups=groups, **how)
+                verdicts.append(_verdicts(table).assign(method=name, control=control))
     columns = ["method", "control", "metric", "difference", "low", "high", "verdict"]
-    rows = []
-    for method in methods:
-        for control in controls:
-            table = bootstrap_mean(
-                frames[method] - frames[control],
-                groups=groups,
-                n_resamples=n_resamples,
-                seed=seed,
-            )
-            for metric, row in table.iterrows():
-                value, low, high = float(row["value"]), float(row["low"]), float(row["high"])
-                verdict = "control loses" if low > 0 else "not shown"
-                if not value > 0:
-                    verdict = "control wins"
-                rows.append((method, control, metric, value, low, high, verdict))
-    return pd.DataFrame(rows, columns=columns)
+    found = pd.concat(verdicts, ignore_index=True) if verdicts else pd.DataFrame(columns=columns)
+    return SuiteResult(pd.concat(scores, ignore_index=True)[order], found[columns], records)
+
+
+def _verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    known = table[table["n"] > 0].rename(columns={"value": "difference"})
+    words = np.where(known["low"] > 0, "control loses", "not shown")
+    words = np.where(known["difference"] > 0, words, "control wins")
+    known = known.rename_axis("metric").reset_index()[["metric", "difference", "low", "high"]]
+    return known.assign(verdict=words)
+
+
+def unbeaten(
+    result: SuiteResult,
+    *,
+    methods: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    strict: bool = False,
+) -> list[str]:
+    """Sentences for every control that won against one of ``methods`` (default all).
+
+    ``strict`` counts what was not shown too: the interval must lie above 0.
+    """
+    table = result.verdicts
+    bad = ["control wins", "not shown"] if strict else ["control wins"]
+    chosen = table["verdict"].isin(bad)
+    if methods is not None:
+        chosen &= table["method"].isin(methods)
+    if metrics is not None:
+        chosen &= table["metric"].isin(metrics)
+    return [
+        f"{r.method} against {r.control} in {r.metric} ({r.difference:+.3g})"
+        for r in table[chosen].itertuples()
+    ]
 
 
 def require_controls_lose(
@@ -158,25 +230,13 @@ def require_controls_lose(
     metrics: Sequence[str] | None = None,
     strict: bool = False,
 ) -> None:
-    """Fail loudly when a control wins against one of ``methods`` (default all).
-
-    ``strict`` also refuses what was not shown: the interval must lie above 0.
+    """Fail loudly when a control wins; see :func:`unbeaten`.
 
     Raises
     ------
     EcgcoreError
         Naming every method, control and metric.
     """
-    table = result.verdicts
-    bad = ["control wins", "not shown"] if strict else ["control wins"]
-    chosen = table["verdict"].isin(bad)
-    if methods is not None:
-        chosen &= table["method"].isin(methods)
-    if metrics is not None:
-        chosen &= table["metric"].isin(metrics)
-    if chosen.any():
-        words = [
-            f"{r.method} against {r.control} in {r.metric} ({r.difference:+.3g})"
-            for r in table[chosen].itertuples()
-        ]
+    words = unbeaten(result, methods=methods, metrics=metrics, strict=strict)
+    if words:
         raise EcgcoreError(f"A control that knows nothing was not beaten: {'; '.join(words)}.")

@@ -10,10 +10,12 @@ import torch
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, logits_of, positive_logit
+from ecgcore.models.blackbox import BlackBoxCNN2D
 from ecgcore.models.cnn1d import CNN1D
 from ecgcore.models.cnn_lstm import CNNLSTM
-from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
+from ecgcore.models.imn import IMN, IMNDirect
 from ecgcore.models.sizes import Stage, Widen, options_of, stretched
+from ecgcore.models.xresnet1d import XResNet1d101
 
 __all__ = [
     "REGISTRY",
@@ -32,6 +34,15 @@ __all__ = [
     "sizes_in_ms",
 ]
 
+IMN_PLUS: dict[str, Any] = {
+    "n_outputs": 1,
+    "bias": "none",
+    "logit_scale": "sqrt",
+    "zero_head": True,
+    "lead_mixing": "none",
+}
+"""This study's own IMN."""
+
 REGISTRY: dict[str, tuple[Callable[..., EcgModel], dict[str, Any]]] = {
     "cnn1d": (CNN1D, {}),
     "cnn_lstm": (CNNLSTM, {}),
@@ -39,6 +50,8 @@ REGISTRY: dict[str, tuple[Callable[..., EcgModel], dict[str, Any]]] = {
     "imn_categorical": (IMN, {"n_outputs": 2}),
     "imn_direct": (IMNDirect, {}),
     "blackbox_cnn2d": (BlackBoxCNN2D, {}),
+    "xresnet1d101": (XResNet1d101, {}),
+    "imn_plus": (IMN, IMN_PLUS),
 }
 """Architecture and its preset options, by name."""
 
@@ -81,20 +94,21 @@ def build(
         if value <= 0:
             raise EcgcoreError(f"{what}: {value} is not possible; expected a positive number.")
     architecture, preset = REGISTRY[name]
-    allowed = [key for key in inspect.signature(architecture).parameters if key not in _GIVEN]
+    known = inspect.signature(architecture).parameters
+    allowed = [key for key in known if key not in _GIVEN]
     for key in options:
         if key not in allowed:
             raise EcgcoreError(f"model {name}: there is no option {key!r}{_nearest(key, allowed)}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = architecture(
-            n_leads=n_leads, n_samples=n_samples, folds=folds, **{**preset, **options}
-        )
+        given = {"n_leads": n_leads, "n_samples": n_samples, "folds": folds, "rate_hz": rate_hz}
+        given = {key: value for key, value in given.items() if key in known}
+        model = architecture(**given, **{**preset, **options})
     model.spec = ModelSpec(name, float(rate_hz), n_samples, n_leads, dict(options))
     return model
 
 
-_GIVEN = {"n_leads", "n_samples", "folds"}
+_GIVEN = {"n_leads", "n_samples", "folds", "rate_hz"}
 
 
 def build_from(spec: ModelSpec, *, seed: int = 0, folds: int = 1) -> EcgModel:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecgcore.models.wide import WideConv
+
 MaskSource = Callable[[torch.Size, float, torch.device], Tensor]
 """Draws a keep mask for dropout: (shape, probability to drop, device) -> factors 0 or 1/(1-p)."""
 
@@ -89,11 +91,27 @@ def conv_norm(conv: nn.Module, norm: nn.Module, x: Tensor, *, plain: bool) -> Te
 
 
 def image_conv(
-    n_in: int, n_out: int, kernel: tuple[int, int], *, bias: bool = False, folds: int = 1
+    n_in: int,
+    n_out: int,
+    kernel: tuple[int, int],
+    *,
+    dilation: int = 1,
+    bias: bool = False,
+    folds: int = 1,
 ) -> nn.Conv2d:
-    """A convolution over leads and samples that keeps their numbers; kernel sizes are odd."""
-    padding = (kernel[0] // 2, kernel[1] // 2)
-    return nn.Conv2d(n_in * folds, n_out * folds, kernel, padding=padding, bias=bias, groups=folds)
+    """A convolution over leads and samples that keeps their numbers; kernel sizes are odd.
+
+    ``dilation`` is along time.
+    """
+    return WideConv(
+        n_in * folds,
+        n_out * folds,
+        kernel,
+        padding=(kernel[0] // 2, dilation * (kernel[1] // 2)),
+        dilation=(1, dilation),
+        bias=bias,
+        groups=folds,
+    )
 
 
 class FoldLinear(nn.Module):

@@ -7,6 +7,12 @@ the last value of a cell.  Colours are Okabe & Ito's, told apart also by marker 
 from ecgcore.plots.comparisons import forest, metric_by_rate
 from ecgcore.plots.counts import class_counts, confusion
 from ecgcore.plots.ecg import attribution_map, ecg_12_lead, ecg_side_by_side, resampling_picture
+from ecgcore.plots.explanations import (
+    beat_averages,
+    critical_difference,
+    deletion_picture,
+    lead_bars,
+)
 from ecgcore.plots.responses import decision_curves, matrices, response
 from ecgcore.plots.scores import learning_curves, reliability, roc_pr
 from ecgcore.plots.style import BookFigure, style
@@ -14,12 +20,16 @@ from ecgcore.plots.style import BookFigure, style
 __all__ = [
     "BookFigure",
     "attribution_map",
+    "beat_averages",
     "class_counts",
     "confusion",
+    "critical_difference",
     "decision_curves",
+    "deletion_picture",
     "ecg_12_lead",
     "ecg_side_by_side",
     "forest",
+    "lead_bars",
     "learning_curves",
     "matrices",
     "metric_by_rate",

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
@@ -46,6 +48,7 @@ def ecg_12_lead(
     attribution_scale: float | None = None,
     smooth_s: float = 0.0,
     mask: NDArray[np.bool_] | None = None,
+    boxes: pd.DataFrame | None = None,
 ) -> Figure:
     """A 12-lead ECG on ECG paper: 25 mm/s and 10 mm/mV, shrunk to the column's width.
 
@@ -74,6 +77,9 @@ def ecg_12_lead(
         Length of a running mean over the drawn attribution, in seconds; 0 draws it as it is.
     mask
         Boolean, same shape: a grey bar under the trace where it is true (evidence).
+    boxes
+        Segments to frame: ``lead``, ``start_s``, ``end_s``, ``sign`` (above 0: for the class), as
+        :func:`ecgcore.segments.top_segments` gives them.
 
     Raises
     ------
@@ -114,6 +120,9 @@ def ecg_12_lead(
             if mask is not None:
                 _mask_bar(ax, t, trace, mask[lead, part])
             draw_label(ax, LEADS[lead], t[0], level, low > first)
+            if boxes is not None:
+                own = boxes[boxes["lead"] == LEADS[lead]]
+                _boxes(ax, own, (low / rate_hz, high / rate_hz), first / rate_hz, level)
     if attribution is not None:
         _sign_legend(fig, ax)
     return fig
@@ -154,6 +163,26 @@ def _mask_bar(ax: Axes, t: Floats, trace: Floats, mask: NDArray[np.bool_]) -> No
     ax.fill_between(
         t, floor - 0.06, floor + 0.06, where=mask, color=BLACK, alpha=0.45, linewidth=0, zorder=2
     )
+
+
+def _boxes(
+    ax: Axes, boxes: pd.DataFrame, shown_s: tuple[float, float], origin_s: float, level: float
+) -> None:
+    columns = boxes[["start_s", "end_s", "sign"]].astype(float).to_numpy()
+    for first_s, last_s, sign in columns:
+        start, end = max(first_s, shown_s[0]), min(last_s, shown_s[1])
+        if end > start:
+            frame = Rectangle(
+                (start - origin_s, level - 0.45),
+                end - start,
+                1.0,
+                fill=False,
+                edgecolor=VERMILLION if sign > 0 else BLUE,
+                linestyle="-" if sign > 0 else "--",
+                linewidth=1.4,
+                zorder=4,
+            )
+            ax.add_patch(frame)
 
 
 def _sign_legend(fig: Figure, ax: Axes) -> None:

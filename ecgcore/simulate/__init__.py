@@ -4,7 +4,7 @@ from ecgcore.simulate.archive import draw, simulate_archive
 from ecgcore.simulate.cohort import CONDITIONS, PREVALENCE, plan_cohort
 from ecgcore.simulate.noise import NoiseLevels
 from ecgcore.simulate.record import LAYERS, SimulatedRecord, simulate_record
-from ecgcore.simulate.shortcut import Shortcut
+from ecgcore.simulate.shortcut import Shortcut, planted
 from ecgcore.simulate.stress import add_noise
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "add_noise",
     "draw",
     "plan_cohort",
+    "planted",
     "simulate_archive",
     "simulate_record",
 ]

@@ -4,11 +4,14 @@ A model that learns it looks good and has learnt nothing; an explanation that sh
 having (Lapuschkin et al., *Unmasking Clever Hans predictors*, Nat. Commun. 10:1096, 2019).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ecgcore.leads import INDEPENDENT
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import INDEPENDENT, twelve_from_eight
 from ecgcore.simulate.dipole import FloatArray
 
 
@@ -52,3 +55,39 @@ def plant(
         * np.sin(2 * np.pi * shortcut.frequency_hz * (time_s - centre_s))
     )
     return out
+
+
+def planted(
+    shortcut: Shortcut,
+    ecg_ids: Sequence[int] | NDArray[np.integer],
+    is_positive: Sequence[int] | NDArray[np.integer],
+    *,
+    rate_hz: float,
+    n_samples: int,
+    seed: int,
+) -> NDArray[np.float32]:
+    """The artefact for records of any archive, real ones too, by their label.
+
+    Parameters
+    ----------
+    shortcut
+        Its ``condition`` is not looked at: positives get the artefact with probability ``share``,
+        negatives with ``share_others``.
+    ecg_ids, is_positive
+        Records and their labels; a record's artefact depends on its id and the seed alone.
+
+    Returns
+    -------
+    array
+        To be added to the signals, mV, shape ``(record, 12, sample)``; 0 where nothing is planted.
+    """
+    if shortcut.lead not in INDEPENDENT:
+        raise EcgcoreError(
+            f"shortcut.lead: expected one of {', '.join(INDEPENDENT)}, got {shortcut.lead!r}."
+        )
+    added = np.zeros((len(ecg_ids), 12, n_samples), np.float32)
+    for row, (ecg_id, label) in enumerate(zip(ecg_ids, is_positive, strict=True)):
+        rng = np.random.default_rng([seed, 5, int(ecg_id)])
+        if rng.random() < (shortcut.share if label else shortcut.share_others):
+            added[row] = twelve_from_eight(plant(rng, shortcut, rate_hz, n_samples))
+    return added

@@ -1,14 +1,17 @@
 """How to train: one frozen description, and those of the two papers."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.training.losses import Loss
 
 _POSITIVE = ("epochs", "batch_size", "learning_rate", "scheduler_every", "adu_per_mv")
-_NOT_NEGATIVE = ("weight_decay", "weight_l1", "scheduler_patience", "patience", "clip_norm", "seed")
+_NOT_NEGATIVE = (
+    "weight_decay", "weight_l1", "local_fidelity", "scheduler_patience", "patience", "clip_norm",
+    "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class TrainConfig:
     loss: Loss = "cross_entropy"
     weight_l1: float = 0.0
     """Factor of mean |W| in the loss of an IMN."""
+    local_fidelity: float = 0.0
+    """Factor of the local fidelity penalty of an IMN; see :mod:`ecgcore.training.fidelity`."""
     balance: Literal["none", "downsample", "weights"] = "none"
     """Of the training part: draw as many of the larger class as there are of the smaller one
     (once, by ``seed``), or weigh the classes in the loss."""
@@ -107,6 +112,9 @@ PAPER_A_CATEGORICAL = TrainConfig(
     monitor="auroc",
 )
 """ECG-IMN with two outputs, and the black box that it is compared with."""
+
+IMN_PLUS = replace(PAPER_A, weight_l1=0.0, local_fidelity=1.0)
+"""This study's own IMN: as ECG-IMN, with local fidelity in the place of the L1 penalty."""
 
 PAPER_B = TrainConfig(balance="downsample", scheduler="plateau", clip_norm=1.0)
 """Sampling Matters (arXiv 2604.16437)."""

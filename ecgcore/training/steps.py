@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ecgcore.models import EcgModel, logits_of
 from ecgcore.models.layers import Dropout
+from ecgcore.training import fidelity
 from ecgcore.training.device import needs_compiler
 from ecgcore.training.fold import Data, Fold
 from ecgcore.training.folds import share_gradients, stack
@@ -40,9 +41,22 @@ class Group:
         x = self.data.x_train.index_select(0, rows)
         x = x.view(*index.shape, *x.shape[1:])
         y = self.data.y_train.index_select(0, rows).view(index.shape)
-        with autocast(self.device, self.config.precision):
-            output = self.forward(to_mv(x, self.config.adu_per_mv))
-        return fold_losses(output, y, self.weights, self.config.loss, self.config.weight_l1)
+        x, config = to_mv(x, self.config.adu_per_mv), self.config
+        if config.local_fidelity:
+            return self._losses_with_fidelity(x, y)
+        with autocast(self.device, config.precision):
+            output = self.forward(x)
+        return fold_losses(output, y, self.weights, config.loss, config.weight_l1)
+
+    def _losses_with_fidelity(self, x: Tensor, y: Tensor) -> Tensor:
+        """One pass over the records and their neighbours, so that both see the same statistics."""
+        config = self.config
+        masks = [fold.masks for fold in self.folds]
+        near = fidelity.neighbours(x, masks, self.folds[0].model.spec.rate_hz)
+        with autocast(self.device, config.precision):
+            output, nearby = fidelity.halves(self.forward(torch.cat([x, near])))
+        loss = fold_losses(output, y, self.weights, config.loss, config.weight_l1)
+        return loss + config.local_fidelity * fidelity.penalty(output, nearby.logits, near)
 
     def step(self, index: Tensor) -> Tensor:
         """One optimiser step of every fold on its batch; returns the losses before it."""
