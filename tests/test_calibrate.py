@@ -33,10 +33,12 @@ def test_temperature_finds_the_planted_overconfidence():
     assert mapped["tp"] == raw["tp"]
 
 
-def test_temperature_is_at_the_minimum():
+@pytest.mark.parametrize("intercept", [0.0, -1.5])
+def test_temperature_is_at_the_minimum(intercept):
     y, logits = planted(slope=2.0, n=500)
-    slope = calibrate.fit_temperature(y, logits).slope
-    gradient = np.mean((expit(slope * logits) - y) * logits)
+    fitted = calibrate.fit_temperature(y, logits, intercept=intercept)
+    assert fitted.intercept == intercept
+    gradient = np.mean((fitted(logits) - y) * logits)
     assert gradient == pytest.approx(0, abs=1e-5)
 
 
@@ -136,7 +138,8 @@ def test_a_prevalence_is_a_share():
         calibrate.prior_shift([0.5], trained_prevalence=0.5, prevalence=13)
 
 
-def test_an_ensemble_of_folds_is_scikit_learns() -> None:
+@pytest.mark.parametrize(("method", "nearness"), [("isotonic", 1e-9), ("temperature", 1e-5)])
+def test_an_ensemble_of_folds_is_scikit_learns(method: str, nearness: float) -> None:
     """Two folds, each calibrated on its own validation part, probabilities averaged."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(900, 3))
@@ -144,15 +147,15 @@ def test_an_ensemble_of_folds_is_scikit_learns() -> None:
     folds = [(np.arange(0, 300), np.arange(300, 600)), (np.arange(300, 600), np.arange(300))]
     test = x[600:]
     model = LogisticRegression(C=np.inf, tol=1e-8)
-    reference = CalibratedClassifierCV(model, method="isotonic", cv=folds, ensemble=True)
+    reference = CalibratedClassifierCV(model, method=method, cv=folds, ensemble=True)
     reference.fit(x, y)
     valid, on_test = [], []
     for train, own in folds:
         fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(x[train], y[train])
         valid.append((y[own], fitted.decision_function(x[own])))
         on_test.append(fitted.decision_function(test))
-    ours = calibrate.fit_folds("isotonic", valid)(on_test)
-    np.testing.assert_allclose(ours, reference.predict_proba(test)[:, 1], atol=1e-9)
+    ours = calibrate.fit_folds(method, valid)(on_test)
+    np.testing.assert_allclose(ours, reference.predict_proba(test)[:, 1], atol=nearness)
     with pytest.raises(EcgcoreError, match=r"'beta'.*temperature, platt, isotonic"):
         calibrate.fit_folds("beta", valid)
 

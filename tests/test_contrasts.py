@@ -81,6 +81,8 @@ def test_runs_are_found_by_their_parameters() -> None:
     assert list(having(table, rate_hz=500, content_hz=50).run) == ["500['content_hz']"]
     assert len(having(table)) == 2
     assert having(table, resampler="decimate").empty
+    assert list(having(table, rate_hz=500, receptive_field_ms=539.98).rate_hz) == [500]
+    assert having(table, rate_hz=500, receptive_field_ms=550).empty
 
 
 def test_native_is_what_the_run_notebook_does_by_default(root) -> None:

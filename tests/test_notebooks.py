@@ -140,6 +140,12 @@ def test_both_studies_on_real_records(root: Path, tmp_path: Path, ptbxl_500: Pat
         few = run("frequency_train", str(rate_hz), **SMALL, rate_hz=rate_hz, folds=2)
         assert few["auroc_high"] - few["auroc_low"] > 0.1, "13 records with AF decide little"
     assert run("frequency_sweep", runs=str(runs), n_resamples=100)["n_comparisons"] == 1
+    few = {"runs": str(runs), "n_resamples": 100}
+    assert run("frequency_calibration", **few)["n_comparisons"] == 2 * 5
+    shaken = run("frequency_robustness", **few, snr_db=[0], noise_rates_hz=[62], max_records=40)
+    assert (shaken["n_transfers"], shaken["slow_hz"]) == (2, 62)
+    cause = run("frequency_cause", runs=str(runs), slow_hz=62, fast_hz=100)
+    assert (cause["explained_by"], cause["n_run"]) == ("undecided", 1), "one arm was run"
     assert run("data_tour")["n_af"] == 13
 
 

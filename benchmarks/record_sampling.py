@@ -1,0 +1,84 @@
+"""Keep the tables of the sampling study in ``results/``, with how they were made.
+
+After the study itself, whose configuration and command are in ``results/sampling.yaml``:
+
+    python benchmarks/record_sampling.py _build/runs/sampling
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgcore import contrasts, grids, recorded, study
+
+COMMAND = (
+    "snakemake --snakefile workflow/Snakefile --cores 1 --configfile results/sampling.yaml --nolock"
+)
+PARAMETERS = ["model", "rate_hz", *contrasts.NATIVE, "seed"]
+SUMMARIES = {
+    "cause": ("frequency_cause", "metrics"),
+    "claims": ("frequency_sweep", "claims"),
+    "differences": ("frequency_sweep", "differences"),
+}
+"""Recorded table to the summary's run and its file."""
+
+
+def size(runs: pd.DataFrame) -> dict[str, Any]:
+    """How large the study was: runs, seeds, records of training and test."""
+    told = study.load_predictions(runs["run"].iloc[0])
+    test, valid = told[told["part"] == "test"], told[told["part"] == "valid"]
+    n_train = [
+        2 * valid.loc[valid["fold"] != fold, "y_true"].sum() for fold in valid["fold"].unique()
+    ]
+    return {
+        "n_runs": len(runs),
+        "n_seeds": int(runs["seed"].nunique()),
+        "n_test": len(test),
+        "n_positive": int(test["y_true"].sum()),
+        "folds": int(runs["folds"].iloc[0]),
+        "epochs": int(runs["epochs"].iloc[0]),
+        "n_train": round(sum(n_train) / len(n_train)),
+    }
+
+
+def of_runs(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a run and metric of the natural test part, and of what the run cost."""
+    scores = study.load_runs(folder, "frequency_train").query("part in ('test', 'run')")
+    columns = ["run", "part", "metric", "value", "low", "high"]
+    table = runs[["run", *PARAMETERS]].merge(scores[columns], on="run").drop(columns="run")
+    return table.sort_values([*PARAMETERS, "part"]).round(6)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path, help="folder of the study's runs")
+    parser.add_argument("--to", type=Path, default=recorded.FOLDER)
+    parser.add_argument("--quick", action="store_true", help="say what would be kept, keep nothing")
+    arguments = parser.parse_args()
+    runs = grids.runs_of(arguments.runs, "frequency_train")
+    made = [json.loads((Path(run) / "provenance.json").read_text()) for run in runs["run"]]
+    tables = {"runs": of_runs(arguments.runs, runs)}
+    for name, (summary, stem) in SUMMARIES.items():
+        if (arguments.runs / summary / f"{stem}.csv").exists():
+            tables[name] = pd.read_csv(arguments.runs / summary / f"{stem}.csv")
+    judged = json.loads((arguments.runs / "frequency_cause" / "results.json").read_text())
+    facts = {
+        "command": COMMAND,
+        "seconds": round(sum(one["seconds"] for one in made)),
+        "runs_commit": sorted({one["git_commit"] for one in made}),
+        "runs_dirty": any(one["git_dirty"] for one in made),
+        "archive": made[0]["archive"],
+        "margin": judged["margin"],
+        "size": size(runs),
+    }
+    for name, table in tables.items():
+        print(f"sampling_{name}: {len(table)} rows")
+        if not arguments.quick:
+            recorded.save(f"sampling_{name}", table, facts, arguments.to)
+
+
+if __name__ == "__main__":
+    main()
