@@ -20,16 +20,20 @@ N_RECORDS = 21799
 GOAL_MIB = 1024
 
 CHILD = """
-import json, sys, time
+import json, os, statistics, sys, time
 from ecgcore import provenance, ptbxl, wfdb16
 archive = ptbxl.Archive(sys.argv[1])
 before, start = provenance.peak_memory_mib(), time.perf_counter()
 store = wfdb16.prepare(archive, sys.argv[2], (500,))
 seconds = time.perf_counter() - start
-start = time.perf_counter()
-wfdb16.open_store(sys.argv[2]).adu(500)
+os.sync()  # or the system is still writing the store while it is opened
+opened = []
+for _ in range(9):
+    start = time.perf_counter()
+    wfdb16.open_store(sys.argv[2]).adu(500)
+    opened.append((time.perf_counter() - start) * 1e3)
 print(json.dumps({"n": len(store.table), "before": before, "seconds": seconds,
-    "peak": provenance.peak_memory_mib(), "open_ms": (time.perf_counter() - start) * 1e3}))
+    "peak": provenance.peak_memory_mib(), "open_ms": statistics.median(opened)}))
 """
 
 
