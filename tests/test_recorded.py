@@ -25,3 +25,11 @@ def test_what_is_not_there_or_broken_is_told(tmp_path: Path) -> None:
     (tmp_path / "judged.json").write_text("{")
     with pytest.raises(EcgcoreError, match="cannot be read"):
         recorded.load("judged", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["realism", "transfer_to_real"])
+def test_recorded_tables_of_the_checkout_say_how_they_were_made(name: str) -> None:
+    kept = recorded.load(name)
+    assert len(kept.table)
+    assert {"command", "parameters", "git_commit", "packages", "seconds"} <= set(kept.facts)
+    assert kept.facts["git_dirty"] is False, "recorded by code that nobody can get"
