@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecgcore import signals
+from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgcore.simulate import Shortcut, planted
 from ecgcore.wfdb16 import Store
@@ -104,10 +105,22 @@ class Inputs:
 
 
 def inputs_of(params: dict[str, Any]) -> Inputs:
-    """From the parameters of a run, before its training part is known."""
+    """From the parameters of a run, before its training part is known.
+
+    Raises
+    ------
+    EcgcoreError
+        A shortcut is asked for at a rate that cannot carry it.
+    """
     planted_with = Shortcut(condition="any") if params.get("shortcut") else None
+    rate_hz = int(params["rate_hz"])
+    if planted_with is not None and rate_hz <= 2 * planted_with.frequency_hz:
+        raise EcgcoreError(
+            f"shortcut: a burst of {planted_with.frequency_hz:g} Hz is lost at rate_hz {rate_hz}; "
+            f"expected a rate above {2 * planted_with.frequency_hz:g} Hz."
+        )
     return Inputs(
-        rate_hz=int(params["rate_hz"]),
+        rate_hz=rate_hz,
         normalisation=str(params.get("normalisation", "record_lead")),
         shortcut=planted_with,
         seed=int(params.get("seed", 0)),

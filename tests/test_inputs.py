@@ -38,6 +38,11 @@ def test_a_planted_burst_is_in_the_signal_and_nowhere_else(store):
     assert not plain.artefact(store, ids, labels).any()
 
 
+def test_a_rate_too_slow_for_the_burst_is_refused():
+    with pytest.raises(EcgcoreError, match="expected a rate above 50 Hz"):
+        inputs.inputs_of({"rate_hz": 50, "shortcut": True})
+
+
 def test_the_burst_goes_with_the_label_and_depends_on_the_record_alone():
     how = {"rate_hz": 100, "n_samples": 1000, "seed": 0}
     ids = np.arange(200)
