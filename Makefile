@@ -2,6 +2,7 @@
 # but Python 3.11 or newer, make and git.
 TIER    ?= lecture
 ARCHIVE ?=
+GPUS    ?=
 CORES   ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON  ?= python3
 HTML    ?= _build/html
@@ -14,14 +15,15 @@ TORCH := torch==2.13.0
 UV := uv==0.13.9
 
 .DELETE_ON_ERROR:
-.PHONY: book test check format doctor results clean help
+.PHONY: book course test check format doctor results clean help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-book: .venv/book.done  ## run a tier's notebooks and build the book: make book TIER=lecture ARCHIVE=
+book: .venv/book.done  ## run a tier's notebooks and build the book: make book TIER=lecture ARCHIVE= GPUS=
 	$(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) \
-	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" \
+	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" gpus="$(GPUS)" \
+	  $(if $(GPUS),--resources gpu=$(GPUS)) \
 	  --nolock --rerun-incomplete --keep-going --quiet progress rules
 	@echo "The book: $(HTML)/index.html"
 
@@ -38,6 +40,9 @@ check: .venv/test.done  ## lint, format, types
 format: .venv/test.done  ## put the code into its canonical form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+course: .venv/book.done  ## notebooks for students, without solutions, and for teachers, with them
+	$(BIN)/python -m ecgcore course --to _build/course
 
 doctor: .venv/book.done  ## what is installed, which device, which archive
 	$(BIN)/python -m ecgcore doctor

@@ -10,6 +10,12 @@ import pandas as pd
 
 from ecgcore.errors import EcgcoreError
 
+_TOO_DEEP = (RecursionError, MemoryError)
+"""What Python's parser raises for thousands of nested brackets."""
+
+_LARGEST = 2**53
+"""Beyond it, numbers that went through a float are no longer exact."""
+
 REQUIRED = ("ecg_id", "patient_id", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
 
 
@@ -30,7 +36,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise EcgcoreError(f"{path}: ecg_id {twice} occurs twice; expected one row a record.")
     for column in ("filename_lr", "filename_hr"):
         unsafe = table[column].isna() | table[column].astype(str).str.contains(
-            r"^[/\\]|\.\.|:", regex=True
+            r"^[/\\]|\.\.|:|\x00", regex=True
         )
         if unsafe.any():
             raise EcgcoreError(
@@ -72,7 +78,7 @@ def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
 
 def _whole_numbers(column: "pd.Series[Any]", path: Path) -> "pd.Series[int]":
     numbers = pd.to_numeric(column, errors="coerce")
-    wrong = numbers.isna() | (numbers % 1 != 0)
+    wrong = numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > _LARGEST)
     if wrong.any():
         line = int(np.flatnonzero(wrong)[0]) + 2
         raise EcgcoreError(
@@ -91,7 +97,7 @@ def _codes(cell: Any, path: Path, ecg_id: int) -> dict[str, float]:
     try:
         codes = ast.literal_eval(cell)
         return {str(code): float(likelihood) for code, likelihood in codes.items()}
-    except (ValueError, SyntaxError, AttributeError, TypeError):
+    except (ValueError, SyntaxError, AttributeError, TypeError, ArithmeticError, *_TOO_DEEP):
         raise EcgcoreError(
             f"{path}: the row of ecg_id {ecg_id} has scp_codes {str(cell)[:60]!r}; expected a "
             "dict such as {'NORM': 100.0}: the file is truncated or damaged."

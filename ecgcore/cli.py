@@ -1,16 +1,19 @@
 """The command line: thin, one function a command, one sentence an error.
 
 The only module that reads environment variables: ``ECGCORE_ARCHIVE`` is the archive that
-``run`` and ``doctor`` use when none is named.
+``run`` and ``doctor`` use when none is named; ``CUDA_VISIBLE_DEVICES`` the GPUs that runs share.
 """
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ecgcore import files
 from ecgcore.errors import EcgcoreError
 
 
@@ -21,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.command(options)
     except EcgcoreError as error:
         print(f"ecgcore: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"ecgcore: {files.told(error, 'files')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("ecgcore: stopped; run the same command again to go on.", file=sys.stderr)
@@ -44,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         "--keep-heap",
         action="store_true",
         help="keep freed memory: large batches on a CPU are faster, memory stays at its peak",
+    )
+
+    run.add_argument(
+        "--one-gpu", action="store_true", help="take one GPU that no other such run has, or wait"
     )
 
     params = commands.add_parser("params", help="list the parameters of a notebook")
@@ -77,14 +87,40 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--to", type=Path, required=True)
     prepare.add_argument("--strict", action="store_true", help="stop at the first bad record")
 
+    explain = commands.add_parser("explain", help="one ECG through a trained run, with reasons")
+    explain.set_defaults(command=_explain)
+    explain.add_argument("record", type=Path, help="a WFDB record with the 12 leads")
+    explain.add_argument("--model", type=Path, required=True, metavar="RUN", help="run directory")
+    explain.add_argument("--method", help="attribution; the network's own if none is named")
+    explain.add_argument("--start", type=float, default=0.0, metavar="S", help="where to begin")
+    explain.add_argument("--window", type=float, default=0.5, metavar="S", help="of the segments")
+    explain.add_argument("--stride", type=float, metavar="S", help="their step; half a window")
+    explain.add_argument("--top", type=int, default=5, metavar="K", help="segments to list")
+    explain.add_argument("--out", type=Path, default=Path("explained"), help="folder; explained")
+
     doctor = commands.add_parser("doctor", help="what is installed, which device, which archive")
     doctor.set_defaults(command=_doctor)
     doctor.add_argument("--archive", default=None)
+
+    explorer = commands.add_parser("explorer", help="data for the book's ECG explorer")
+    explorer.set_defaults(command=_explorer)
+    explorer.add_argument("--run", type=Path, action="append", required=True, metavar="RUN")
+    explorer.add_argument("--store", type=Path, required=True, help="the store the runs read")
+    explorer.add_argument("--to", type=Path, required=True)
+    explorer.add_argument("--records", type=int, default=6)
+    explorer.add_argument("--steps", type=int, default=16, help="of methods that have steps")
+    explorer.add_argument("--window", type=float, default=0.5, metavar="S", help="of occlusion")
+    explorer.add_argument("--methods", nargs="+", metavar="METHOD", help="attributions to store")
+
+    course = commands.add_parser("course", help="notebooks for students and for teachers")
+    course.set_defaults(command=_course)
+    course.add_argument("--to", type=Path, required=True)
 
     book = commands.add_parser("book", help="stage executed notebooks and build the book")
     book.set_defaults(command=_book)
     book.add_argument("--runs", type=Path, required=True, help="folder of run directories")
     book.add_argument("--page", action="append", default=[], metavar="NAME=RUN", required=True)
+    book.add_argument("--explorer", type=Path, help="folder that the command explorer wrote")
     book.add_argument("--tier", required=True)
     book.add_argument("--staging", type=Path, required=True)
     book.add_argument("--html", type=Path, required=True)
@@ -107,10 +143,22 @@ def _run(options: argparse.Namespace) -> None:
         given[name] = declared[name].parse_text(value)
     if options.keep_heap:
         _keep_heap()
-    out = study.run_notebook(
-        options.notebook, given, options.out, timeout_s=options.timeout, force=options.force
-    )
+    with _one_gpu() if options.one_gpu else contextlib.nullcontext():
+        out = study.run_notebook(
+            options.notebook, given, options.out, timeout_s=options.timeout, force=options.force
+        )
     print(out)
+
+
+@contextlib.contextmanager
+def _one_gpu() -> Iterator[None]:
+    """Let the kernel see one of the GPUs that this process may use, which nobody else has."""
+    from ecgcore import gpus
+
+    name = "CUDA_VISIBLE_DEVICES"
+    with gpus.claim(os.environ.get(name), Path(tempfile.gettempdir())) as claimed:
+        os.environ[name] = claimed
+        yield
 
 
 def _keep_heap() -> None:
@@ -192,6 +240,21 @@ def _prepare(options: argparse.Namespace) -> None:
     print(f"{len(store.left_out)} left out as damaged; all faults: {options.to / 'quality.csv'}")
 
 
+def _explain(options: argparse.Namespace) -> None:
+    from ecgcore import explain_record, own
+
+    done = explain_record.explain_record(
+        own.load_record(options.record),
+        explain_record.open_run(options.model),
+        method=options.method,
+        start_s=options.start,
+        window_s=options.window,
+        stride_s=options.stride,
+        k=options.top,
+    )
+    print(*done.in_words(), *done.save(options.out), explain_record.NOT_A_DEVICE, sep="\n")
+
+
 def _doctor(options: argparse.Namespace) -> None:
     from ecgcore import doctor
 
@@ -202,11 +265,36 @@ def _doctor(options: argparse.Namespace) -> None:
         raise EcgcoreError("something above is not in order.")
 
 
+def _explorer(options: argparse.Namespace) -> None:
+    from ecgcore import explorer
+
+    how = explorer.Options(
+        n_records=options.records,
+        methods=tuple(options.methods or explorer.Options.methods),
+        n_steps=options.steps,
+        window_s=options.window,
+    )
+    explorer.export(options.run, options.store, options.to, how)
+    print(options.to)
+
+
+def _course(options: argparse.Namespace) -> None:
+    from ecgcore import course
+
+    course.export(Path("book/course"), options.to)
+    print(options.to / "student", options.to / "instructor", sep="\n")
+
+
 def _book(options: argparse.Namespace) -> None:
     from ecgcore import staging
 
     pages = dict(text.split("=", 1) for text in options.page)
     runs = {name: options.runs / run for name, run in pages.items()}
-    staging.stage(Path.cwd(), runs, options.staging, tier=options.tier)
-    staging.build_book(options.staging, options.html)
+    options.html.parent.mkdir(parents=True, exist_ok=True)
+    with files.alone(options.html):
+        staging.stage(
+            Path.cwd(), runs, options.staging, tier=options.tier, explorer=options.explorer,
+            gallery=options.runs,
+        )  # fmt: skip
+        staging.build_book(options.staging, options.html)
     print(options.html / "index.html")

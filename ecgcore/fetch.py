@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,10 +12,18 @@ from pathlib import Path, PurePosixPath
 import pooch
 from filelock import FileLock, Timeout
 
+from ecgcore import files
 from ecgcore.errors import EcgcoreError
-from ecgcore.ptbxl import CHECKSUMS, DATABASE, RATES_HZ, STATEMENTS, Archive, read_checksums
+from ecgcore.ptbxl import (
+    CHECKSUMS,
+    DATABASE,
+    RATES_HZ,
+    STATEMENTS,
+    Archive,
+    check_names,
+    read_checksums,
+)
 from ecgcore.transfer import Transfer
-from ecgcore.wfdb16.preparation import told
 
 PTBXL_URL = "https://physionet.org/files/ptb-xl/1.0.3/"
 """PTB-XL 1.0.3, file by file (CC BY 4.0; doi:10.13026/kfzx-aw45)."""
@@ -95,7 +103,7 @@ def fetch(
     except Timeout:
         raise EcgcoreError(f"{to}: another process is fetching to this folder.") from None
     except OSError as error:
-        raise told(error, to) from error
+        raise files.told(error, to) from error
     return Archive(to)
 
 
@@ -113,17 +121,6 @@ def plan(listed: Mapping[str, str], rates_hz: Sequence[int] | None = None) -> Pl
     }
     files = {n: digest for n, digest in listed.items() if n.split("/")[0] not in left_out}
     return Plan(files, sum(map(_estimate, files)))
-
-
-def check_names(names: Iterable[str]) -> None:
-    """Refuse a path that could climb out of the folder it is written to."""
-    for name in names:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-            raise EcgcoreError(
-                f"{name!r}: leads out of the archive's folder; this archive was tampered with, "
-                "nothing of it was unpacked."
-            )
 
 
 def _estimate(name: str) -> int:

@@ -43,7 +43,10 @@ def load_record(path: Path | str) -> Record:
     if not Path(f"{stem}.hea").is_file():
         raise EcgcoreError(f"{stem}.hea: there is no such header file; expected a WFDB record.")
     try:
+        _refuse_paths(stem)
         record = wfdb.rdrecord(str(stem), smooth_frames=True)
+    except EcgcoreError:
+        raise
     except Exception as error:  # wfdb raises whatever its parsers meet
         raise EcgcoreError(
             f"{stem}: is not a readable WFDB record ({type(error).__name__}: {error})."
@@ -61,6 +64,20 @@ def load_record(path: Path | str) -> Record:
     scale = [_scale(record.units[column], names[column], stem) for column in columns]
     signals_mv = (record.p_signal[:, columns] * scale).T.astype(np.float32)
     return Record(stem.name, np.ascontiguousarray(signals_mv), int(record.fs))
+
+
+def _refuse_paths(stem: Path) -> None:
+    """Refuse a header that names files elsewhere: wfdb would read them, on disk or in a network."""
+    text = Path(f"{stem}.hea").read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    for name in (line.split()[0] for line in lines[1:]):
+        if "/" in name or "\\" in name or ":" in name:
+            raise EcgcoreError(
+                f"{stem}.hea: names '{name}', which lies elsewhere; expected its files beside it."
+            )
+        segment = stem.with_name(name)
+        if "/" in lines[0].split()[0] and segment != stem and Path(f"{segment}.hea").is_file():
+            _refuse_paths(segment)
 
 
 def _scale(unit: str, lead: str, stem: Path) -> float:

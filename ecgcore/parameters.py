@@ -71,7 +71,7 @@ class Parameter:
                     raise ValueError
                 return [self._check_item(item, self.kind[5:-1]) for item in value]
             return self._check_item(value, self.kind)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise EcgcoreError(
                 f"Parameter '{self.name}': expected {self.expected}, got {value!r}."
             ) from None
@@ -102,7 +102,9 @@ def _coerce(value: Any, kind: str) -> Any:
     if isinstance(value, bool):
         return _refuse()
     if kind == "str":
-        return value if isinstance(value, str) else _refuse()
+        return value if isinstance(value, str) and "\0" not in value else _refuse()
+    if kind == "int" and (isinstance(value, int) or str(value).strip().lstrip("+-").isdecimal()):
+        return int(value)  # not by way of a float, which would round beyond 2**53
     number = float(value)
     if number != number or number in (float("inf"), float("-inf")):
         return _refuse()
@@ -123,14 +125,18 @@ def parse_cell(source: str) -> list[Parameter]:
     EcgcoreError
         A line is not ``name: type = literal  # meaning [unit]; allowed: ...``.
     """
-    comments = {
-        token.start[0]: token.string.lstrip("# ")
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
+    try:
+        comments = {
+            token.start[0]: token.string.lstrip("# ")
+            for token in tokenize.generate_tokens(io.StringIO(source).readline)
+            if token.type == tokenize.COMMENT
+        }
+        tree = ast.parse(source)
+    except (SyntaxError, tokenize.TokenError, ValueError, RecursionError, MemoryError) as error:
+        raise EcgcoreError(f"Parameters cell: is not Python ({error}).") from None
     found = []
-    for node in ast.parse(source).body:
-        line = source.splitlines()[node.lineno - 1].strip()
+    for node in tree.body:
+        line = source.split("\n")[node.lineno - 1].strip()
         if not (
             isinstance(node, ast.AnnAssign)
             and isinstance(node.target, ast.Name)
@@ -138,7 +144,15 @@ def parse_cell(source: str) -> list[Parameter]:
         ):
             raise EcgcoreError(f"Parameters cell: '{line}' is not 'name: type = value  # meaning'.")
         comment = comments.get(node.end_lineno or node.lineno, "")
-        found.append(_declared(node.target.id, ast.unparse(node.annotation), node.value, comment))
+        try:
+            kind = ast.unparse(node.annotation)
+            found.append(_declared(node.target.id, kind, node.value, comment))
+        except EcgcoreError:
+            raise
+        except (ValueError, TypeError, RecursionError, MemoryError):
+            raise EcgcoreError(
+                f"Parameters cell: '{line}' needs a plain value, and limits that are numbers."
+            ) from None
     return found
 
 
@@ -179,16 +193,17 @@ def of_notebook(path: Path) -> list[Parameter]:
     """
     try:
         cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+        tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        sources = ["".join(cell["source"]) for cell in tagged]
     except FileNotFoundError:
         raise EcgcoreError(f"{path}: no such notebook; the book's own are in notebooks/.") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise EcgcoreError(f"{path}: not a Jupyter notebook (expected JSON with cells).") from None
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     if len(tagged) != 1:
         raise EcgcoreError(
             f"{path}: expected exactly one cell tagged 'parameters', found {len(tagged)}."
         )
-    return parse_cell("".join(tagged[0]["source"]))
+    return parse_cell(sources[0])
 
 
 def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,7 +223,7 @@ def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, 
 
 def unknown(name: str, known: Mapping[str, Any]) -> EcgcoreError:
     """Say that there is no parameter ``name``, and which are near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return EcgcoreError(
         f"Parameter '{name}': there is no such parameter; {hint}allowed: {', '.join(known)}."

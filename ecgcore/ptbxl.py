@@ -7,8 +7,8 @@ Wagner et al., *PTB-XL, a large publicly available electrocardiography dataset*,
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,10 @@ class Archive:
     def simulation(self) -> dict[str, Any]:
         """How the archive was simulated; empty for a real one."""
         file = self.path / SIMULATION
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise EcgcoreError(f"{file}: cannot be read ({error}); copy it again.") from None
 
     @property
     def is_simulated(self) -> bool:
@@ -188,6 +191,7 @@ class Archive:
             Columns ``file`` and ``problem`` (missing | differs | unreadable); empty when whole.
         """
         listed = read_checksums(self.path / CHECKSUMS)
+        check_names(listed)
         rates = self.rates_hz if rates_hz is None else rates_hz
         absent = {f"records{rate_hz}" for rate_hz in RATES_HZ if rate_hz not in rates}
         listed = {name: d for name, d in listed.items() if name.split("/")[0] not in absent}
@@ -250,6 +254,17 @@ def read_checksums(path: Path) -> dict[str, str]:
         ) from None
     except (ValueError, OSError) as error:
         raise EcgcoreError(f"{path}: is not a list of checksums ({error}).") from None
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse a path that could climb out of the folder that it belongs to."""
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+            raise EcgcoreError(
+                f"{name!r}: leads out of the archive's folder; this archive was tampered with, "
+                "nothing of it was used."
+            )
 
 
 def _compare(path: Path, expected: str) -> str:

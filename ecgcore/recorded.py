@@ -5,7 +5,6 @@ parameters, archive, commit, versions, machine.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from ecgcore import provenance
+from ecgcore import files, provenance
 from ecgcore.errors import EcgcoreError
 
 FOLDER = Path(__file__).resolve().parents[1] / "results"
@@ -59,6 +58,4 @@ def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path 
     folder.mkdir(exist_ok=True)
     made = json.dumps({**facts, **provenance.here()}, indent=1) + "\n"
     for suffix, text in ((".csv", table.to_csv(index=False)), (".json", made)):
-        partial = folder / f"{name}{suffix}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, folder / f"{name}{suffix}")
+        files.write_whole(folder / f"{name}{suffix}", text)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,18 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from ecgcore import study
+from ecgcore import files, study
 from ecgcore.errors import EcgcoreError
+from ecgcore.run_facts import (
+    PLACES,
+    command,
+    commit_words,
+    data_kind,
+    data_name,
+    gather,
+    read_json,
+)
 
-PLACES = ("out", "tier", "runs", "archive", "real")
 CAVEATS = {"smoke": "This tier only shows that everything runs: its figures mean nothing."}
 PROMPTS = {
     "parameters": "Parameters and their defaults",
@@ -24,7 +33,15 @@ PROMPTS = {
 }
 
 
-def stage(root: Path, runs: Mapping[str, Path], to: Path, *, tier: str) -> None:
+def stage(
+    root: Path,
+    runs: Mapping[str, Path],
+    to: Path,
+    *,
+    tier: str,
+    explorer: Path | None = None,
+    gallery: Path | None = None,
+) -> None:
     """Lay out what Jupyter Book reads: prose, configuration, and the executed notebooks.
 
     Parameters
@@ -37,6 +54,11 @@ def stage(root: Path, runs: Mapping[str, Path], to: Path, *, tier: str) -> None:
         Staging folder; replaced.
     tier
         Shown on every page.
+    explorer
+        Folder that :func:`ecgcore.explorer.export` wrote; without it the page that explores
+        ECGs cannot be built.
+    gallery
+        Folder of run directories, all of which get a page.
 
     Raises
     ------
@@ -44,8 +66,10 @@ def stage(root: Path, runs: Mapping[str, Path], to: Path, *, tier: str) -> None:
         A notebook does not pass the gate, or a run directory is not whole.
     """
     for page, run in runs.items():
-        if not study.is_whole(run):
-            raise EcgcoreError(f"{page}: {run} is not a finished run.")
+        if wrong := study.damage(run):
+            raise EcgcoreError(
+                f"{page}: {run} is not a finished run ({wrong}); delete it and build again."
+            )
         study.gate(run / "notebook.ipynb", name=f"{page}.ipynb")
     shutil.rmtree(to, ignore_errors=True)
     (to / "notebooks").mkdir(parents=True)
@@ -56,45 +80,32 @@ def stage(root: Path, runs: Mapping[str, Path], to: Path, *, tier: str) -> None:
     figures.mkdir()
     results, facts = {}, {}
     for page, run in runs.items():
-        facts[page] = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
-        results[page] = json.loads((run / "results.json").read_text(encoding="utf-8"))
-        params = json.loads((run / "params.json").read_text(encoding="utf-8"))
+        facts[page] = read_json(run / "provenance.json")
+        results[page] = read_json(run / "results.json")
+        params = read_json(run / "params.json")
         notebook = nbformat.read(run / "notebook.ipynb", as_version=4)
         _save_figures(notebook, figures)
         _clean(notebook, run_card(page, facts[page], params, tier))
         nbformat.write(notebook, to / "notebooks" / f"{page}.ipynb")
+    if explorer is not None:
+        shutil.copytree(explorer, to / "book" / "_static" / "explorer_data")
+    if gallery is not None:
+        _write_json(to / "runs.json", gather(gallery, runs))
     _write_json(to / "results.json", results)
     _write_json(to / "build.json", build_facts(facts, tier))
 
 
 def build_facts(facts: Mapping[str, Mapping[str, Any]], tier: str) -> dict[str, Any]:
     """What the whole build was made from; says so if its pages do not agree."""
-    data = sorted({data_name(fact["archive"]) for fact in facts.values()})
-    kinds = {fact["archive"].get("is_simulated") for fact in facts.values()} - {None}
+    archives = [fact["archive"] for fact in facts.values() if fact["archive"]]
     return {
         "tier": tier,
-        "data": " and ".join(data),
-        "kind": data_kind(kinds.pop() if len(kinds) == 1 else None),
+        "data": " and ".join(sorted({data_name(archive) for archive in archives})),
+        "kind": data_kind(archives),
         "commit": " and ".join(sorted({commit_words(fact) for fact in facts.values()})),
         "minutes": round(sum(fact["seconds"] for fact in facts.values()) / 60, 1),
         "caveat": CAVEATS.get(tier, ""),
     }
-
-
-def data_kind(is_simulated: bool | None) -> str:
-    """*simulated*, *real*, or *simulated and real* records."""
-    words = {True: "simulated records", False: "real records", None: "simulated and real records"}
-    return words[is_simulated]
-
-
-def data_name(archive: Mapping[str, Any]) -> str:
-    """Name of a real archive; a simulated one has none but that."""
-    return "simulated" if archive.get("is_simulated") else str(archive.get("name", "none"))
-
-
-def commit_words(fact: Mapping[str, Any]) -> str:
-    """Short commit, and whether the checkout had changes on top of it."""
-    return str(fact["git_commit"])[:10] + (" with changes" if fact["git_dirty"] else "")
 
 
 def run_card(
@@ -102,22 +113,18 @@ def run_card(
 ) -> nbformat.NotebookNode:
     """The box below a page's title: data, tier, commit, device, time, and how to repeat it."""
     data = fact["archive"]
-    kept = {k: v for k, v in params.items() if k not in ("notebook", *PLACES)}
-    words = " ".join(f"-p {key}={_text(value)}" for key, value in kept.items())
-    command = f"python -m ecgcore run notebooks/{params['notebook']}.ipynb {words} --out my_run"
     lines = [
-        f"````{{admonition}} Last run: {data_kind(data.get('is_simulated'))}, tier {tier}",
+        f"````{{admonition}} Last run: {data_kind([data])}, tier {tier}",
         ":class: note run-card",
-        f"**Data** {data_name(data)}: {data.get('n_records', 0)} records of "
-        f"{data.get('n_patients', 0)} patients, fingerprint `{data.get('fingerprint', '')[:12]}`. "
+        _data_words(data),
         f"**Code** `{commit_words(fact)}`. "
-        f"**Device** {data.get('device', 'cpu')}. "
+        f"**Device** {_as_text(data.get('device', 'cpu'))}. "
         f"**Time** {fact['seconds'] / 60:.1f} min. "
         f"**Peak memory** {fact['peak_memory_mib'] / 1024:.1f} GiB. {CAVEATS.get(tier, '')}",
         "",
         "```{dropdown} Repeat this run",
         "~~~bash",
-        command,
+        command(params).replace("\n", "\\n"),  # a line of its own could end the block
         "~~~",
         "```",
         "````",
@@ -125,8 +132,18 @@ def run_card(
     return new_markdown_cell("\n".join(lines), id=f"card-{page}"[:64].replace("_", "-"))
 
 
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _data_words(data: Mapping[str, Any]) -> str:
+    if not data:
+        return "**Data** none but recorded results. "
+    return (
+        f"**Data** {_as_text(data_name(data))}: {data.get('n_records', 0)} records of "
+        f"{data.get('n_patients', 0)} patients, fingerprint `{data.get('fingerprint', '')[:12]}`. "
+    )
+
+
+def _as_text(text: str) -> str:
+    """Markdown that shows just this: the name of a stranger's folder is no markup."""
+    return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
 def _clean(notebook: nbformat.NotebookNode, card: nbformat.NotebookNode) -> None:
@@ -169,8 +186,11 @@ def build_book(staging: Path, html: Path) -> None:
     EcgcoreError
         The build failed; the message holds its warnings, which name page and line.
     """
-    out = staging.with_name(staging.name + ".built")
-    shutil.rmtree(out, ignore_errors=True)
+    files.mend(html)
+    for left in staging.parent.glob(f"{staging.name}.built-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # a folder of its own: the builder of a killed call may still be writing into another
+    out = Path(tempfile.mkdtemp(prefix=f"{staging.name}.built-", dir=staging.parent))
     start = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", str(staging)]
     command += ["--path-output", str(out), "-W", "--keep-going", "-q"]
@@ -186,7 +206,7 @@ def build_book(staging: Path, html: Path) -> None:
             + "\n".join(told[-20:] or lines.splitlines()[-20:])
         )
     html.parent.mkdir(parents=True, exist_ok=True)
-    study.swap(pages, html)
+    files.put(pages, html)
     shutil.rmtree(out, ignore_errors=True)
 
 

@@ -9,7 +9,6 @@ gives the directory its final name. A plain ``papermill`` call gets the same che
 import ast
 import datetime
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -18,9 +17,39 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 
-from ecgcore import parameters, provenance
+from ecgcore import files, parameters, provenance
 from ecgcore.errors import EcgcoreError
+from ecgcore.run_directory import (
+    RESULTS,
+    damage,
+    digest,
+    find_runs,
+    is_current,
+    is_whole,
+    load_predictions,
+    load_runs,
+    load_tables,
+)
+
+__all__ = [
+    "Run",
+    "begin",
+    "damage",
+    "find_runs",
+    "gate",
+    "is_current",
+    "is_whole",
+    "load_predictions",
+    "load_runs",
+    "load_tables",
+    "run_notebook",
+]
+
+
+KERNEL_ENDS_S = 30.0
+"""A kernel whose runner was killed notices it within a second or two, and ends."""
 
 
 @dataclass
@@ -34,6 +63,8 @@ class Run:
     params: dict[str, Any]
     dir: Path
     started: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.monotonic)
+    lock: FileLock | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
     def open_data(self) -> Any:
@@ -75,27 +106,38 @@ class Run:
         results
             Named numbers and words that prose may quote.
         """
-        for stem, table in {"metrics": metrics, **(tables or {})}.items():
-            if table is not None:
-                _write(self.dir / f"{stem}.csv", table.to_csv(index=False))
-        if predictions is not None:
-            partial = self.dir / "predictions.parquet.partial"
-            predictions.to_parquet(partial, index=False)
-            os.replace(partial, self.dir / "predictions.parquet")
-        _write(self.dir / "results.json", _json(dict(results or {})))
-        kept = {k: v for k, v in self.params.items() if k not in parameters.PLACES}
-        _write(self.dir / "params.json", _json({"notebook": self.notebook, **kept}))
-        facts = {
+        with files.told_in_words(self.dir):
+            for stem, table in {"metrics": metrics, **(tables or {})}.items():
+                if table is not None:
+                    files.write_whole(self.dir / f"{stem}.csv", table.to_csv(index=False))
+            if predictions is not None:
+                to = self.dir / "predictions.parquet"
+                files.write_whole(to, lambda path: predictions.to_parquet(path, index=False))
+            files.write_whole(self.dir / "results.json", _json(dict(results or {})))
+            kept = {k: v for k, v in self.params.items() if k not in parameters.PLACES}
+            params = _json({"notebook": self.notebook, **kept})
+            files.write_whole(self.dir / "params.json", params)
+            files.write_whole(self.dir / "provenance.json", _json(self._facts()))
+        if self.lock is not None:
+            files.release(self.lock)
+
+    def _facts(self) -> dict[str, Any]:
+        """What made this run, and the files that it left."""
+        return {
             "notebook": self.notebook,
             "identity": parameters.identity(self.notebook, self.params),
             "tier": self.params.get("tier", "custom"),
             "seed": self.params.get("seed"),
             "archive": self.data,
             "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
-            "seconds": round(time.time() - self.started, 2),
+            "seconds": round(time.monotonic() - self.clock, 2),
             **provenance.here(),
+            "files": {
+                path.name: digest(path)
+                for path in sorted(self.dir.iterdir())
+                if path.suffix in RESULTS and path.name != "provenance.json"
+            },
         }
-        _write(self.dir / "provenance.json", _json(facts))
 
 
 def begin(notebook: str) -> Run:
@@ -108,7 +150,8 @@ def begin(notebook: str) -> Run:
     Raises
     ------
     EcgcoreError
-        Unknown name or value that is not allowed; called outside a notebook.
+        Unknown name or value that is not allowed; a device that is not there; a run directory
+        that cannot be written or in which another process works; called outside a notebook.
     """
     from IPython import get_ipython  # type: ignore[attr-defined]
 
@@ -123,9 +166,15 @@ def begin(notebook: str) -> Run:
     values = parameters.check(declared, {name: shell.user_ns[name] for name in known})
     shell.user_ns.update(values)
     stem = f"{notebook}-{parameters.identity(notebook, values)}"
+    if "device" in values:
+        from ecgcore.training.device import resolve_device
+
+        resolve_device(values["device"])  # told now, not after minutes of preparing
     folder = Path(values.get("out") or Path("runs") / stem)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Run(notebook, values, folder)
+    with files.told_in_words(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = files.acquire(folder, KERNEL_ENDS_S)
+    return Run(notebook, values, folder, lock=lock)
 
 
 def _parameter_cells(history: Iterable[str]) -> tuple[list[parameters.Parameter], list[str]]:
@@ -173,48 +222,40 @@ def run_notebook(
     ------
     EcgcoreError
         Wrong parameter; a cell raised (the cell and the error are named); the kernel died; the
-        executed notebook did not pass the gate.
+        executed notebook did not pass the gate; the disk is full or cannot be written.
     """
-    from filelock import FileLock
-
     notebook, out = Path(notebook), Path(out)
     values = parameters.check(parameters.of_notebook(notebook), given)
     identity = parameters.identity(notebook.stem, values)
     if not force and is_current(out, identity):
         return out
     partial = out.with_name(out.name + ".partial")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(out.with_name(out.name + ".lock")):
-        _reuse_or_clear(partial, identity)
+    with files.told_in_words(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with files.told_in_words(out), files.alone(out):
+        files.mend(out)
+        if not force and is_current(out, identity):  # made by the process that we waited for
+            return out
+        with files.alone(partial, KERNEL_ENDS_S):
+            _reuse_or_clear(partial, identity)
         _execute(notebook, {**values, "out": str(partial)}, partial / "notebook.ipynb", timeout_s)
         gate(partial / "notebook.ipynb", name=notebook.name)
         if not is_current(partial, identity):
             raise EcgcoreError(f"{notebook.name}: ran, but did not call run.finish(...).")
         (partial / "identity").unlink()
         shutil.rmtree(partial / "checkpoints", ignore_errors=True)
-        swap(partial, out)
-    out.with_name(out.name + ".lock").unlink(missing_ok=True)
+        files.put(partial, out)
     return out
 
 
 def _reuse_or_clear(partial: Path, identity: str) -> None:
-    """Keep a half-finished run of the same parameters (its checkpoints), drop any other."""
-    mark = partial / "identity"
+    """Keep a half-finished run of the same parameters and code, drop any other."""
+    mark, identity = partial / "identity", f"{identity} {provenance.code_fingerprint()}"
     if not mark.exists() or mark.read_text(encoding="utf-8") != identity:
         shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(exist_ok=True)
     (partial / "provenance.json").unlink(missing_ok=True)
     mark.write_text(identity, encoding="utf-8")
-
-
-def swap(new: Path, final: Path) -> None:
-    """Put a finished directory in the place of an old one."""
-    old = final.with_name(final.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        os.replace(final, old)
-    os.replace(new, final)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int | None) -> None:
@@ -240,23 +281,6 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int |
         ) from None
     except CellTimeoutError:
         raise EcgcoreError(f"{source.name}: a cell ran longer than {timeout_s} s.") from None
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether a run directory has all that a finished run leaves (``provenance.json`` is last)."""
-    return (folder / "provenance.json").exists() and (folder / "params.json").exists()
-
-
-def is_current(folder: Path, identity: str) -> bool:
-    """Whether a run directory holds the run of this identity, made by the code of today."""
-    try:
-        facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    made = (facts.get("identity"), facts.get("code"))
-    return (folder / "notebook.ipynb").exists() and made == (
-        identity, provenance.code_fingerprint(),
-    )  # fmt: skip
 
 
 def gate(path: Path, *, name: str = "") -> None:
@@ -293,68 +317,6 @@ def gate(path: Path, *, name: str = "") -> None:
                 raise EcgcoreError(f"{name}: cell {position} wrote to stderr: {first}")
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                 raise EcgcoreError(f"{name}: cell {position} shows a widget, which a page cannot.")
-
-
-def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
-    """Complete runs of one notebook below a folder: parameters by run directory.
-
-    Raises
-    ------
-    EcgcoreError
-        There is no complete run of that notebook.
-    """
-    found = {}
-    for file in sorted(Path(folder).rglob("params.json")):
-        params = json.loads(file.read_text(encoding="utf-8"))
-        if params.pop("notebook", None) == notebook and is_whole(file.parent):
-            found[str(file.parent)] = params
-    if not found:
-        raise EcgcoreError(
-            f"{folder}: no complete run of {notebook} here; run that notebook first."
-        )
-    return found
-
-
-def load_tables(folder: Path | str, notebook: str, name: str) -> pd.DataFrame:
-    """One table of every run of a notebook, with the run's parameters as columns.
-
-    Parameters
-    ----------
-    name
-        File stem of the table in the run directory; runs that lack it, or where it is empty,
-        are passed over.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows of each table, the parameters as columns, the run directory in column ``run``.
-    """
-    frames = []
-    for run, params in find_runs(folder, notebook).items():
-        file = Path(run, f"{name}.csv")
-        if not file.exists() or not file.read_text(encoding="utf-8").strip():
-            continue
-        frame = pd.read_csv(file)
-        for key in params.keys() - set(frame.columns):
-            frame[key] = [params[key]] * len(frame)
-        frames.append(frame.assign(run=run))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
-def load_runs(folder: Path | str, notebook: str) -> pd.DataFrame:
-    """The tidy metrics of every complete run of a notebook; see :func:`load_tables`."""
-    return load_tables(folder, notebook, "metrics")
-
-
-def load_predictions(run: Path | str) -> pd.DataFrame:
-    """One row a record of a run: ecg_id, patient_id, part, y_true, score and logits."""
-    return pd.read_parquet(Path(run) / "predictions.parquet")
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _json(value: Any) -> str:

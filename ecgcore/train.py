@@ -7,7 +7,8 @@ batches are positions in them, and nothing waits for the device inside an epoch.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,8 @@ from ecgcore.training.device import device_summary, keep_heap, numerics, resolve
 from ecgcore.training.fold import Data, Fold, Row, make_fold
 from ecgcore.training.graphs import Graphs
 from ecgcore.training.inference import predict, predict_logits
-from ecgcore.training.memory import told_in_words
-from ecgcore.training.steps import Group, plan_epoch
+from ecgcore.training.memory import told_in_words, with_batches_that_fit
+from ecgcore.training.steps import Group, GroupKind, plan_epoch
 from ecgcore.training.streams import epoch_order, set_masks
 from ecgcore.training.weights import load_model, load_weights, save_weights
 
@@ -80,6 +81,8 @@ class FitResult:
     records_per_s: float
     """Training records, validation time included."""
     device: str
+    batch_size: int
+    """What was asked for, or less where ``halve_batch`` made it so."""
 
 
 def fit(
@@ -176,6 +179,41 @@ def _fit(
             "split, all of one architecture and size."
         )
     device = resolve_device(config.device)
+    directory = None if checkpoint_dir is None else Path(checkpoint_dir)
+
+    def once(config: TrainConfig, directory: Path | None) -> list[FitResult]:
+        if config.processes == 1:
+            return fit_once(models, arrays, splits, config, seeds, directory, progress, device)
+        from ecgcore.training.parallel import fit_in_processes
+
+        found = fit_in_processes(models, arrays, splits, config, seeds, directory)
+        return [FitResult(**{**one, "history": pd.DataFrame(one["history"])}) for one in found]
+
+    return with_batches_that_fit(models, config, directory, once)
+
+
+def fit_once(
+    models: Sequence[EcgModel],
+    arrays: tuple[Signals, ArrayLike, Signals, ArrayLike],
+    splits: Sequence[Positions],
+    config: TrainConfig,
+    seeds: Sequence[int] | None,
+    directory: Path | None,
+    progress: Progress,
+    device: torch.device,
+    make_group: GroupKind = Group,
+    *,
+    is_first: bool = True,
+) -> list[FitResult]:
+    """Train as :func:`fit_folds` says, in this process.
+
+    Parameters
+    ----------
+    make_group
+        What computes a step; :mod:`ecgcore.training.parallel` has one that shares batches.
+    is_first
+        Whether this process, of those that share a training, writes the checkpoints.
+    """
     with numerics(deterministic=config.deterministic, tf32=config.tf32):
         data = _to_device(arrays, device)
         labels = (data.y_train.cpu().numpy(), data.y_valid.cpu().numpy())
@@ -184,18 +222,21 @@ def _fit(
             train, valid = (np.asarray(part, dtype=np.int64) for part in split)
             seed = config.seed if seeds is None else seeds[number]
             folds.append(make_fold(number, model, config, seed, labels, (train, valid), device))
-        directory = None if checkpoint_dir is None else Path(checkpoint_dir)
         with _bar(folds, config, progress) as bar:
-            _loop(folds, data, device, directory, lambda row, fold: _tell(bar, progress, row, fold))
+            tell = partial(_tell, bar, progress)
+            kind = lambda active: make_group(active, data, device)  # noqa: E731
+            _loop(folds, data, directory, kind, tell, saves=is_first)
     return [_close(fold, device) for fold in folds]
 
 
 def _loop(
     folds: Sequence[Fold],
     data: Data,
-    device: torch.device,
     directory: Path | None,
+    make_group: Callable[[Sequence[Fold]], Group],
     tell: Callable[[Row, Fold], None],
+    *,
+    saves: bool,
 ) -> None:
     """Epoch after epoch, until every fold has finished."""
     who = checkpoint.identity(folds, data) if directory else {}
@@ -203,10 +244,8 @@ def _loop(
     group, alone, graphs = None, {}, Graphs()
     while active := [fold for fold in folds if not fold.finished]:
         if group is None or group.folds != active:  # finished folds are taken out
-            group, graphs = Group(active, data, device), Graphs()
-            alone = {
-                f.number: group if len(active) == 1 else Group([f], data, device) for f in active
-            }
+            group, graphs = make_group(active), Graphs()
+            alone = {f.number: group if len(active) == 1 else make_group([f]) for f in active}
         epoch += 1
         start = time.perf_counter()
         losses = _train_epoch(group, alone, graphs, epoch)
@@ -214,7 +253,7 @@ def _loop(
         seconds = time.perf_counter() - start
         for fold, fold_logits in zip(active, logits, strict=True):
             tell(fold.close_epoch(epoch, losses[fold.number], fold_logits, seconds), fold)
-        if directory:
+        if directory and saves:
             checkpoint.save(directory, folds, epoch, who)
 
 
@@ -222,10 +261,9 @@ def _train_epoch(
     group: Group, alone: dict[int, Group], graphs: Graphs, epoch: int
 ) -> dict[int, float]:
     """All steps of an epoch; returns the mean training loss of each fold."""
-    config = group.config
     blocks = plan_epoch(group, alone, epoch)
     with told_in_words(group):
-        if group.device.type == "cuda" and config.cuda_graph and not config.compile:
+        if group.can_be_recorded:
             runs = [graphs.get(*block).run for block in blocks]
         else:
             runs = [block[0].run for block in blocks]
@@ -303,7 +341,13 @@ def _close(fold: Fold, device: torch.device) -> FitResult:
         seconds=seconds,
         records_per_s=len(fold.train_index) * len(history) / seconds,
         device=device_summary(str(device)),
+        batch_size=fold.config.batch_size,
     )
+
+
+def as_plain(result: FitResult) -> dict[str, object]:
+    """A result as JSON can hold it."""
+    return {**asdict(result), "history": result.history.to_dict("list")}
 
 
 def _bar(folds: Sequence[Fold], config: TrainConfig, progress: Progress) -> "tqdm[None]":

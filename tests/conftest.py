@@ -1,9 +1,12 @@
 """Shared fixtures: the real slice where it lies beside the checkout, a small simulated archive."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browser import missing, offline_browser
 from hypothesis import settings
 
 # One thread a test process: the machine's cores are shared out by pytest-xdist.
@@ -39,3 +42,29 @@ def simulated_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("archive") / "simulated"
     simulate_archive(path, n_records=240, seed=7)
     return path
+
+
+@pytest.fixture(scope="session")
+def small_store(simulated_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The simulated archive, prepared."""
+    from ecgcore import ptbxl, wfdb16
+
+    path = tmp_path_factory.mktemp("store") / "store"
+    wfdb16.prepare(ptbxl.Archive(simulated_archive), path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def html(root: Path) -> Path:
+    """The built book: ``ECGCORE_HTML``, else ``_build/html``."""
+    folder = root / os.environ.get("ECGCORE_HTML", "_build/html")
+    if not (folder / "index.html").exists():
+        missing(f"no built book in {folder}: run make book TIER=smoke")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def context() -> Iterator[Any]:
+    """A context of Chromium with the network off, the same for all tests of a process."""
+    with offline_browser() as opened:
+        yield opened

@@ -1,9 +1,6 @@
 """The built book as a reader without a network meets it: every page in headless Chromium."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,26 +8,15 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from browser import DESKTOP, PHONE
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-# The last four keep Chromium itself from asking the network for its own ends.
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # else axe fetches style sheets by script, which file:// forbids, and reports all that passed
 QUICK = {"preload": False, "resultTypes": ["violations"]}
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
-
 LOOK = """() => {
   document.querySelectorAll('details').forEach(d => d.open = true);
   const seen = e => { const r = e.getBoundingClientRect(); return r.width > 0 && r.height > 0; };
@@ -42,7 +28,7 @@ LOOK = """() => {
     broken_formulas: document.querySelectorAll('merror, .formula:not(:has(math))').length,
     images: [...document.querySelectorAll('article img')].map(i => ({
       src: i.getAttribute('src'), alt: i.getAttribute('alt') || '',
-      drawn: i.complete && i.naturalWidth > 0 && seen(i)})),
+      drawn: i.complete && i.naturalWidth > 0 && (seen(i) || !!i.closest('.print-only'))})),
   };
 }"""
 
@@ -60,42 +46,15 @@ class Visit:
     shown: dict[str, Any] = field(default_factory=dict)
 
 
-def missing(reason: str) -> None:
-    """Skip, unless this machine promised to have what is missing."""
-    if os.environ.get("ECGCORE_REQUIRE_BROWSER"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
-def html(root: Path) -> Path:
-    """The built book: ``ECGCORE_HTML``, else ``_build/html``."""
-    folder = root / os.environ.get("ECGCORE_HTML", "_build/html")
-    if not (folder / "index.html").exists():
-        missing(f"no built book in {folder}: run make book TIER=smoke")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def visits(html: Path) -> Iterator[list[Visit]]:
+def visits(html: Path, context: Any) -> list[Visit]:
     """Every page, opened once from ``file://`` with the network off."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        missing("no Chromium on this machine: run .ci/install-browser")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        context = browser.new_context(offline=True, viewport=DESKTOP)
-        pages = sorted(p for p in html.rglob("*.html") if "_static" not in p.parts)
-        yield [visit(context, path) for path in pages if not is_redirect(path)]
-        browser.close()
+    pages = sorted(p for p in html.rglob("*.html") if "_static" not in p.parts)
+    return [visit(context, path) for path in pages if not is_redirect(path)]
 
 
 def visit(context: Any, path: Path) -> Visit:
-    """Open one page, wide and narrow, light and dark."""
-    from axe_playwright_python.sync_playwright import Axe
-
+    """Open one page, wide and narrow, light and dark; the theme changes colours only."""
     page, seen = context.new_page(), Visit(path)
     page.on("request", lambda r: seen.requests.append(r.url))
     page.on("requestfailed", lambda r: seen.failures.append(f"{r.url}: {r.failure}"))
@@ -109,14 +68,24 @@ def visit(context: Any, path: Path) -> Visit:
         width = page.evaluate("document.documentElement.scrollWidth")
         seen.overflow_px[size["width"]] = width - size["width"]
     page.add_style_tag(content="* { transition: none !important; }")
-    for theme in ("light", "dark"):
-        page.evaluate("t => { document.documentElement.dataset.theme = t; }", theme)
-        found = Axe().run(page, options=QUICK).response["violations"]
-        seen.violations[theme] = [
-            f"{v['id']} ({v['impact']}): {node['html'][:120]}" for v in found for node in v["nodes"]
-        ]
+    if examined_by_axe(path):
+        page.evaluate(AXE_SCRIPT)
+        for theme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+            page.evaluate("t => { document.documentElement.dataset.theme = t; }", theme)
+            found = page.evaluate("options => axe.run(options)", {**QUICK, **options})
+            seen.violations[theme] = [
+                f"{v['id']} ({v['impact']}): {node['html'][:120]}"
+                for v in found["violations"]
+                for node in v["nodes"]
+            ]
     page.close()
     return seen
+
+
+def examined_by_axe(path: Path) -> bool:
+    """Pages of runs are all made by one template: one with metrics and one without will do."""
+    one_of_each = {"data_tour", "frequency_train-cnn1d-100", "frequency_train-cnn1d-100-42"}
+    return path.parent.name != "runs" or path.stem in one_of_each
 
 
 def each(visits: list[Visit], html: Path, of: Any) -> dict[str, Any]:
@@ -145,7 +114,7 @@ def test_front_door_leads_to_landing_page(html: Path) -> None:
 
 def test_pages_ask_for_nothing_outside_the_book(html: Path, visits: list[Visit]) -> None:
     def outside(seen: Visit) -> list[str]:
-        return [r for r in seen.requests if not r.startswith((html.as_uri(), "data:"))]
+        return [r for r in seen.requests if not r.startswith((html.as_uri(), "data:", "blob:"))]
 
     assert all(len(v.requests) > 1 for v in visits)
     assert each(visits, html, outside) == {}
@@ -248,10 +217,8 @@ def test_no_page_is_wider_than_the_screen(html: Path, visits: list[Visit], width
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_accessible_by_the_rules_of_axe(html: Path, visits: list[Visit], theme: str) -> None:
-    def wrong(seen: Visit) -> list[str]:
-        return [v for v in seen.violations[theme] if "(serious)" in v or "(critical)" in v]
-
-    assert each(visits, html, wrong) == {}
+    assert sum(theme in v.violations for v in visits) > 10
+    assert each(visits, html, lambda v: v.violations.get(theme)) == {}
 
 
 def test_pages_are_light(html: Path, visits: list[Visit]) -> None:

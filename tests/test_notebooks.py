@@ -17,13 +17,6 @@ from ecgcore import datasets, ptbxl, study, wfdb16
 SMALL = {"n_resamples": 100, "epochs": 1}
 
 
-@pytest.fixture(scope="session")
-def small_store(simulated_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("store") / "store"
-    wfdb16.prepare(ptbxl.Archive(simulated_archive), path)
-    return str(path)
-
-
 def papermill(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "papermill", *arguments],

@@ -18,11 +18,13 @@ TOP = {
 }  # fmt: skip
 
 LAYERS = [
-    {"errors", "leads", "parameters", "provenance", "published", "recorded", "runs"},
+    {"errors", "files", "leads", "parameters", "provenance", "published", "recorded",
+     "run_directory", "runs"},
     {"ptbxl", "wfdb16", "simulate", "archive_tables", "own", "transfer"},
     {"signals", "resampling", "splits", "tasks", "territories"},
     {
         "models", "compare", "metrics", "datasets", "calibrate", "calibrated", "contrasts", "fetch",
+        "growth",
         "quality", "inputs", "realism",
     },
     {"train", "training"},
@@ -30,7 +32,8 @@ LAYERS = [
         "beats", "explain", "faithful", "fills", "grids", "plots", "segments", "study", "trained",
         "variants",
     },
-    {"staging", "doctor", "cli"},
+    {"course", "explain_record", "explorer", "run_facts"},
+    {"staging", "doctor", "gpus", "cli"},
 ]  # fmt: skip
 """A module may import from its own layer and from those above it in this list."""
 

@@ -192,7 +192,7 @@ def test_a_full_disk_is_told_and_what_is_done_is_kept(
         write_rows(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(arrayfile, "write_rows", full)
-    with pytest.raises(EcgcoreError, match="the disk is full; free some space and prepare again"):
+    with pytest.raises(EcgcoreError, match="the disk is full; free some space and run it again"):
         prepare(archive, tmp_path / "store", jobs=1)
     assert not (tmp_path / "store").exists()
     monkeypatch.setattr(arrayfile, "write_rows", write_rows)

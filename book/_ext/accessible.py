@@ -1,5 +1,7 @@
 """What Sphinx writes that a screen reader stumbles over, put right in the finished page."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -7,8 +9,19 @@ from sphinx.application import Sphinx
 REPAIRS = {
     # docutils gives the list a role whose children its entries cannot be
     'role="list" class="citation-list"': 'class="citation-list"',
+    ' role="doc-biblioentry"': "",  # which newer rules allow on list items only
     # pandas draws borders by an attribute that HTML dropped
     '<table border="1" class="dataframe">': '<table class="dataframe">',
+    # the empty corner above row names is no heading
+    "<th></th>": "<td></td>",
+    '<th class="head"><p></p></th>': "<td></td>",
+}
+CORNER = re.compile(r'<th (class="(?:blank|index_name)[^"]*")\s*>(?:&nbsp;)?</th>')
+WHOLE_PAGE = {
+    # the logo above the contents is outside every landmark
+    'class="bd-sidebar-primary bd-sidebar"': (
+        'class="bd-sidebar-primary bd-sidebar" role="complementary" aria-label="Sidebar"'
+    ),
 }
 
 
@@ -19,9 +32,21 @@ def repair(
     if body:
         for wrong, right in REPAIRS.items():
             body = body.replace(wrong, right)
-        context["body"] = body
+        context["body"] = CORNER.sub(r"<td \1></td>", body)
+
+
+def repair_files(app: Sphinx, exception: Exception | None) -> None:
+    """What the theme's own templates write around the text."""
+    for path in [] if exception else Path(app.outdir).rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        better = text
+        for wrong, right in WHOLE_PAGE.items():
+            better = better.replace(wrong, right)
+        if better != text:
+            path.write_text(better, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", repair)
+    app.connect("build-finished", repair_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

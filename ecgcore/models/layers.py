@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecgcore.errors import EcgcoreError
 from ecgcore.models.wide import WideConv
 
 MaskSource = Callable[[torch.Size, float, torch.device], Tensor]
@@ -210,6 +211,8 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float, *, folds: int = 1) -> None:
         super().__init__()
+        if not isinstance(p, int | float) or not 0 <= p < 1:
+            raise EcgcoreError(f"dropout: {p!r} is no share; expected a number from 0 up to 1.")
         self.p, self.folds = p, folds
         self.sources: list[MaskSource] | None = None
 

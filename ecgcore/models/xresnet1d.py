@@ -60,6 +60,20 @@ class Bottleneck(nn.Module):
         return F.relu(self.path(x) + past)
 
 
+class RecordNorm(nn.BatchNorm1d):
+    """Batch norm over records; one record alone has no spread and takes the running statistics.
+
+    So a last batch of one can be trained on; fastai, where this head comes from, leaves it out.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 1 or not self.training:
+            return super().forward(x)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+
 class XResNet1d101(EcgModel):
     """101 layers in 33 bottleneck blocks.
 
@@ -106,10 +120,10 @@ class XResNet1d101(EcgModel):
                 blocks.append(Bottleneck(n_in, stride=stride, folds=folds))
                 n_in = WIDTH * EXPANSION
         self.blocks = nn.Sequential(*blocks)
-        self.norm_1 = nn.BatchNorm1d(2 * n_in * folds)
+        self.norm_1 = RecordNorm(2 * n_in * folds)
         self.dropout_1 = Dropout(dropout / 2, folds=folds)
         self.hidden = FoldLinear(2 * n_in, HIDDEN, folds=folds)
-        self.norm_2 = nn.BatchNorm1d(HIDDEN * folds)
+        self.norm_2 = RecordNorm(HIDDEN * folds)
         self.dropout_2 = Dropout(dropout, folds=folds)
         self.classifier = FoldLinear(HIDDEN, n_outputs, folds=folds)
         for module in self.modules():

@@ -13,6 +13,7 @@ from ecgcore.plots.explanations import (
     deletion_picture,
     lead_bars,
 )
+from ecgcore.plots.growing import cost_growth
 from ecgcore.plots.responses import decision_curves, matrices, response
 from ecgcore.plots.scores import learning_curves, reliability, roc_pr
 from ecgcore.plots.style import BookFigure, style
@@ -23,6 +24,7 @@ __all__ = [
     "beat_averages",
     "class_counts",
     "confusion",
+    "cost_growth",
     "critical_difference",
     "decision_curves",
     "deletion_picture",

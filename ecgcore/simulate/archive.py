@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import INDEPENDENT
 from ecgcore.simulate.cohort import (
@@ -88,19 +90,7 @@ def simulate_archive(
     levels = noise if isinstance(noise, NoiseLevels) else NoiseLevels().times(float(noise))
     _check(path, n_records, shortcut, jobs)
     shares = checked_prevalence(prevalence)
-    partial = path.with_name(path.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     cases = plan_cohort(n_records, seed, shares, shortcut)
-    _make_folders(partial, n_records, rates)
-    chunks = [
-        _Chunk(partial, tuple(cases[start : start + CHUNK]), seed, rates, levels, shortcut)
-        for start in range(0, len(cases), CHUNK)
-    ]
-    done: list[_Written] = []
-    for written in _in_order(chunks, jobs):
-        done.append(written)
-        if progress is not None:
-            progress(sum(len(part.rows) for part in done), n_records)
     about = {
         "generator": "ecgcore.simulate",
         "version": VERSION,
@@ -112,9 +102,25 @@ def simulate_archive(
         "shortcut": None if shortcut is None else dataclasses.asdict(shortcut),
         "layers": list(LAYERS),
     }
-    _write_tables(partial, done, rates, about)
-    os.replace(partial, path)
+    with files.told_in_words(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with files.told_in_words(path), files.alone(path):
+        if _is_there(path, about):  # made by the process that we waited for
+            return path
+        partial = path.with_name(path.name + ".partial")
+        chunks = [
+            _Chunk(partial, tuple(cases[start : start + CHUNK]), seed, rates, levels, shortcut)
+            for start in range(0, len(cases), CHUNK)
+        ]
+        _fill(partial, chunks, about, jobs, progress)
+        os.replace(partial, path)
     return path
+
+
+def _is_there(path: Path, about: dict[str, object]) -> bool:
+    file = path / "simulation.json"
+    same = json.loads(json.dumps(about))
+    return file.exists() and json.loads(file.read_text(encoding="utf-8")) == same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +138,24 @@ class _Written:
     rows: list[dict[str, object]]
     truths: list[dict[str, object]]
     sums: dict[str, str]
+
+
+def _fill(
+    partial: Path,
+    chunks: list[_Chunk],
+    about: dict[str, object],
+    jobs: int,
+    progress: Progress | None,
+) -> None:
+    shutil.rmtree(partial, ignore_errors=True)
+    n_records = sum(len(chunk.cases) for chunk in chunks)
+    _make_folders(partial, n_records, chunks[0].rates_hz)
+    done: list[_Written] = []
+    for written in _in_order(chunks, jobs):
+        done.append(written)
+        if progress is not None:
+            progress(sum(len(part.rows) for part in done), n_records)
+    _write_tables(partial, done, chunks[0].rates_hz, about)
 
 
 def draw(
@@ -202,8 +226,23 @@ def _in_order(chunks: list[_Chunk], jobs: int) -> Iterator[_Written]:
         return
     # Spawned, not forked: the caller may hold threads (torch, a notebook kernel).
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        min(jobs, len(chunks)), mp_context=context, initializer=_die_with_parent
+    ) as pool:
         yield from pool.map(_write_chunk, chunks)
+
+
+def _die_with_parent() -> None:
+    """End this worker when its parent is killed, which would otherwise leave it waiting for ever
+    or, worse, writing into the folder that the next call makes."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _stem(ecg_id: int, rate_hz: int) -> str:

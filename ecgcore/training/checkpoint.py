@@ -8,21 +8,23 @@ generators to keep: every stream starts anew from (seed, epoch), see ``streams.p
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.training.fold import Data, Fold, set_learning_rate
 from ecgcore.training.schedule import EarlyStopping, Schedule
 
 NAME = "checkpoint.json"
-_MAY_DIFFER = ("device", "compile", "cuda_graph")
+_MAY_DIFFER = ("device", "compile", "cuda_graph", "processes", "halve_batch")
 
 
 def identity(folds: Sequence[Fold], data: Data) -> dict[str, Any]:
@@ -46,16 +48,16 @@ def identity(folds: Sequence[Fold], data: Data) -> dict[str, Any]:
 
 def save(directory: Path, folds: Sequence[Fold], epoch: int, who: dict[str, Any]) -> None:
     """Write the state after ``epoch``."""
-    directory.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for fold in folds:
         for name, tensor in _tensors(fold).items():
             tensors[f"{fold.number}/{name}"] = tensor.detach().cpu().contiguous().clone()
     file = f"epoch_{epoch:04d}.safetensors"
-    _replace(directory / file, lambda path: save_file(tensors, path))
     state = {"epoch": epoch, "tensors": file, "identity": who, "folds": [_plain(f) for f in folds]}
-    text = json.dumps(state, indent=1)
-    _replace(directory / NAME, lambda path: path.write_text(text, encoding="utf-8"))
+    with files.told_in_words(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        files.write_whole(directory / file, to_bytes(tensors))
+        files.write_whole(directory / NAME, json.dumps(state, indent=1))
     for old in directory.glob("epoch_*.safetensors*"):
         if old.name != file:
             old.unlink(missing_ok=True)
@@ -75,7 +77,7 @@ def load(directory: Path, folds: Sequence[Fold], who: dict[str, Any]) -> int:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         tensors = load_file(directory / state["tensors"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise EcgcoreError(
             f"{path}: is damaged ({error}); delete {directory} to begin anew."
         ) from error
@@ -131,9 +133,3 @@ def _put(fold: Fold, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
     fold.stopping = EarlyStopping(**plain["stopping"])
     fold.finished = plain["finished"]
     set_learning_rate(fold.optimiser, fold.schedule.learning_rate)
-
-
-def _replace(path: Path, write: Any) -> None:
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    os.replace(partial, path)

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from ecgcore.errors import EcgcoreError
 from ecgcore.training.losses import Loss
 
-_POSITIVE = ("epochs", "batch_size", "learning_rate", "scheduler_every", "adu_per_mv")
+_POSITIVE = ("epochs", "batch_size", "processes", "learning_rate", "scheduler_every", "adu_per_mv")
 _NOT_NEGATIVE = (
     "weight_decay", "weight_l1", "local_fidelity", "scheduler_patience", "patience", "clip_norm",
     "seed",
@@ -60,6 +60,12 @@ class TrainConfig:
     """``torch.compile`` the model: tens of seconds of work before the first step; needs g++."""
     cuda_graph: bool = True
     """On CUDA record a step once and replay it: small models spend their time in launches."""
+    processes: int = 1
+    """Processes that share each batch, on CUDA one GPU each; the outcome is that of one process,
+    but for rounding (:mod:`ecgcore.training.parallel`)."""
+    halve_batch: bool = False
+    """Where memory does not suffice, begin anew with half the batch, or half of that; else that is
+    an error which names the size that fits."""
     adu_per_mv: float = 1000.0
     """Gain, for signals given as int16."""
 
@@ -75,6 +81,11 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise EcgcoreError(f"{name}: {value} is not possible; expected 0 or more.")
+        if self.batch_size % self.processes:
+            raise EcgcoreError(
+                f"processes: {self.processes} cannot share batches of {self.batch_size} records "
+                "evenly; choose a batch_size that is a multiple of it."
+            )
         if not 0 < self.scheduler_factor < 1:
             raise EcgcoreError("scheduler_factor: expected a number between 0 and 1.")
 

@@ -1,12 +1,27 @@
-"""What a step cannot do (memory, a batch norm of one number), told in words that help."""
+"""What a step cannot do, told in words that help; smaller batches where that was asked."""
 
 import contextlib
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from ecgcore.errors import EcgcoreError
+from ecgcore.models import EcgModel
+from ecgcore.training.config import TrainConfig
 from ecgcore.training.steps import Group
+
+T = TypeVar("T")
+
+
+class OutOfMemory(EcgcoreError):
+    """Training does not fit; ``fits`` is the batch size that would, 0 if none does."""
+
+    def __init__(self, sentence: str, fits: int) -> None:
+        super().__init__(sentence)
+        self.fits = fits
 
 
 @contextlib.contextmanager
@@ -27,6 +42,10 @@ def told_in_words(group: Group) -> Iterator[None]:
             "batch_size that does not leave a last batch of one."
         ) from None
     except (torch.OutOfMemoryError, RuntimeError) as error:
+        if "primitive descriptor" in str(error) and group.config.precision == "bf16":
+            raise EcgcoreError(
+                f"precision: this CPU cannot compute {group.model.spec.name} in bf16; use fp32."
+            ) from None
         if not is_out_of_memory(error):
             raise
         size = group.config.batch_size
@@ -36,10 +55,40 @@ def told_in_words(group: Group) -> Iterator[None]:
     else:
         return
     # outside of the handler: there the error would still hold the activations
-    fits = largest_that_fits(group, size // 2)
-    advice = f"batch_size={fits} fits" if fits else "not even one record fits"
+    if group.config.processes > 1:  # a trial in this process alone would wait for the others
+        fits, advice = size // 2, f"try batch_size={size // 2}"
+    else:
+        fits = largest_that_fits(group, size // 2)
+        advice = f"batch_size={fits} fits" if fits else "not even one record fits"
     fewer = ", or train fewer folds at once" if len(group.folds) > 1 else ""
-    raise EcgcoreError(f"{message}; {advice}{fewer}; precision='bf16' needs about half.")
+    raise OutOfMemory(f"{message}; {advice}{fewer}; precision='bf16' needs about half.", fits)
+
+
+def with_batches_that_fit(
+    models: Sequence[EcgModel],
+    config: TrainConfig,
+    directory: Path | None,
+    train: Callable[[TrainConfig, Path | None], T],
+) -> T:
+    """Train; where memory does not suffice and ``config.halve_batch``, anew with smaller batches.
+
+    Anew, from the same weights: the outcome is that of a training which was given the smaller
+    size from the start, not of one that changed it half-way.
+    """
+    if not config.halve_batch:
+        return train(config, directory)
+    first = [{k: v.detach().clone() for k, v in model.state_dict().items()} for model in models]
+    while True:
+        try:
+            return train(config, directory)
+        except OutOfMemory as error:
+            if not error.fits:
+                raise
+            size = error.fits
+        config = dataclasses.replace(config, batch_size=size)
+        directory = None if directory is None else directory / f"batch_{size}"
+        for model, state in zip(models, first, strict=True):
+            model.load_state_dict(state)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

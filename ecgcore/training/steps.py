@@ -32,6 +32,12 @@ class Group:
         self.model = stack([fold.model for fold in folds])
         set_masks(self.model, [fold.masks for fold in folds])
         self.forward = _compiled(self.model) if self.config.compile else self.model
+        self.can_be_recorded = (
+            device.type == "cuda"
+            and self.config.cuda_graph
+            and not self.config.compile
+            and self.config.processes == 1
+        )
         weights = np.stack([fold.class_weights for fold in folds])
         self.weights = None if (weights == 1).all() else torch.from_numpy(weights).to(device)
 
@@ -62,13 +68,17 @@ class Group:
         """One optimiser step of every fold on its batch; returns the losses before it."""
         losses = self.losses(index)
         self.model.zero_grad(set_to_none=True)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        self.backward(losses, len(index))
         share_gradients(self.model, [fold.model for fold in self.folds])
         for fold in self.folds:
             if self.config.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(fold.model.parameters(), self.config.clip_norm)
             fold.optimiser.step()
         return losses.detach()
+
+    def backward(self, losses: Tensor, n_records: int) -> None:
+        """Gradients of the folds' losses on a batch of so many records."""
+        losses.sum().backward()  # type: ignore[no-untyped-call]
 
     def run(self, order: Tensor) -> Tensor:
         """Steps over ``order (step, record, fold)``; losses ``(step, fold)``, on the device."""
@@ -99,6 +109,10 @@ class Group:
             for state in fold.optimiser.state.values():
                 changed += [value for value in state.values() if isinstance(value, Tensor)]
         return changed
+
+
+GroupKind = Callable[[Sequence[Fold], Data, torch.device], Group]
+"""Makes what computes the steps of some folds."""
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

@@ -5,12 +5,14 @@ before, a resumed run draws what the uninterrupted one would have drawn, and a f
 alone and among others.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ecgcore.models.layers import Dropout
+from ecgcore.models.layers import Dropout, MaskSource
 
 Ints = NDArray[np.int64]
 _ORDER, _DROPOUT = 0, 1
@@ -73,7 +75,7 @@ def masks_for(device: torch.device, *, fast: bool) -> Masks:
     return FastMasks() if fast and device.type == "cpu" else TorchMasks(device)
 
 
-def set_masks(model: nn.Module, masks: list[Masks] | None) -> None:
+def set_masks(model: nn.Module, masks: Sequence[MaskSource] | None) -> None:
     """Let all dropout layers of ``model`` draw from these streams, one a fold (None: PyTorch's)."""
     for module in model.modules():
         if isinstance(module, Dropout):

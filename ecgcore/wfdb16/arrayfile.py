@@ -24,8 +24,10 @@ def row_bytes(n_samples: int) -> int:
 
 
 def create(path: Path, n_records: int, n_samples: int) -> None:
-    """Write the header; the samples follow by :func:`write_rows`."""
-    path.write_bytes(_header(n_records, n_samples))
+    """Write the header, keeping what is there of the samples: they come by :func:`write_rows`."""
+    path.touch()  # a kill between this and the header leaves an empty file, which is no array
+    with open(path, "r+b") as file:
+        file.write(_header(n_records, n_samples))
 
 
 def write_rows(path: Path, start: int, adu: NDArray[np.int16]) -> None:

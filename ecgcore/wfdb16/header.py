@@ -13,6 +13,8 @@ from ecgcore.leads import LEADS
 
 _CANONICAL = {name.upper(): name for name in LEADS}
 _GAIN = re.compile(r"^(?P<gain>[-+.\deE]+?)(\((?P<baseline>-?\d+)\))?(/(?P<units>\S+))?$")
+_WHOLE = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _FORMAT = re.compile(r"^(?P<format>\d+)(?P<rest>\D.*)?$")
 _DEFAULT_GAIN = 200.0
 """header(5): the gain that a missing or zero field stands for, in adu per mV."""
@@ -86,9 +88,11 @@ def parse_header(text: str, name: str) -> Header:
     if "/" in first[0]:
         raise EcgcoreError(f"{name}: a multi-segment record; expected a single segment.")
     try:
-        n_signals = int(first[1])
-        rate_hz = float(re.split(r"[/(]", first[2])[0]) if len(first) > 2 else 250.0
-        n_samples = int(first[3]) if len(first) > 3 else 0
+        n_signals = _whole(first[1])
+        rate_hz = _number(re.split(r"[/(]", first[2])[0]) if len(first) > 2 else 250.0
+        n_samples = _whole(first[3]) if len(first) > 3 else 0
+        if rate_hz <= 0 or n_samples < 0 or not re.fullmatch(r"[-\w]+", first[0], re.ASCII):
+            raise ValueError
     except ValueError:
         raise EcgcoreError(
             f"{name}: first line '{lines[0]}' is not 'NAME N_SIGNALS RATE N_SAMPLES'."
@@ -108,19 +112,32 @@ def _parse_signal(line: str, name: str) -> tuple[str | int | float, ...]:
     if len(fields) < 2:
         raise EcgcoreError(f"{name}: signal line '{line}' has no format field.")
     fields += ["", "0", "0", "0", "", "0", ""][len(fields) - 2 :]
-    file_name, format_text, gain_text, _, zero, initial, checksum, _, description = fields
+    file_name, format_text, gain_text, bits, zero, initial, checksum, block, description = fields
     form, gain = _FORMAT.match(format_text), _GAIN.match(gain_text or "0")
     try:
-        if form is None or gain is None:
+        if form is None or gain is None or min(_whole(bits), _whole(block)) < 0:
             raise ValueError
         rest = form["rest"] or ""
-        offset = int(rest[1:]) if re.fullmatch(r"\+\d+", rest) else 0
+        offset = _whole(rest[1:]) if re.fullmatch(r"\+\d+", rest) else 0
         shown_format = form["format"] + ("" if offset else rest)
-        baseline = int(gain["baseline"]) if gain["baseline"] is not None else int(zero)
-        per_unit = float(gain["gain"]) or _DEFAULT_GAIN
-        numbers = (int(initial), int(checksum) & 0xFFFF if checksum else UNSTATED)
+        baseline = _whole(gain["baseline"] or zero)
+        per_unit = _number(gain["gain"]) or _DEFAULT_GAIN
+        numbers = (_whole(initial), _whole(checksum) & 0xFFFF if checksum else UNSTATED)
     except ValueError:
         raise EcgcoreError(f"{name}: cannot read signal line '{line}'.") from None
     units = gain["units"] or "mV"
     lead = canonical_lead(description)
     return (lead, file_name, shown_format, offset, per_unit, baseline, units, *numbers)
+
+
+def _whole(text: str) -> int:
+    """A whole number as header(5) writes it; Python's own ``int`` takes ``1_000`` and more."""
+    if not _WHOLE.fullmatch(text):
+        raise ValueError
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
+    return float(text)

@@ -11,6 +11,9 @@ from ecgcore.wfdb16.header import Header
 from ecgcore.wfdb16.write import GAIN, INVALID
 
 N_LEADS = len(LEADS)
+_FARTHEST_BASELINE = 2**31
+"""adu; header(5) has it fit in 32 bits, and no sum of samples and it can then overflow."""
+
 _PER_MV = {"mV": 1.0, "uV": 1000.0, "µV": 1000.0, "V": 0.001}
 
 
@@ -69,6 +72,8 @@ def layout_of(header: Header, stem: str, rate_hz: int, n_samples: int) -> Layout
         raise _refuse(
             stem, f"data file '{header.file_names[0]}' lies elsewhere; expected it beside."
         )
+    if any(abs(baseline) > _FARTHEST_BASELINE for baseline in header.baselines):
+        raise _refuse(stem, f"has a baseline beyond {_FARTHEST_BASELINE} adu.")
     return Layout(
         byte_offset=header.byte_offsets[0],
         order=np.array([header.lead_names.index(lead) for lead in LEADS]),
@@ -100,7 +105,7 @@ def _factors(header: Header, stem: str) -> NDArray[np.int64]:
     for lead, gain, unit in zip(header.lead_names, header.gains, header.units, strict=True):
         per_mv = gain * _PER_MV.get(unit, np.nan)
         factor = GAIN / per_mv
-        if not (factor == factor and factor >= 1 and abs(factor - round(factor)) < 1e-9):
+        if not (1 <= factor <= 32767 and abs(factor - round(factor)) < 1e-9):
             raise _refuse(
                 stem,
                 f"lead {lead} has {gain:g} adu per {unit}, which is no whole fraction of "

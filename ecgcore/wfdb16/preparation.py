@@ -1,8 +1,6 @@
 """From an archive to a prepared store: resumable, parallel, in constant memory, all or nothing."""
 
-import errno
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.wfdb16 import arrayfile, checks
 from ecgcore.wfdb16.checks import Issue
@@ -111,7 +110,7 @@ def prepare(
             f"{to}: another process is preparing this store; wait for it to end, then try again."
         ) from None
     except OSError as error:
-        raise told(error, to) from error
+        raise files.told(error, to) from error
     return open_store(to)
 
 
@@ -130,6 +129,7 @@ def inspect(
 
 def _existing(archive: "Archive", to: Path, rates: Sequence[int]) -> Store | None:
     """The store that is already there, if it will do."""
+    files.mend(to)
     if not to.exists() or not any(to.iterdir()):
         return None
     if not (to / INFO).exists():
@@ -159,19 +159,12 @@ def _build(
     parts = list(_parts(archive, rates, partial))
     _check_space(archive, rates, partial, done)
     for rate_hz in rates:
-        file = partial / f"adu_{rate_hz}.npy"
-        if not file.exists():
-            arrayfile.create(file, len(archive.table), rate_hz * DURATION_S)
+        arrayfile.create(partial / f"adu_{rate_hz}.npy", len(archive.table), rate_hz * DURATION_S)
     _decode_all(parts, done, partial, strict, jobs, progress)
     issues = _all_issues(archive, rates, done)
     (partial / LOG).unlink()  # from here on the arrays may no longer match it
     finish(archive, partial, rates, issues, _twins(rates, done))
-    old = to.with_name(to.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if to.exists():
-        os.replace(to, old)
-    os.replace(partial, to)
-    shutil.rmtree(old, ignore_errors=True)
+    files.put(partial, to)
 
 
 def _parts(archive: "Archive", rates: Sequence[int], partial: Path | None) -> Iterator[_Part]:
@@ -286,12 +279,3 @@ def _twins(rates: Sequence[int], done: _Progress) -> dict[int, dict[int, int]]:
     for (rate_hz, _), found in done.items():
         keys[rate_hz] |= found.keys
     return {rate_hz: checks.find_twins(of_rate) for rate_hz, of_rate in keys.items()}
-
-
-def told(error: OSError, to: Path) -> EcgcoreError:
-    """The sentence for an error of the file system."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return EcgcoreError(
-            f"{to}: the disk is full; free some space and prepare again: what is done is kept."
-        )
-    return EcgcoreError(f"{to}: cannot be written ({error.strerror}: {error.filename}).")

@@ -1,0 +1,133 @@
+"""Files and folders that appear whole or not at all, whoever is killed when; errors in words.
+
+What is made is made beside its place, under a name that ends in ``.partial``, and renamed when it
+is whole.  A folder that replaces another moves that one to ``.old`` for the moment between two
+renames; :func:`mend` puts it back if the process was killed just then.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ecgcore.errors import EcgcoreError
+
+ASIDE = (".partial", ".old")
+"""Suffixes of what is not, or no longer, the thing that its name says."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> None:
+    """Write a file beside its place, wait until the disk has it, and rename it.
+
+    Parameters
+    ----------
+    path
+        The final name; its folder exists.
+    write
+        The content, or what writes it to the path that it is given.
+    """
+    partial = path.with_name(path.name + ".partial")
+    if isinstance(write, str):
+        partial.write_text(write, encoding="utf-8")
+    elif isinstance(write, bytes):
+        partial.write_bytes(write)
+    else:
+        write(partial)
+    with open(partial, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def put(new: Path, final: Path) -> None:
+    """Put a finished folder in the place of an old one."""
+    mend(final)
+    old = final.with_name(final.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(new, final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def mend(final: Path) -> None:
+    """Put back the folder that a :func:`put` had moved aside when it was killed."""
+    old = final.with_name(final.name + ".old")
+    if old.exists() and not final.exists():
+        os.replace(old, final)
+
+
+def acquire(folder: Path, wait_s: float = -1) -> FileLock:
+    """Take the lock of a folder: a file beside it, freed by the system when its holder dies.
+
+    Taking it twice in one process is no error.
+
+    Parameters
+    ----------
+    folder
+        What the lock is for; its parent folder exists.
+    wait_s
+        How long to wait for another process; -1: as long as it takes.
+
+    Raises
+    ------
+    EcgcoreError
+        Another process had it for longer than ``wait_s``.
+    """
+    lock = FileLock(folder.with_name(folder.name + ".lock"), is_singleton=True)
+    try:
+        with warnings.catch_warnings():  # a file system without flock gets locks of another kind
+            warnings.simplefilter("ignore")
+            lock.acquire(timeout=wait_s)
+    except Timeout:
+        raise EcgcoreError(
+            f"{folder}: another process is at work there; wait for it to end, or choose another "
+            "folder."
+        ) from None
+    return lock
+
+
+def release(lock: FileLock) -> None:
+    """Free a folder's lock and take its file away.
+
+    Whoever waits for it notices that the file is gone, and makes a new one.
+    """
+    if lock.is_locked:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release(force=True)
+
+
+@contextlib.contextmanager
+def alone(folder: Path, wait_s: float = -1) -> Iterator[None]:
+    """Be the only process that makes ``folder``; see :func:`acquire`."""
+    lock = acquire(folder, wait_s)
+    try:
+        yield
+    finally:
+        release(lock)
+
+
+@contextlib.contextmanager
+def told_in_words(place: Path) -> Iterator[None]:
+    """Turn an error of the file system into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise told(error, place) from error
+
+
+def told(error: OSError, place: Path | str) -> EcgcoreError:
+    """The sentence for an error of the file system."""
+    if error.errno in _FULL:
+        return EcgcoreError(
+            f"{place}: the disk is full; free some space and run it again: what is done is kept."
+        )
+    why = error.strerror or str(error)
+    where = f": {error.filename}" if error.filename else ""
+    return EcgcoreError(f"{place}: cannot be written ({why}{where}).")
