@@ -65,7 +65,7 @@ def timely(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 _STEM = PLACE / "00001_lr"
 write_records([_STEM], some_adu(1, N_SAMPLES), RATE_HZ)
-_HEADER = (PLACE / "00001_lr.hea").read_text()
+GOOD_HEADER = (PLACE / "00001_lr.hea").read_text()
 _SAMPLES = (PLACE / "00001_lr.dat").read_bytes()
 _NASTY = [
     "", "0", "-1", "1", "16", "12", "1e3", "nan", "inf", "-0", "1_0", "0x10", "1e999", "1e-300",
@@ -84,7 +84,7 @@ _words = st.one_of(
 @st.composite
 def headers(draw: st.DrawFn) -> str:
     """A good header with up to four words replaced, dropped or doubled, or lines mixed up."""
-    lines = [line.split(" ") for line in _HEADER.splitlines()]
+    lines = [line.split(" ") for line in GOOD_HEADER.splitlines()]
     for _ in range(draw(st.integers(0, 4))):
         row = draw(st.integers(0, len(lines) - 1))
         kind = draw(st.sampled_from(["word", "word", "word", "column", "drop", "double", "lines"]))

@@ -1,7 +1,7 @@
 """Anything may be fed to the readers: it is read as others read it, or refused in words."""
 
 import pytest
-from fuzz_kit import TARGETS, Target
+from fuzz_kit import GOOD_HEADER, TARGETS, Target, check_header
 from hypothesis import HealthCheck, given, settings
 
 EXAMPLES = 150
@@ -20,3 +20,11 @@ def test_read_as_others_read_it_or_refused(target: Target) -> None:
     assert 0.02 < sum(accepted) / len(accepted) < 0.98, (
         "the inputs must be neither all good nor bad"
     )
+
+
+@pytest.mark.parametrize("column", [2, 4, 5, 6, 7])
+def test_a_word_that_is_no_number_is_refused_also_where_another_field_overrules_it(column):
+    """Found by fuzzing: the zero of a lead went unread where its gain names a baseline."""
+    lines = [line.split(" ") for line in GOOD_HEADER.splitlines()]
+    lines[1][column] = "1e3x" if column == 2 else "1e3"
+    assert not check_header("\n".join(" ".join(line) for line in lines))

@@ -120,7 +120,8 @@ def _parse_signal(line: str, name: str) -> tuple[str | int | float, ...]:
         rest = form["rest"] or ""
         offset = _whole(rest[1:]) if re.fullmatch(r"\+\d+", rest) else 0
         shown_format = form["format"] + ("" if offset else rest)
-        baseline = _whole(gain["baseline"] or zero)
+        adc_zero = _whole(zero)
+        baseline = _whole(gain["baseline"]) if gain["baseline"] else adc_zero
         per_unit = _number(gain["gain"]) or _DEFAULT_GAIN
         numbers = (_whole(initial), _whole(checksum) & 0xFFFF if checksum else UNSTATED)
     except ValueError:
