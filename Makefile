@@ -6,6 +6,8 @@ GPUS    ?=
 CORES   ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON  ?= python3
 HTML    ?= _build/html
+# OWNER/NAME on GitHub, for the links to Colab and Binder
+REPOSITORY ?=
 
 BIN := .venv/bin
 # Containers often forbid bytecode; then each of a book's many kernels would compile torch anew.
@@ -15,14 +17,14 @@ TORCH := torch==2.13.0
 UV := uv==0.13.9
 
 .DELETE_ON_ERROR:
-.PHONY: book course test check format doctor results clean help
+.PHONY: book course test check format doctor release clean help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 book: .venv/book.done  ## run a tier's notebooks and build the book: make book TIER=lecture ARCHIVE= GPUS=
 	$(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) \
-	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" gpus="$(GPUS)" \
+	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" gpus="$(GPUS)" repository="$(REPOSITORY)" \
 	  $(if $(GPUS),--resources gpu=$(GPUS)) \
 	  --nolock --rerun-incomplete --keep-going --quiet progress rules
 	@echo "The book: $(HTML)/index.html"
@@ -43,6 +45,10 @@ format: .venv/test.done  ## put the code into its canonical form
 
 course: .venv/book.done  ## notebooks for students, without solutions, and for teachers, with them
 	$(BIN)/python -m ecgcore course --to _build/course
+
+release: .venv/test.done  ## PDF, offline zip, results and checksums of the built book, in _build/release
+	.ci/install-browser
+	$(BIN)/python -m ecgcore release --html $(HTML) --to _build/release
 
 doctor: .venv/book.done  ## what is installed, which device, which archive
 	$(BIN)/python -m ecgcore doctor

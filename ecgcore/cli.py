@@ -116,12 +116,24 @@ def _parser() -> argparse.ArgumentParser:
     course.set_defaults(command=_course)
     course.add_argument("--to", type=Path, required=True)
 
+    release = commands.add_parser("release", help="PDF, offline zip, results, checksums")
+    release.set_defaults(command=_release)
+    release.add_argument("--html", type=Path, required=True, help="the built book")
+    release.add_argument("--to", type=Path, required=True)
+
+    launch = commands.add_parser("launch", help="notebooks that install themselves on Colab")
+    launch.set_defaults(command=_launch)
+    launch.add_argument("--repository", required=True, metavar="OWNER/NAME", help="on GitHub")
+    launch.add_argument("--ref", required=True, help="commit that they install")
+    launch.add_argument("--to", type=Path, required=True)
+
     book = commands.add_parser("book", help="stage executed notebooks and build the book")
     book.set_defaults(command=_book)
     book.add_argument("--runs", type=Path, required=True, help="folder of run directories")
     book.add_argument("--page", action="append", default=[], metavar="NAME=RUN", required=True)
     book.add_argument("--explorer", type=Path, help="folder that the command explorer wrote")
     book.add_argument("--tier", required=True)
+    book.add_argument("--repository", default="", metavar="OWNER/NAME", help="for launch links")
     book.add_argument("--staging", type=Path, required=True)
     book.add_argument("--html", type=Path, required=True)
     return parser
@@ -285,16 +297,32 @@ def _course(options: argparse.Namespace) -> None:
     print(options.to / "student", options.to / "instructor", sep="\n")
 
 
-def _book(options: argparse.Namespace) -> None:
-    from ecgcore import staging
+def _release(options: argparse.Namespace) -> None:
+    from ecgcore import release
 
+    print(*release.make_release(options.html, options.to, root=Path.cwd()), sep="\n")
+
+
+def _launch(options: argparse.Namespace) -> None:
+    from ecgcore import launch
+
+    export = launch.export(
+        Path("notebooks"), options.to, repository=options.repository, ref=options.ref
+    )
+    print(*export, sep="\n")
+
+
+def _book(options: argparse.Namespace) -> None:
+    from ecgcore import launch, staging
+
+    repository = options.repository and launch.check_repository(options.repository)
     pages = dict(text.split("=", 1) for text in options.page)
     runs = {name: options.runs / run for name, run in pages.items()}
     options.html.parent.mkdir(parents=True, exist_ok=True)
     with files.alone(options.html):
         staging.stage(
             Path.cwd(), runs, options.staging, tier=options.tier, explorer=options.explorer,
-            gallery=options.runs,
+            gallery=options.runs, repository=repository,
         )  # fmt: skip
         staging.build_book(options.staging, options.html)
     print(options.html / "index.html")

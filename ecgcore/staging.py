@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from ecgcore import files, study
+from ecgcore import files, launch, study
 from ecgcore.errors import EcgcoreError
 from ecgcore.run_facts import (
     PLACES,
@@ -41,6 +41,7 @@ def stage(
     tier: str,
     explorer: Path | None = None,
     gallery: Path | None = None,
+    repository: str = "",
 ) -> None:
     """Lay out what Jupyter Book reads: prose, configuration, and the executed notebooks.
 
@@ -59,6 +60,8 @@ def stage(
         ECGs cannot be built.
     gallery
         Folder of run directories, all of which get a page.
+    repository
+        ``OWNER/NAME`` on GitHub, from where Colab and Binder open the notebooks; no links if empty.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def stage(
         params = read_json(run / "params.json")
         notebook = nbformat.read(run / "notebook.ipynb", as_version=4)
         _save_figures(notebook, figures)
-        _clean(notebook, run_card(page, facts[page], params, tier))
+        _clean(notebook, run_card(page, facts[page], params, tier, repository))
         nbformat.write(notebook, to / "notebooks" / f"{page}.ipynb")
     if explorer is not None:
         shutil.copytree(explorer, to / "book" / "_static" / "explorer_data")
@@ -109,10 +112,11 @@ def build_facts(facts: Mapping[str, Mapping[str, Any]], tier: str) -> dict[str, 
 
 
 def run_card(
-    page: str, fact: Mapping[str, Any], params: Mapping[str, Any], tier: str
+    page: str, fact: Mapping[str, Any], params: Mapping[str, Any], tier: str, repository: str = ""
 ) -> nbformat.NotebookNode:
     """The box below a page's title: data, tier, commit, device, time, and how to repeat it."""
     data = fact["archive"]
+    opened = launch.links(repository, page) if repository else {}
     lines = [
         f"````{{admonition}} Last run: {data_kind([data])}, tier {tier}",
         ":class: note run-card",
@@ -127,6 +131,7 @@ def run_card(
         command(params).replace("\n", "\\n"),  # a line of its own could end the block
         "~~~",
         "```",
+        " ".join(f"[Open in {name}]({address})" for name, address in opened.items()),
         "````",
     ]
     return new_markdown_cell("\n".join(lines), id=f"card-{page}"[:64].replace("_", "-"))

@@ -33,7 +33,7 @@ LAYERS = [
         "variants",
     },
     {"course", "explain_record", "explorer", "run_facts"},
-    {"staging", "doctor", "gpus", "cli"},
+    {"staging", "doctor", "gpus", "launch", "release", "cli"},
 ]  # fmt: skip
 """A module may import from its own layer and from those above it in this list."""
 
