@@ -14,6 +14,7 @@ import pandas as pd
 
 from ecgcore import recorded, study, variants
 
+NOTEBOOKS = ("imn_train", "imn_evaluation", "imn_belief", "imn_better")
 COMMAND = (
     "snakemake --snakefile workflow/Snakefile --cores 1 --configfile results/imn.yaml --nolock"
 )
@@ -75,6 +76,8 @@ def main() -> None:
             tables[name] = pd.read_csv(file).round(6)
     facts = {
         "command": COMMAND,
+        "configuration": "configuration results/imn.yaml",
+        "depends_on": ["results/imn.yaml", *(f"notebooks/{name}.ipynb" for name in NOTEBOOKS)],
         "seconds": round(sum(one["seconds"] for one in made)),
         "runs_commit": sorted({one["git_commit"] for one in made}),
         "runs_dirty": any(one["git_dirty"] for one in made),

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ecgcore import contrasts, grids, recorded, study
 
+NOTEBOOKS = ("frequency_train", "frequency_sweep", "frequency_cause")
 COMMAND = (
     "snakemake --snakefile workflow/Snakefile --cores 1 --configfile results/sampling.yaml --nolock"
 )
@@ -67,6 +68,8 @@ def main() -> None:
     judged = json.loads((arguments.runs / "frequency_cause" / "results.json").read_text())
     facts = {
         "command": COMMAND,
+        "configuration": "configuration results/sampling.yaml",
+        "depends_on": ["results/sampling.yaml", *(f"notebooks/{name}.ipynb" for name in NOTEBOOKS)],
         "seconds": round(sum(one["seconds"] for one in made)),
         "runs_commit": sorted({one["git_commit"] for one in made}),
         "runs_dirty": any(one["git_dirty"] for one in made),

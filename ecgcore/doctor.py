@@ -43,9 +43,15 @@ def _archive_line(archive: str | None) -> tuple[str, bool]:
     if archive is None:
         n = datasets.DEFAULT_ARCHIVE["n_records"]
         return f"none named; the simulated default ({n} records) is made on first use", True
-    from ecgcore import ptbxl
+    from ecgcore import ptbxl, wfdb16
 
     try:
+        if (Path(archive) / "store.json").exists():
+            store = wfdb16.open_store(Path(archive))
+            kind = "simulated" if store.is_simulated else "real"
+            rates = " and ".join(map(str, store.rates_hz))
+            what = f"{archive}: prepared store, {kind}, {len(store.table)} records at {rates} Hz"
+            return f"{what}; {len(store.left_out)} were left out as damaged", True
         found = ptbxl.Archive(Path(archive))
         problems = found.verify()
     except EcgcoreError as error:

@@ -6,8 +6,19 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+COMPUTING = (
+    "beats.py", "compare", "explain", "faithful", "fills.py", "inputs.py", "metrics", "models",
+    "resampling.py", "signals.py", "splits.py", "study.py", "tasks.py", "territories.py",
+    "train.py", "training", "variants.py",
+)  # fmt: skip
+"""Modules whose change makes results stale; figures and the book's tools are not among them."""
+
+MAKING = ("archive_tables.py", "simulate", "wfdb16")
+"""Modules whose change makes other records."""
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "wfdb", "captum", "papermill")
 
@@ -33,6 +44,17 @@ def git_state(folder: Path) -> tuple[str, bool]:
         return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return "unknown", True
+
+
+def changed_since(root: Path, commit: str, paths: Sequence[str]) -> list[str] | None:
+    """Files below some paths of a checkout that differ from a commit; None where git cannot tell.
+
+    It cannot outside a repository, or where the commit lies before the history that was cloned.
+    """
+    try:
+        return _git(root, "diff", "--name-only", f"{commit}^{{commit}}", "--", *paths).splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -15,7 +15,8 @@ import pandas as pd
 from ecgcore import files, provenance
 from ecgcore.errors import EcgcoreError
 
-FOLDER = Path(__file__).resolve().parents[1] / "results"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "results"
 """Of this checkout."""
 
 
@@ -29,8 +30,44 @@ class Recorded:
     @property
     def label(self) -> str:
         """What a page says beside the figures: recorded, by which command, by which code."""
-        commit = str(self.facts["git_commit"])[:10]
-        return f"Recorded by `{self.facts['command']}`, code `{commit}`; not made by this build."
+        code = ", ".join(f"`{commit[:10]}`" for commit in self.commits)
+        some = ", ".join(f"`{name}`" for name in sorted(self.changed_since() or ())[:3])
+        return (
+            f"Recorded by `{self.facts['command']}`, code {code}; not made by this build; "
+            f"{self.age}{some and f': {some}, …'}."
+        )
+
+    @property
+    def origin(self) -> str:
+        """The same in few words without markup, for a sentence."""
+        what = self.facts.get("configuration") or self.facts["command"]
+        code = ", ".join(commit[:10] for commit in self.commits)
+        return f"{what}, code {code}; {self.age}"
+
+    @property
+    def commits(self) -> list[str]:
+        """Of the code that made the runs."""
+        return [str(one) for one in self.facts.get("runs_commit") or [self.facts["git_commit"]]]
+
+    @property
+    def age(self) -> str:
+        """Whether code that the result depends on has changed since it was made."""
+        changed = self.changed_since()
+        if changed is None:
+            return "whether its code has changed since cannot be told here"
+        if not changed:
+            return "no code that it depends on has changed since"
+        n = f"{len(changed)} files" if len(changed) > 1 else "a file"
+        return f"stale, perhaps: {n} it depends on changed since"
+
+    def changed_since(self, root: Path | None = None) -> set[str] | None:
+        """Files that the result depends on and that differ from those it was made with."""
+        computed = [f"ecgcore/{name}" for name in (*provenance.COMPUTING, *provenance.MAKING)]
+        paths = [*computed, *self.facts.get("depends_on", [])]
+        each = [provenance.changed_since(root or ROOT, commit, paths) for commit in self.commits]
+        if any(changed is None for changed in each):
+            return None
+        return {name for changed in each for name in changed or ()}
 
 
 def load(name: str, folder: Path = FOLDER) -> Recorded:
@@ -54,7 +91,15 @@ def load(name: str, folder: Path = FOLDER) -> Recorded:
 
 
 def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
-    """Write a result with its provenance; ``facts`` hold at least ``command``."""
+    """Write a result with its provenance.
+
+    Parameters
+    ----------
+    facts
+        At least ``command``.  ``runs_commit`` names the commits that made the runs, where it is
+        not the present one; ``depends_on`` files of the checkout, such as notebooks, that make the
+        result stale when they change, beside the code that computes.
+    """
     folder.mkdir(exist_ok=True)
     made = json.dumps({**facts, **provenance.here()}, indent=1) + "\n"
     for suffix, text in ((".csv", table.to_csv(index=False)), (".json", made)):

@@ -137,6 +137,7 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
     """
     try:
         from pypdf import PdfReader, PdfWriter
+        from pypdf.constants import PageLabelStyle
     except ImportError:
         raise EcgcoreError("pypdf is not installed: pip install 'ecgcore[test]'.") from None
     book, starts = PdfWriter(), dict[str, int]()
@@ -145,11 +146,15 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
         for number, (name, path, title) in enumerate(chapters):
             starts[name] = first = len(book.pages)
             book.append(PdfReader(path), outline_item=title, import_outline=False)
-            book.set_page_label(first, len(book.pages) - 1, style="/D", prefix=f"{number}-")
+            book.set_page_label(
+                first, len(book.pages) - 1, style=PageLabelStyle.DECIMAL, prefix=f"{number}-"
+            )
             if number == 0:
                 first = len(book.pages)
                 book.append(PdfReader(contents), outline_item="Contents", import_outline=False)
-                book.set_page_label(first, len(book.pages) - 1, style="/r")
+                book.set_page_label(
+                    first, len(book.pages) - 1, style=PageLabelStyle.LOWERCASE_ROMAN
+                )
         _link_inside(book, html, starts)
         book.add_metadata({"/Title": "ECG deep learning, questioned", "/Producer": "ecgcore"})
         book.compress_identical_objects()

@@ -117,6 +117,18 @@ def test_prepare_tells_what_it_leaves_out_and_strict_stops(
     assert "truncated" in Path(out.split("all faults: ")[1].strip()).read_text()
 
 
+def test_doctor_knows_a_prepared_store(
+    small_store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = call(capsys, "doctor", "--archive", small_store)
+    assert status == 0
+    assert "prepared store, simulated, 240 records at 100 and 500 Hz; 0 were left out" in out
+    (tmp_path / "store.json").write_text("{")
+    status, out, _ = call(capsys, "doctor", "--archive", str(tmp_path))
+    assert status == 2
+    assert str(tmp_path) in out
+
+
 def test_doctor_says_when_there_is_no_archive(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

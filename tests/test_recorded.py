@@ -1,5 +1,6 @@
 """Recorded results: written whole with their provenance, read back, and those in the checkout."""
 
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,50 @@ def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
     assert kept.label.startswith("Recorded by `python x.py`, code `")
     assert {"git_commit", "packages", "machine"} <= set(kept.facts)
     assert len(list((tmp_path / "results").iterdir())) == 2
+
+
+def test_a_result_says_when_its_code_has_changed(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        own = ["-c", "user.name=t", "-c", "user.email=t@t"]
+        done = subprocess.run(
+            ["git", "-C", str(tmp_path), *own, *words], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    (tmp_path / "ecgcore" / "models").mkdir(parents=True)
+    for name in ("ecgcore/models/cnn1d.py", "ecgcore/cli.py", "one.ipynb", "other.ipynb"):
+        (tmp_path / name).write_text("1")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    facts = {"command": "x", "git_commit": git("rev-parse", "HEAD"), "depends_on": ["one.ipynb"]}
+    kept = recorded.Recorded(pd.DataFrame(), facts)
+    assert kept.changed_since(tmp_path) == set()
+    for harmless in ("ecgcore/cli.py", "other.ipynb"):
+        (tmp_path / harmless).write_text("2")
+    assert kept.changed_since(tmp_path) == set()
+    (tmp_path / "one.ipynb").write_text("2")
+    git("commit", "--quiet", "--all", "--message", "second")
+    (tmp_path / "ecgcore" / "models" / "cnn1d.py").write_text("2")  # not even committed
+    assert kept.changed_since(tmp_path) == {"one.ipynb", "ecgcore/models/cnn1d.py"}
+    unknown = recorded.Recorded(pd.DataFrame(), {"command": "x", "git_commit": "0" * 40})
+    assert unknown.changed_since(tmp_path) is None
+    assert "cannot be told" in unknown.label
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (set(), "no code that it depends on has changed since."),
+        ({"ecgcore/train.py"}, "stale, perhaps: a file it depends on changed since: `ecgcore/t"),
+        ({"a", "b"}, "stale, perhaps: 2 files it depends on changed since: `a`, `b`, …."),
+    ],
+)
+def test_the_label_tells(monkeypatch: pytest.MonkeyPatch, changed: set[str], told: str) -> None:
+    kept = recorded.Recorded(pd.DataFrame(), {"command": "x", "git_commit": "c0ffee"})
+    monkeypatch.setattr(recorded.Recorded, "changed_since", lambda self, root=None: changed)
+    assert told in kept.label
+    assert "x, code c0ffee; " in kept.origin
 
 
 def test_what_is_not_there_or_broken_is_told(tmp_path: Path) -> None:
