@@ -65,6 +65,7 @@ def main() -> None:
     args = parser.parse_args()
     before = recorded.load(args.name)
     command = str(before.facts["command"]).replace("PTBXL_DIR", shlex.quote(args.archive))
+    recorded_ns = (recorded.FOLDER / f"{args.name}.csv").stat().st_mtime_ns
     kept = {p: p.read_bytes() for p in recorded.FOLDER.glob(f"{args.name}.*")}
     print(command, flush=True)
     try:
@@ -72,6 +73,8 @@ def main() -> None:
             python = [sys.executable] if words[0] == "python" else [sys.executable, "-m", words[0]]
             with tempfile.TemporaryFile() as nothing:
                 subprocess.run([*python, *words[1:]], check=True, stdin=nothing)
+        if (recorded.FOLDER / f"{args.name}.csv").stat().st_mtime_ns == recorded_ns:
+            sys.exit(f"results/{args.name}.csv: the command did not write it; nothing to compare.")
         found = differences(before.table, recorded.load(args.name).table)
     finally:
         if not args.keep:

@@ -16,7 +16,11 @@ from ecgcore import recorded, study, variants
 
 NOTEBOOKS = ("imn_train", "imn_evaluation", "imn_belief", "imn_better")
 COMMAND = (
-    "snakemake --snakefile workflow/Snakefile --cores 1 --configfile results/imn.yaml --nolock"
+    "snakemake _build/runs/imn/imn_evaluation/notebook.ipynb"
+    " _build/runs/imn/imn_belief/notebook.ipynb"
+    " _build/runs/imn/imn_better/notebook.ipynb"
+    " --snakefile workflow/Snakefile --cores 1 --configfile results/imn.yaml --nolock"
+    " && python benchmarks/record_imn.py _build/runs/imn"
 )
 PAGES = ("imn_evaluation", "imn_belief", "imn_better")
 TABLES = {

@@ -16,7 +16,10 @@ from ecgcore import contrasts, grids, recorded, study
 
 NOTEBOOKS = ("frequency_train", "frequency_sweep", "frequency_cause")
 COMMAND = (
-    "snakemake --snakefile workflow/Snakefile --cores 1 --configfile results/sampling.yaml --nolock"
+    "snakemake _build/runs/sampling/frequency_sweep/notebook.ipynb"
+    " _build/runs/sampling/frequency_cause/notebook.ipynb"
+    " --snakefile workflow/Snakefile --cores 1 --configfile results/sampling.yaml --nolock"
+    " && python benchmarks/record_sampling.py _build/runs/sampling"
 )
 PARAMETERS = ["model", "rate_hz", *contrasts.NATIVE, "seed"]
 SUMMARIES = {

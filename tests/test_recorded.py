@@ -1,6 +1,8 @@
 """Recorded results: written whole with their provenance, read back, and those in the checkout."""
 
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -78,3 +80,34 @@ def test_recorded_tables_of_the_checkout_say_how_they_were_made(name: str) -> No
     assert len(kept.table)
     assert {"command", "parameters", "git_commit", "packages", "seconds"} <= set(kept.facts)
     assert kept.facts["git_dirty"] is False, "recorded by code that nobody can get"
+
+
+def again(root: Path, place: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """``benchmarks/again.py`` in a checkout whose only result was made by that command."""
+    (place / "benchmarks").mkdir(parents=True)
+    shutil.copy(root / "benchmarks" / "again.py", place / "benchmarks")
+    shutil.copytree(root / "ecgcore", place / "ecgcore", ignore=shutil.ignore_patterns("*.pyc"))
+    recorded.save("kept", pd.DataFrame({"a": [1.0]}), {"command": command}, place / "results")
+    return subprocess.run(
+        [sys.executable, "benchmarks/again.py", "kept"],
+        cwd=place, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "told"),
+    [
+        ("'a\\\\n1.0\\\\n'", 0, "largest_difference"),
+        ("'a\\\\n2.0\\\\n'", 1, "1 of 1 columns differ"),
+        ("'b\\\\n1.0\\\\n'", 1, "columns in one only"),
+        (None, 1, "the command did not write it"),
+    ],
+)
+def test_a_result_is_made_again_and_compared(
+    root: Path, tmp_path: Path, code: str | None, status: int, told: str
+) -> None:
+    write = f"python -c \"open('results/kept.csv', 'w').write({code})\""
+    done = again(root, tmp_path, write if code else "python -c pass")
+    assert done.returncode == status, done.stderr
+    assert told in done.stdout + done.stderr
+    assert (tmp_path / "results" / "kept.csv").read_text() == "a\n1.0\n"

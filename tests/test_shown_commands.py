@@ -18,8 +18,11 @@ import yaml
 from ecgcore import recorded
 
 COMMAND = re.compile(r"(make|python|papermill|pip|source|cp|pre-commit|\.ci/\S+|\.venv/\S+) \S.*")
+pytestmark = pytest.mark.xdist_group("shown")  # so that what two pages show is executed once
 ELSEWHERE = {
-    "python -m ecgcore fetch": "test_fetch.py::test_fetch",
+    "python benchmarks/again.py": "test_recorded.py::",
+    "python -m ecgcore explain RECORD": "test_explain_record.py::",
+    "python -m ecgcore fetch": "test_fetch.py::",
     "cp -r workflow/profiles/slurm my-slurm": "test_faults_slurm.py::test_",
     ".venv/bin/python -m pip install -c constraints.txt '.[slurm]'": "test_faults_slurm.py::test_",
     ".venv/bin/python -m snakemake --snakefile workflow/Snakefile --profile my-slurm":
@@ -31,7 +34,7 @@ ELSEWHERE = {
 SHORT = {
     "frequency_train": {"folds": 2, "epochs": 1, "n_resamples": 100, "max_records": 80},
     "imn_train": {"epochs": 1, "max_train_records": 24, "explained_records": 4,
-                  "deletion_records": 2, "n_resamples": 100},
+                  "deletion_records": 2, "n_resamples": 100, "rate_hz": 50},
 }  # fmt: skip
 LINKED = [
     "Makefile", "CHANGELOG.md", "_config.yml", "_toc.yml", ".venv", ".ci", "constraints.txt",
@@ -41,8 +44,9 @@ LINKED = [
 
 
 def pages(root: Path) -> dict[str, str]:
-    """Markdown of README, pages and notebooks, by name."""
+    """Markdown of README, pages and notebooks, by name; test_course.py executes the sessions."""
     prose = [root / "README.md", root / "CONTRIBUTING.md", *(root / "book").rglob("*.md")]
+    prose = [path for path in prose if not path.name.startswith("session_")]
     texts = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in prose}
     for path in (root / "notebooks").glob("*.ipynb"):
         cells = nbformat.read(path, as_version=4).cells
@@ -82,7 +86,9 @@ def place(tmp_path: Path, simulated_archive: Path, root: Path) -> Path:
     subprocess.run(["git", "init", "--quiet", str(here)], check=True)
     (here / "path" / "to").mkdir(parents=True)
     (here / "path" / "to" / "ptb-xl").symlink_to(simulated_archive)
-    (here / "path" / "to" / "my_ecg.hea").symlink_to(next(simulated_archive.rglob("*_hr.hea")))
+    header = next(simulated_archive.rglob("*_hr.hea"))
+    (here / "path" / "to" / "my_ecg.hea").symlink_to(header)
+    (here / "path" / "to" / f"{header.stem}.dat").symlink_to(header.with_suffix(".dat"))
     return here
 
 
@@ -112,7 +118,7 @@ def execute(script: str, place: Path, store: str) -> str:
 
 
 def run_command(command: str, place: Path, store: str) -> None:
-    if any(command.startswith(known) for known in ELSEWHERE):
+    if command in DONE or any(command.startswith(known) for known in ELSEWHERE):
         return
     if command.startswith("python benchmarks/"):
         made = [json.loads(p.read_text()) for p in recorded.FOLDER.glob("*.json")]
@@ -133,6 +139,12 @@ def run_command(command: str, place: Path, store: str) -> None:
         assert re.search(r"frequency_train|run\s+100", execute(command, place, store))
     else:
         execute(shorter(command), place, store)
+    if not re.search("my_store|my-slurm|runs/", command):
+        DONE.add(command)  # nothing that comes later needs what it made
+
+
+DONE: set[str] = set()
+"""Commands executed in this process."""
 
 
 @pytest.mark.parametrize("page", sorted(SHOWN))
@@ -143,7 +155,7 @@ def test_shown_commands_do_what_they_promise(page: str, place: Path, small_store
             (place / name).write_text(content)
             assert planned_runs(place, name, small_store) == 100
             (place / name).write_text(few_runs(content))
-        elif language == "python":
+        elif language == "python" and re.match("from|import", content):  # else part of a notebook
             code = content.replace('"simulated"', repr(small_store))
             (place / "shown.py").write_text(code)
             execute("python shown.py", place, small_store)
@@ -151,18 +163,14 @@ def test_shown_commands_do_what_they_promise(page: str, place: Path, small_store
             for command in commands(content):
                 run_command(command, place, small_store)
     for command in inline(SHOWN[page]):
-        if "RECORD" in command:
-            execute(shorter("python -m ecgcore run notebooks/imn_train.ipynb --out my_run"), place,
-                    small_store)  # fmt: skip
-            command = command.replace("RECORD", "path/to/my_ecg")
         if command != "python -m ecgcore prepare":
             run_command(command, place, small_store)
 
 
 def planned_runs(place: Path, name: str, store: str) -> int:
-    command = "python -m snakemake --snakefile workflow/Snakefile --cores 2 --dry-run --quiet rules"
-    target = "_build/runs/my_grid/frequency_sweep/notebook.ipynb"
-    told = execute(f"{command} --configfile {name} {target}", place, store)
+    command = "python -m snakemake _build/runs/my_grid/frequency_sweep/notebook.ipynb --dry-run"
+    options = "--snakefile workflow/Snakefile --cores 2 --quiet rules"
+    told = execute(f"{command} {options} --configfile {name}", place, store)
     found = re.search(r"^(?:long_)?run\s+(\d+)$", told, re.MULTILINE)
     return int(found[1]) - 1 if found else 0  # the summary is a run too
 

@@ -3,10 +3,12 @@
 import ast
 import hashlib
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import wfdb
 
@@ -200,3 +202,23 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     with pytest.raises(EcgcoreError, match="exists"):
         simulate_archive(tmp_path / "x", n_records=3, seed=1)
+
+
+def test_a_worker_that_is_killed_is_told_in_words(tmp_path: Path) -> None:
+    told: list[BaseException] = []
+
+    def simulate() -> None:
+        try:
+            simulate_archive(tmp_path / "a", n_records=200, seed=1, rates_hz=(100,), jobs=2)
+        except EcgcoreError as error:
+            told.append(error)
+
+    thread = threading.Thread(target=simulate)
+    thread.start()
+    while thread.is_alive():
+        for child in psutil.Process().children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+        thread.join(0.2)
+    assert "processes was ended from outside" in str(told[0])
+    assert not (tmp_path / "a").exists()

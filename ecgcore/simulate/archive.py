@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -226,10 +227,16 @@ def _in_order(chunks: list[_Chunk], jobs: int) -> Iterator[_Written]:
         return
     # Spawned, not forked: the caller may hold threads (torch, a notebook kernel).
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(jobs, len(chunks)), mp_context=context, initializer=_die_with_parent
-    ) as pool:
-        yield from pool.map(_write_chunk, chunks)
+    try:
+        with ProcessPoolExecutor(
+            min(jobs, len(chunks)), mp_context=context, initializer=_die_with_parent
+        ) as pool:
+            yield from pool.map(_write_chunk, chunks)
+    except BrokenProcessPool:
+        raise EcgcoreError(
+            f"simulate: one of {jobs} processes was ended from outside, as happens where memory is "
+            "short; run it again with fewer --jobs."
+        ) from None
 
 
 def _die_with_parent() -> None:
