@@ -112,7 +112,10 @@ def inputs_of(params: dict[str, Any]) -> Inputs:
     EcgcoreError
         A shortcut is asked for at a rate that cannot carry it.
     """
-    planted_with = Shortcut(condition="any") if params.get("shortcut") else None
+    planted_with = None
+    if params.get("shortcut"):
+        millivolts = float(params.get("shortcut_mv", Shortcut.amplitude_mv))
+        planted_with = Shortcut(condition="any", amplitude_mv=millivolts)
     rate_hz = int(params["rate_hz"])
     if planted_with is not None and rate_hz <= 2 * planted_with.frequency_hz:
         raise EcgcoreError(

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from ecgcore import files, launch, study
+from ecgcore import claimed, files, launch, study
 from ecgcore.errors import EcgcoreError
 from ecgcore.run_facts import (
     PLACES,
@@ -27,6 +27,9 @@ from ecgcore.run_facts import (
 )
 
 CAVEATS = {"smoke": "This tier only shows that everything runs: its figures mean nothing."}
+WORDS_A_MINUTE = 150
+"""Of prose with figures to look at."""
+
 PROMPTS = {
     "parameters": "Parameters and their defaults",
     "injected-parameters": "Parameters of this run",
@@ -88,12 +91,15 @@ def stage(
         params = read_json(run / "params.json")
         notebook = nbformat.read(run / "notebook.ipynb", as_version=4)
         _save_figures(notebook, figures)
-        _clean(notebook, run_card(page, facts[page], params, tier, repository))
+        prose = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+        words = len(prose.split())
+        _clean(notebook, run_card(page, facts[page], params, tier, words, repository))
         nbformat.write(notebook, to / "notebooks" / f"{page}.ipynb")
     if explorer is not None:
         shutil.copytree(explorer, to / "book" / "_static" / "explorer_data")
     if gallery is not None:
         _write_json(to / "runs.json", gather(gallery, runs))
+    _write_json(to / "claims.json", claimed.gather(runs))
     _write_json(to / "results.json", results)
     _write_json(to / "build.json", build_facts(facts, tier))
 
@@ -112,7 +118,12 @@ def build_facts(facts: Mapping[str, Mapping[str, Any]], tier: str) -> dict[str, 
 
 
 def run_card(
-    page: str, fact: Mapping[str, Any], params: Mapping[str, Any], tier: str, repository: str = ""
+    page: str,
+    fact: Mapping[str, Any],
+    params: Mapping[str, Any],
+    tier: str,
+    n_words: int,
+    repository: str = "",
 ) -> nbformat.NotebookNode:
     """The box below a page's title: data, tier, commit, device, time, and how to repeat it."""
     data = fact["archive"]
@@ -124,7 +135,8 @@ def run_card(
         f"**Code** `{commit_words(fact)}`. "
         f"**Device** {_as_text(data.get('device', 'cpu'))}. "
         f"**Time** {fact['seconds'] / 60:.1f} min. "
-        f"**Peak memory** {fact['peak_memory_mib'] / 1024:.1f} GiB. {CAVEATS.get(tier, '')}",
+        f"**Peak memory** {fact['peak_memory_mib'] / 1024:.1f} GiB. "
+        f"**To read** {max(1, round(n_words / WORDS_A_MINUTE))} min. {CAVEATS.get(tier, '')}",
         "",
         "```{dropdown} Repeat this run",
         "~~~bash",

@@ -28,3 +28,11 @@ def test_a_word_that_is_no_number_is_refused_also_where_another_field_overrules_
     lines = [line.split(" ") for line in GOOD_HEADER.splitlines()]
     lines[1][column] = "1e3x" if column == 2 else "1e3"
     assert not check_header("\n".join(" ".join(line) for line in lines))
+
+
+@pytest.mark.parametrize(("column", "word"), [(3, "-0"), (3, "+16"), (4, "+0"), (7, "-0")])
+def test_a_sign_is_read_only_where_others_read_it(column, word):
+    """Found by fuzzing: ``-0`` bits were taken for none, where wfdb reads another field."""
+    lines = [line.split(" ") for line in GOOD_HEADER.splitlines()]
+    lines[1][column] = word
+    assert not check_header("\n".join(" ".join(line) for line in lines))

@@ -43,6 +43,13 @@ def test_a_rate_too_slow_for_the_burst_is_refused():
         inputs.inputs_of({"rate_hz": 50, "shortcut": True})
 
 
+@pytest.mark.parametrize(("given", "expected"), [({}, 0.15), ({"shortcut_mv": 0.6}, 0.6)])
+def test_a_burst_can_be_louder(given, expected):
+    made = inputs.inputs_of({"rate_hz": 100, "shortcut": True, **given}).shortcut
+    assert made is not None
+    assert made.amplitude_mv == expected
+
+
 def test_the_burst_goes_with_the_label_and_depends_on_the_record_alone():
     how = {"rate_hz": 100, "n_samples": 1000, "seed": 0}
     ids = np.arange(200)

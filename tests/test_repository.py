@@ -32,7 +32,7 @@ LAYERS = [
         "beats", "explain", "faithful", "fills", "grids", "plots", "segments", "study", "trained",
         "variants",
     },
-    {"course", "explain_record", "explorer", "run_facts"},
+    {"claimed", "course", "explain_record", "explorer", "run_facts"},
     {"staging", "doctor", "gpus", "launch", "release", "cli"},
 ]  # fmt: skip
 """A module may import from its own layer and from those above it in this list."""

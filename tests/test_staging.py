@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from ecgcore import staging
+from ecgcore import launch, staging
 from ecgcore.errors import EcgcoreError
 
 PIXEL = (
@@ -51,6 +51,8 @@ def test_a_page_carries_its_card_and_no_path(root: Path, run: Path, tmp_path: Pa
     card = page.cells[1].source
     assert "Last run: simulated records, tier smoke" in card
     assert "**Data** simulated: 9 records" in card
+    assert "**To read** 1 min" in card
+    assert "Open in" not in card
     assert "its figures mean nothing" in card
     assert "-p seed=3" in card
     assert "archive=" not in card
@@ -107,3 +109,12 @@ def test_a_missing_number_or_wrong_formula_keeps_the_old_book(root: Path, tmp_pa
     assert "\nbook/index.md:3: WARNING" in str(told.value)
     assert "\x1b" not in str(told.value)
     assert (html / "index.html").read_text() == "old page"
+
+
+def test_a_published_page_says_where_it_can_be_opened(
+    root: Path, run: Path, tmp_path: Path
+) -> None:
+    staging.stage(root, {"page": run}, tmp_path / "to", tier="smoke", repository="owner/name")
+    card = nbformat.read(tmp_path / "to" / "notebooks" / "page.ipynb", as_version=4).cells[1]
+    for name, address in launch.links("owner/name", "page").items():
+        assert f"[Open in {name}]({address})" in card.source

@@ -83,3 +83,14 @@ def test_no_two_runs_of_a_tier_share_a_name(root: Path) -> None:
                 for values in itertools.product(*one.get("grid", {}).values()):
                     names.append("-".join([*own, *map(str, values)]))
         assert len(names) == len(set(names)), tier
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_summary_takes_what_the_workflow_gives_it(root: Path, tier: str) -> None:
+    for notebook, entry in load(root, tier)["summaries"].items():
+        declared = {
+            p.name for p in parameters.of_notebook(root / "notebooks" / f"{notebook}.ipynb")
+        }
+        assert "tier" in declared
+        assert ("archive" in declared) == entry.get("records", True), notebook
+        assert ("runs" in declared) == bool(entry.get("reads")), notebook

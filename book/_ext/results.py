@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
@@ -13,7 +14,7 @@ from sphinx.util.docutils import SphinxRole
 LOGGER = logging.getLogger(__name__)
 
 
-def read(folder: str, name: str) -> dict[str, Any]:
+def read(folder: str, name: str) -> Any:
     path = Path(folder) / name
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
@@ -52,7 +53,32 @@ class BuildCard(Directive):
         return [card]
 
 
+class ClaimsTable(Directive):
+    """Every claim with its verdicts, of this build and recorded, and the page that measures it."""
+
+    option_spec: ClassVar = {"study": str}
+
+    def run(self) -> list[nodes.Node]:
+        source = self.state.document.settings.env.app.srcdir
+        start = self.options["study"]
+        rows = [r for r in read(source, "claims.json") if r["page"].startswith(start)]
+        lines = [
+            "| claim | measured | holds where | this build | recorded | asked in |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        for row in rows:
+            here = f"**{row['verdict']}** {row['value']}"
+            before = f"**{row['recorded verdict']}** {row['recorded value']}"
+            told = [row["claim"], row["measured"], row["holds where"], here, before]
+            cells = [text.replace("|", "\\|").replace(" -", " \u2212") for text in told]
+            lines.append("| " + " | ".join([*cells, f"{{doc}}`../notebooks/{row['page']}`"]) + " |")
+        box = nodes.container(classes=["wide", "claims"])
+        self.state.nested_parse(StringList(lines, source="claims"), self.content_offset, box)
+        return [box]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("res", ResultRole())
     app.add_directive("build-card", BuildCard)
+    app.add_directive("claims-table", ClaimsTable)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,8 +13,9 @@ from ecgcore.leads import LEADS
 
 _CANONICAL = {name.upper(): name for name in LEADS}
 _GAIN = re.compile(r"^(?P<gain>[-+.\deE]+?)(\((?P<baseline>-?\d+)\))?(/(?P<units>\S+))?$")
-_WHOLE = re.compile(r"[-+]?\d{1,18}", re.ASCII)
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+_COUNT = re.compile(r"\d{1,18}", re.ASCII)
+_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+_NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _FORMAT = re.compile(r"^(?P<format>\d+)(?P<rest>\D.*)?$")
 _DEFAULT_GAIN = 200.0
 """header(5): the gain that a missing or zero field stands for, in adu per mV."""
@@ -115,7 +116,7 @@ def _parse_signal(line: str, name: str) -> tuple[str | int | float, ...]:
     file_name, format_text, gain_text, bits, zero, initial, checksum, block, description = fields
     form, gain = _FORMAT.match(format_text), _GAIN.match(gain_text or "0")
     try:
-        if form is None or gain is None or min(_whole(bits), _whole(block)) < 0:
+        if form is None or gain is None or not all(map(_COUNT.fullmatch, (bits, block))):
             raise ValueError
         rest = form["rest"] or ""
         offset = _whole(rest[1:]) if re.fullmatch(r"\+\d+", rest) else 0
