@@ -92,7 +92,13 @@ def parse_header(text: str, name: str) -> Header:
         n_signals = _whole(first[1])
         rate_hz = _number(re.split(r"[/(]", first[2])[0]) if len(first) > 2 else 250.0
         n_samples = _whole(first[3]) if len(first) > 3 else 0
-        if rate_hz <= 0 or n_samples < 0 or not re.fullmatch(r"[-\w]+", first[0], re.ASCII):
+        stated_as_none = len(first) > 3 and n_samples == 0  # unspecified, or empty: wfdb refuses it
+        if (
+            rate_hz <= 0
+            or n_samples < 0
+            or stated_as_none
+            or not re.fullmatch(r"[-\w]+", first[0], re.ASCII)
+        ):
             raise ValueError
     except ValueError:
         raise EcgcoreError(
