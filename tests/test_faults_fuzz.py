@@ -1,7 +1,7 @@
 """Anything may be fed to the readers: it is read as others read it, or refused in words."""
 
 import pytest
-from fuzz_kit import GOOD_HEADER, TARGETS, Target, check_header
+from fuzz_kit import GOOD_HEADER, TARGETS, Target, check_database, check_header
 from hypothesis import HealthCheck, given, settings
 
 EXAMPLES = 150
@@ -36,3 +36,9 @@ def test_a_sign_is_read_only_where_others_read_it(column, word):
     lines = [line.split(" ") for line in GOOD_HEADER.splitlines()]
     lines[1][column] = word
     assert not check_header("\n".join(" ".join(line) for line in lines))
+
+
+def test_a_file_name_of_digits_is_a_name():
+    """Found by fuzzing: a column of such names was read as numbers."""
+    columns = "ecg_id,patient_id,age,scp_codes,strat_fold,filename_lr,filename_hr"
+    assert check_database(f"{columns}\r\n1,2.0,60,{{}},2,-1,0012\r\n")
