@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from ecgcore import datasets, ptbxl, study, wfdb16
 
 SMALL = {"n_resamples": 100, "epochs": 1}
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def papermill(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -183,3 +186,16 @@ def test_a_broken_notebook_stops_the_book_and_leaves_the_old_page(
     assert "data_tour.ipynb" in told
     assert "KeyError: 'lead V7'" in told
     assert (html / "index.html").read_text() == "old page"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_a_page_has_every_part_that_a_reader_expects(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert text.startswith("# ")
+    parts = ["**You will learn**", "## How sure are we?", "## Take-aways", "{admonition} Exercise"]
+    places = [text.find(part) for part in [*parts, "## Further reading"]]
+    assert min(places) > 0, [*parts, "## Further reading"][places.index(-1)]
+    assert places == sorted(places)
+    takeaways = text[places[2] : places[3]].count("\n- ")
+    assert 2 <= takeaways <= 5
