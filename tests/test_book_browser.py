@@ -223,3 +223,25 @@ def test_accessible_by_the_rules_of_axe(html: Path, visits: list[Visit], theme: 
 
 def test_pages_are_light(html: Path, visits: list[Visit]) -> None:
     assert each(visits, html, lambda v: v.path.stat().st_size > 500 * 1024) == {}
+
+
+def test_search_works_offline(html: Path, context: Any) -> None:
+    page = context.new_page()
+    page.goto((html / "search.html").as_uri() + "?q=receptive+field")
+    page.wait_for_selector("ul.search li a", timeout=30_000)
+    found = [link.get_attribute("href") for link in page.query_selector_all("ul.search li a")]
+    page.close()
+    pages = {str(href).split("?")[0].split("#")[0] for href in found}
+    assert "notebooks/frequency_cause.html" in pages
+    assert all((html / name).exists() for name in pages)
+
+
+def test_first_content_reads_without_javascript(html: Path, context: Any) -> None:
+    plain = context.browser.new_context(java_script_enabled=False, offline=True, viewport=DESKTOP)
+    page = plain.new_page()
+    for name in ("book/index", "notebooks/imn_belief", "book/explorer"):
+        page.goto((html / f"{name}.html").as_uri())
+        assert page.locator("article h1").first.is_visible()
+        assert page.locator("article p").first.is_visible()
+        assert len(page.locator("article").first.inner_text()) > 1000
+    plain.close()
