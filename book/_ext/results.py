@@ -62,17 +62,15 @@ class ClaimsTable(Directive):
         source = self.state.document.settings.env.app.srcdir
         start = self.options["study"]
         rows = [r for r in read(source, "claims.json") if r["page"].startswith(start)]
-        lines = [
-            "| claim | measured | holds where | this build | recorded | asked in |",
-            "| --- | --- | --- | --- | --- | --- |",
-        ]
+        lines = ["| claim | holds where | this build | recorded |", "| --- | --- | --- | --- |"]
         for row in rows:
+            asked = f"{{doc}}`{row['claim']} <../notebooks/{row['page']}>`: {row['measured']}"
             here = f"**{row['verdict']}** {row['value']}"
             before = f"**{row['recorded verdict']}** {row['recorded value']}"
-            told = [row["claim"], row["measured"], row["holds where"], here, before]
+            told = [asked, row["holds where"] or "as its page says", here, before]
             cells = [text.replace("|", "\\|").replace(" -", " \u2212") for text in told]
-            lines.append("| " + " | ".join([*cells, f"{{doc}}`../notebooks/{row['page']}`"]) + " |")
-        box = nodes.container(classes=["wide", "claims"])
+            lines.append("| " + " | ".join(cells) + " |")
+        box = nodes.container(classes=["claims"])
         self.state.nested_parse(StringList(lines, source="claims"), self.content_offset, box)
         return [box]
 
