@@ -122,7 +122,7 @@ def run_card(
     fact: Mapping[str, Any],
     params: Mapping[str, Any],
     tier: str,
-    n_words: int,
+    n_words: int = 0,
     repository: str = "",
 ) -> nbformat.NotebookNode:
     """The box below a page's title: data, tier, commit, device, time, and how to repeat it."""

@@ -17,6 +17,10 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 # else axe fetches style sheets by script, which file:// forbids, and reports all that passed
 QUICK = {"preload": False, "resultTypes": ["violations"]}
+RUN_AXE = "([skipped, options]) => axe.run({exclude: skipped}, options)"
+COLOURED = ("data_tour", "recipes")
+"""Pages whose code is examined too, word by word; it is coloured alike on all, and takes long."""
+
 LOOK = """() => {
   document.querySelectorAll('details').forEach(d => d.open = true);
   const seen = e => { const r = e.getBoundingClientRect(); return r.width > 0 && r.height > 0; };
@@ -70,9 +74,10 @@ def visit(context: Any, path: Path) -> Visit:
     page.add_style_tag(content="* { transition: none !important; }")
     if examined_by_axe(path):
         page.evaluate(AXE_SCRIPT)
+        skipped = [] if path.stem in COLOURED else [".highlight"]
         for theme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
             page.evaluate("t => { document.documentElement.dataset.theme = t; }", theme)
-            found = page.evaluate("options => axe.run(options)", {**QUICK, **options})
+            found = page.evaluate(RUN_AXE, [skipped, {**QUICK, **options}])
             seen.violations[theme] = [
                 f"{v['id']} ({v['impact']}): {node['html'][:120]}"
                 for v in found["violations"]
