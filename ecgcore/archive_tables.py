@@ -19,8 +19,8 @@ _LARGEST = 2**53
 REQUIRED = ("ecg_id", "patient_id", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
 
 
-TEXTS = ("filename_lr", "filename_hr", "scp_codes")
-"""Columns that are text also where all of it looks like numbers."""
+EXACT = ("ecg_id", "patient_id", "strat_fold", "filename_lr", "filename_hr", "scp_codes")
+"""Columns read as they are written: pandas would take ``TRUE`` for a number, digits for no name."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def read_statements(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, low_memory=False, dtype=dict.fromkeys(TEXTS, str))
+        table = pd.read_csv(path, low_memory=False, dtype=dict.fromkeys(EXACT, str))
     except FileNotFoundError:
         raise EcgcoreError(f"{path}: there is no such file; fetch or copy it again.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:

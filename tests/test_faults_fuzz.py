@@ -42,3 +42,5 @@ def test_a_file_name_of_digits_is_a_name():
     """Found by fuzzing: a column of such names was read as numbers."""
     columns = "ecg_id,patient_id,age,scp_codes,strat_fold,filename_lr,filename_hr"
     assert check_database(f"{columns}\r\n1,2.0,60,{{}},2,-1,0012\r\n")
+    for cells in ("TRUE,2,60,{},2", "1,TRUE,60,{},2", "1,2,60,{},TRUE"):
+        assert not check_database(f"{columns}\r\n{cells},a,b\r\n")
