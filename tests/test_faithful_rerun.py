@@ -229,3 +229,20 @@ def test_a_black_box_is_examined_without_a_w():
     by_method = found.cost.set_index("method")["n"].to_dict()
     assert by_method == {"grad_cam": 4, "integrated_gradients": 2, "kernel_shap": 2}
     assert found.records.groupby("method").size().max() == 2
+
+
+NETWORKS = ("imn", "imn_categorical", "imn_direct", "imn_plus", "blackbox_cnn2d", "xresnet1d101")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_of_the_chapter_can_be_examined(name):
+    """Found when the study recorded no imn_direct: its untrained control asked for a zero head."""
+    rate_hz = 25
+    model = models.build(name, rate_hz=rate_hz, n_samples=3 * rate_hz, seed=1).eval()
+    x = np.random.default_rng(0).normal(size=(2, 12, 3 * rate_hz)).astype(np.float32)
+    effort = faithful.Effort(n_rerun=2, n_steps=2, n_draws=4)
+    methods = ["imn", "saliency"]
+    found = faithful.examine(model, x, methods, rate_hz=rate_hz, seed=0, effort=effort)
+    own = {"imn"} if name.startswith("imn") else set()
+    assert set(found.records.query("not control")["method"]) == {"saliency"} | own
+    assert "untrained" in set(found.records.query("control")["method"])

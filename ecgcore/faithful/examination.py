@@ -195,7 +195,10 @@ def _controls(model: EcgModel, x: Floats32, seed: int) -> dict[str, Floats32]:
 
 def _drawn_head(model: EcgModel) -> ModelSpec:
     """The model's description with weights drawn at random everywhere: a zero head says nothing."""
-    return replace(model.spec, options={**model.spec.options, "zero_head": False})
+    options = dict(model.spec.options)
+    if options.get("zero_head"):
+        options["zero_head"] = False
+    return replace(model.spec, options=options)
 
 
 def _sensitivity(model: EcgModel, x: Floats32, maps: Maps, seed: int) -> pd.DataFrame:
