@@ -1,6 +1,7 @@
-"""Keep the tables of the ECG-IMN study in ``results/``, with how they were made.
+"""Keep the tables of an ECG-IMN study in ``results/``, with how they were made.
 
-After the study itself, whose configuration and command are in ``results/imn.yaml``:
+After the study itself, whose configuration is ``results/imn.yaml`` or ``results/imn_larger.yaml``,
+and whose name is that of its folder of runs:
 
     python benchmarks/record_imn.py _build/runs/imn
 """
@@ -12,19 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from ecgcore import recorded, study, variants
+from ecgcore import grids, recorded, study
 
 NOTEBOOKS = ("imn_train", "imn_evaluation", "imn_belief", "imn_better")
-COMMAND = (
-    "snakemake _build/runs/imn/imn_evaluation/notebook.ipynb"
-    " _build/runs/imn/imn_belief/notebook.ipynb"
-    " _build/runs/imn/imn_better/notebook.ipynb"
-    " --snakefile workflow/Snakefile --cores 1 --configfile results/imn.yaml --nolock"
-    " && python benchmarks/record_imn.py _build/runs/imn"
-)
 PAGES = ("imn_evaluation", "imn_belief", "imn_better")
 TABLES = {
     "accuracy": ("imn_evaluation", "differences"),
+    "trap": ("imn_belief", "trap"),
     "scores": ("imn_belief", "scores"),
     "controls": ("imn_belief", "verdicts"),
     "stability": ("imn_belief", "stability"),
@@ -35,22 +30,30 @@ TABLES = {
 """Recorded table to the summary's run and its file."""
 
 
+def command(name: str) -> str:
+    """What makes the study of that name and records it."""
+    wanted = " ".join(f"_build/runs/{name}/{page}/notebook.ipynb" for page in PAGES)
+    return (
+        f"snakemake {wanted} --snakefile workflow/Snakefile --cores 1"
+        f" --configfile results/{name}.yaml --nolock"
+        f" && python benchmarks/record_imn.py _build/runs/{name}"
+    )
+
+
 def of_runs(folder: Path) -> pd.DataFrame:
     """One row a run and metric of the test part, with what the run changed in the design."""
-    table = variants.with_variant(study.load_runs(folder, "imn_train"))
-    table = table.query("part == 'test'")
-    columns = ["task", "model", "variant", "seed", "metric", "value", "low", "high"]
-    return table[columns].sort_values(columns[:5]).round(6)
+    table = grids.networks(folder, "metrics", protocol="all").query("part == 'test'")
+    columns = ["task", "model", "variant", "protocol", "seed", "metric", "value", "low", "high"]
+    return table[columns].sort_values(columns[:6]).round(6)
 
 
 def size(folder: Path) -> dict[str, Any]:
     """How large the study was: runs, seeds, records of training and test."""
-    table = variants.with_variant(study.load_runs(folder, "imn_train"))
-    own = table[table["variant"] == variants.AS_PUBLISHED]
+    own = grids.networks(folder, "metrics").query("variant == @variants.AS_PUBLISHED")
     one = own.iloc[0]
     told = json.loads((Path(one["run"]) / "results.json").read_text())
     return {
-        "n_runs": int(table["run"].nunique()),
+        "n_runs": len(study.find_runs(folder, "imn_train")),
         "n_seeds": int(own.groupby("model")["seed"].nunique().max()),
         **{key: told[key] for key in ("n_train", "n_test", "n_positive")},
         **{key: int(one[key]) for key in ("rate_hz", "epochs", "batch_size")},
@@ -71,6 +74,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="say what would be kept, keep nothing")
     arguments = parser.parse_args()
     folder = arguments.runs
+    study_name = folder.resolve().name
     files = sorted(folder.glob("imn_train-*/provenance.json"))
     made = [json.loads(file.read_text()) for file in files]
     tables = {"runs": of_runs(folder), "claims": claims(folder)}
@@ -79,9 +83,12 @@ def main() -> None:
         if file.read_text().strip():  # a table of what was not run is empty
             tables[name] = pd.read_csv(file).round(6)
     facts = {
-        "command": COMMAND,
-        "configuration": "configuration results/imn.yaml",
-        "depends_on": ["results/imn.yaml", *(f"notebooks/{name}.ipynb" for name in NOTEBOOKS)],
+        "command": command(study_name),
+        "configuration": f"configuration results/{study_name}.yaml",
+        "depends_on": [
+            f"results/{study_name}.yaml",
+            *(f"notebooks/{name}.ipynb" for name in NOTEBOOKS),
+        ],
         "seconds": round(sum(one["seconds"] for one in made)),
         "runs_commit": sorted({one["git_commit"] for one in made}),
         "runs_dirty": any(one["git_dirty"] for one in made),
@@ -89,9 +96,9 @@ def main() -> None:
         "size": size(folder),
     }
     for name, table in tables.items():
-        print(f"imn_{name}: {len(table)} rows")
+        print(f"{study_name}_{name}: {len(table)} rows")
         if not arguments.quick:
-            recorded.save(f"imn_{name}", table, facts, arguments.to)
+            recorded.save(f"{study_name}_{name}", table, facts, arguments.to)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""Keep the tables of the sampling study in ``results/``, with how they were made.
+"""Keep the tables of a sampling study in ``results/``, with how they were made.
 
-After the study itself, whose configuration and command are in ``results/sampling.yaml``:
+After the study itself, whose configuration is ``results/sampling.yaml`` or
+``results/sampling_again.yaml``, and whose name is that of its folder of runs:
 
     python benchmarks/record_sampling.py _build/runs/sampling
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,6 @@ import pandas as pd
 
 from ecgcore import contrasts, grids, recorded, study
 
-NOTEBOOKS = ("frequency_train", "frequency_sweep", "frequency_cause")
-COMMAND = (
-    "snakemake _build/runs/sampling/frequency_sweep/notebook.ipynb"
-    " _build/runs/sampling/frequency_cause/notebook.ipynb"
-    " --snakefile workflow/Snakefile --cores 1 --configfile results/sampling.yaml --nolock"
-    " && python benchmarks/record_sampling.py _build/runs/sampling"
-)
 PARAMETERS = ["model", "rate_hz", *contrasts.NATIVE, "seed"]
 SUMMARIES = {
     "cause": ("frequency_cause", "metrics"),
@@ -28,6 +23,16 @@ SUMMARIES = {
     "differences": ("frequency_sweep", "differences"),
 }
 """Recorded table to the summary's run and its file."""
+
+
+def command(name: str, summaries: Sequence[str]) -> str:
+    """What makes the study of that name and records it."""
+    wanted = " ".join(f"_build/runs/{name}/{summary}/notebook.ipynb" for summary in summaries)
+    return (
+        f"snakemake {wanted} --snakefile workflow/Snakefile --cores 1"
+        f" --configfile results/{name}.yaml --nolock"
+        f" && python benchmarks/record_sampling.py _build/runs/{name}"
+    )
 
 
 def size(runs: pd.DataFrame) -> dict[str, Any]:
@@ -62,17 +67,24 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=recorded.FOLDER)
     parser.add_argument("--quick", action="store_true", help="say what would be kept, keep nothing")
     arguments = parser.parse_args()
+    study_name = arguments.runs.resolve().name
     runs = grids.runs_of(arguments.runs, "frequency_train")
     made = [json.loads((Path(run) / "provenance.json").read_text()) for run in runs["run"]]
     tables = {"runs": of_runs(arguments.runs, runs)}
+    summaries = []
     for name, (summary, stem) in SUMMARIES.items():
         if (arguments.runs / summary / f"{stem}.csv").exists():
             tables[name] = pd.read_csv(arguments.runs / summary / f"{stem}.csv")
+            summaries.append(summary)
+    summaries = sorted(set(summaries), reverse=True)
     judged = json.loads((arguments.runs / "frequency_cause" / "results.json").read_text())
     facts = {
-        "command": COMMAND,
-        "configuration": "configuration results/sampling.yaml",
-        "depends_on": ["results/sampling.yaml", *(f"notebooks/{name}.ipynb" for name in NOTEBOOKS)],
+        "command": command(study_name, summaries),
+        "configuration": f"configuration results/{study_name}.yaml",
+        "depends_on": [
+            f"results/{study_name}.yaml",
+            *(f"notebooks/{name}.ipynb" for name in ("frequency_train", *summaries)),
+        ],
         "seconds": round(sum(one["seconds"] for one in made)),
         "runs_commit": sorted({one["git_commit"] for one in made}),
         "runs_dirty": any(one["git_dirty"] for one in made),
@@ -81,9 +93,9 @@ def main() -> None:
         "size": size(runs),
     }
     for name, table in tables.items():
-        print(f"sampling_{name}: {len(table)} rows")
+        print(f"{study_name}_{name}: {len(table)} rows")
         if not arguments.quick:
-            recorded.save(f"sampling_{name}", table, facts, arguments.to)
+            recorded.save(f"{study_name}_{name}", table, facts, arguments.to)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,11 @@ def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
         raise EcgcoreError(
             f"{path}: cannot be read as CSV ({why}); it is truncated or damaged: fetch it again."
         ) from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first field for row names
+        raise EcgcoreError(
+            f"{path}: its lines have more fields than the {len(table.columns)} that its header "
+            "names; a comma is missing there or too many here: fetch it again."
+        )
     missing = [column for column in required if column not in table.columns]
     if missing:
         first = str(table.columns[0])

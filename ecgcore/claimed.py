@@ -3,18 +3,24 @@
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ecgcore import recorded
 
+IMN_STUDIES = ("imn_claims", "imn_larger_claims")
+
 RECORDED = {
-    "imn_evaluation": "imn_claims",
-    "imn_belief": "imn_claims",
-    "imn_better": "imn_claims",
-    "frequency_sweep": "sampling_claims",
+    "imn_evaluation": IMN_STUDIES,
+    "imn_belief": IMN_STUDIES,
+    "imn_better": IMN_STUDIES,
+    "frequency_sweep": ("sampling_claims",),
 }
-"""Recorded table of the claims of each page that has some."""
+"""Recorded tables of the claims of each page that has some: the first study's, the larger one's."""
+
+WORDS = ("recorded", "larger")
+"""What these studies are called."""
 
 _NAMES = {"measured as": "measured", "ours": "value", "95 % interval": "interval"}
 
@@ -33,28 +39,71 @@ def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dic
     -------
     list of dict
         ``page``, ``claim``, ``measured``, ``holds where`` and, for this build and the recorded
-        study, ``value`` with its interval and ``verdict`` (``recorded value``, ``recorded
-        verdict``).
+        studies, ``value`` with its interval and ``verdict`` (``recorded value``, ``recorded
+        verdict``; ``larger value``, ``larger verdict``).
     """
     rows = []
     for page, run in runs.items():
         path = run / "claims.csv"
         if page not in RECORDED or not path.exists():
             continue
-        before = _tidy(recorded.load(RECORDED[page], folder).table, page)
+        studies = _studies(page, folder)
         for key, one in _tidy(pd.read_csv(path), page).items():
-            kept = before.get(key, {})
-            rows.append(
-                {
-                    "page": page,
-                    **{name: one.get(name, "") for name in ("claim", "measured", "holds where")},
-                    "value": _value(one),
-                    "verdict": one["verdict"],
-                    "recorded value": _value(kept),
-                    "recorded verdict": kept.get("verdict", "not measured"),
-                }
-            )
+            row = {
+                "page": page,
+                **{name: one.get(name, "") for name in ("claim", "measured", "holds where")},
+                "value": _value(one),
+                "verdict": one["verdict"],
+            }
+            for word, before in studies.items():
+                kept = before.get(key, {})
+                row[f"{word} value"] = _value(kept)
+                row[f"{word} verdict"] = kept.get("verdict", "not measured")
+            rows.append(row)
     return rows
+
+
+def told(page: str, folder: Path = recorded.FOLDER) -> pd.DataFrame:
+    """The claims of a page as the recorded studies found them, one row a claim."""
+    rows = []
+    studies = _studies(page, folder)
+    for key in studies[WORDS[0]]:
+        row = {"claim": key[0]}
+        for word, before in studies.items():
+            kept = before.get(key, {})
+            row |= {"measured": kept["measured"]} if word == WORDS[0] else {}
+            row |= {word: _value(kept), f"{word}: verdict": kept.get("verdict", "not measured")}
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("claim")
+
+
+def facts(page: str, folder: Path = recorded.FOLDER) -> dict[str, Any]:
+    """How large the recorded studies of a page were and what came out, for its ``results``.
+
+    Returns
+    -------
+    dict
+        ``recorded_label``, ``recorded_minutes``, ``recorded_n_claims``, ``recorded_supported``,
+        ``recorded_contradicted`` and what the record says of its size; ``larger_...`` likewise.
+    """
+    found: dict[str, Any] = {}
+    for word, name in zip(WORDS, RECORDED[page], strict=False):
+        kept = recorded.load(name, folder)
+        verdicts = [row["verdict"] for row in _tidy(kept.table, page).values()]
+        every = {
+            "label": kept.origin,
+            "minutes": kept.facts["seconds"] / 60,
+            "n_claims": len(verdicts),
+            **{key: verdicts.count(key) for key in ("supported", "contradicted", "undecided")},
+            **kept.facts["size"],
+        }
+        found |= {f"{word}_{key}": value for key, value in every.items()}
+    return found
+
+
+def _studies(page: str, folder: Path) -> dict[str, dict[tuple[str, int], dict[str, str]]]:
+    names = zip(WORDS, RECORDED[page], strict=False)
+    return {word: _tidy(recorded.load(name, folder).table, page) for word, name in names}
 
 
 def _tidy(table: pd.DataFrame, page: str) -> dict[tuple[str, int], dict[str, str]]:

@@ -128,15 +128,16 @@ def parse_cell(source: str) -> list[Parameter]:
     try:
         comments = {
             token.start[0]: token.string.lstrip("# ")
-            for token in tokenize.generate_tokens(io.StringIO(source).readline)
+            for token in tokenize.generate_tokens(io.StringIO(source, newline=None).readline)
             if token.type == tokenize.COMMENT
         }
         tree = ast.parse(source)
     except (SyntaxError, tokenize.TokenError, ValueError, RecursionError, MemoryError) as error:
         raise EcgcoreError(f"Parameters cell: is not Python ({error}).") from None
     found = []
+    lines = io.StringIO(source, newline=None).readlines()  # ends of lines as ast counts them
     for node in tree.body:
-        line = source.split("\n")[node.lineno - 1].strip()
+        line = lines[node.lineno - 1].strip()
         if not (
             isinstance(node, ast.AnnAssign)
             and isinstance(node.target, ast.Name)

@@ -1,7 +1,7 @@
 """Anything may be fed to the readers: it is read as others read it, or refused in words."""
 
 import pytest
-from fuzz_kit import GOOD_HEADER, TARGETS, Target, check_database, check_header
+from fuzz_kit import GOOD_HEADER, TARGETS, Target, check_database, check_header, check_parameters
 from hypothesis import HealthCheck, given, settings
 
 EXAMPLES = 150
@@ -44,3 +44,17 @@ def test_a_file_name_of_digits_is_a_name():
     assert check_database(f"{columns}\r\n1,2.0,60,{{}},2,-1,0012\r\n")
     for cells in ("TRUE,2,60,{},2", "1,TRUE,60,{},2", "1,2,60,{},TRUE"):
         assert not check_database(f"{columns}\r\n{cells},a,b\r\n")
+
+
+def test_a_line_with_a_field_too_many_is_refused():
+    """Found by fuzzing: pandas takes a field too many at the start for the names of rows."""
+    columns = "ecg_id,patient_id,age,scp_codes,strat_fold,filename_lr,filename_hr"
+    codes = '"{}"'
+    for line in (f",1,2,60,{codes},2,a,b", f"9,1,2,60,{codes},2,a,b"):
+        assert not check_database(f"{columns}\r\n{line}\r\n")
+
+
+def test_a_lone_carriage_return_ends_a_line_of_a_parameters_cell():
+    """Found by fuzzing: Python counts it as the end of a line."""
+    assert not check_parameters(("cell", "\r0"))
+    assert check_parameters(("cell", "\rx: int = 1  # things; allowed: 0.."))

@@ -67,6 +67,8 @@ class ClaimsTable(Directive):
             asked = f"{{doc}}`{row['claim']} <../notebooks/{row['page']}>`: {row['measured']}"
             here = f"**{row['verdict']}** {row['value']}"
             before = f"**{row['recorded verdict']}** {row['recorded value']}"
+            if row.get("larger value"):
+                before += f"; larger study: **{row['larger verdict']}** {row['larger value']}"
             told = [asked, row["holds where"] or "as its page says", here, before]
             cells = [text.replace("|", "\\|").replace(" -", " \u2212") for text in told]
             lines.append("| " + " | ".join(cells) + " |")
