@@ -1,6 +1,7 @@
 """The two tables of an archive, read with a clear word for each way in which they can be wrong."""
 
 import ast
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,10 @@ def _codes(cell: Any, path: Path, ecg_id: int) -> dict[str, float]:
     """Parse one cell such as ``{'NORM': 100.0, 'SR': 0.0}``."""
     try:
         codes = ast.literal_eval(cell)
-        return {str(code): float(likelihood) for code, likelihood in codes.items()}
+        found = {str(code): float(likelihood) for code, likelihood in codes.items()}
+        if not all(map(math.isfinite, found.values())):
+            raise ValueError("1e999 is read as infinity")
+        return found
     except (ValueError, SyntaxError, AttributeError, TypeError, ArithmeticError, *_TOO_DEEP):
         raise EcgcoreError(
             f"{path}: the row of ecg_id {ecg_id} has scp_codes {str(cell)[:60]!r}; expected a "

@@ -54,6 +54,12 @@ def test_a_line_with_a_field_too_many_is_refused():
         assert not check_database(f"{columns}\r\n{line}\r\n")
 
 
+def test_a_likelihood_is_finite():
+    """Found by fuzzing: Python reads 1e999 as infinity."""
+    columns = "ecg_id,patient_id,age,scp_codes,strat_fold,filename_lr,filename_hr"
+    assert not check_database(f"{columns}\r\n1,2,60,{{'A': 1e999}},2,a,b\r\n")
+
+
 def test_a_lone_carriage_return_ends_a_line_of_a_parameters_cell():
     """Found by fuzzing: Python counts it as the end of a line."""
     assert not check_parameters(("cell", "\r0"))

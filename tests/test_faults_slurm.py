@@ -65,6 +65,7 @@ def test_a_sweep_ends_well_although_a_job_dies(root: Path, tmp_path: Path) -> No
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile",
              "--profile", "workflow/profiles/slurm", "--configfile", str(tier),
+             "--slurm-status-command", "squeue",  # no accounting here
              "--slurm-init-seconds-before-status-checks", "2",
              "--seconds-between-status-checks", "2",
              "--config", f"html={tmp_path}/html", "gpus=2"],
