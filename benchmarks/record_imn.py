@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ecgcore import grids, recorded, study
+from ecgcore import grids, recorded, study, variants
 
 NOTEBOOKS = ("imn_train", "imn_evaluation", "imn_belief", "imn_better")
 PAGES = ("imn_evaluation", "imn_belief", "imn_better")
@@ -49,7 +49,8 @@ def of_runs(folder: Path) -> pd.DataFrame:
 
 def size(folder: Path) -> dict[str, Any]:
     """How large the study was: runs, seeds, records of training and test."""
-    own = grids.networks(folder, "metrics").query("variant == @variants.AS_PUBLISHED")
+    every = grids.networks(folder, "metrics")
+    own = every[every["variant"] == variants.AS_PUBLISHED]
     one = own.iloc[0]
     told = json.loads((Path(one["run"]) / "results.json").read_text())
     return {
