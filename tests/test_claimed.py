@@ -22,7 +22,10 @@ def kept(tmp_path: Path) -> Path:
             "page": ["imn_better", "imn_better", "imn_better", "imn_belief"],
         }
     )  # fmt: skip
-    recorded.save("imn_claims", table, {"command": "x"}, folder)
+    facts = {"command": "x", "seconds": 120, "size": {"n_runs": 3}}
+    recorded.save("imn_claims", table, facts, folder)
+    larger = table.iloc[[0]].assign(value=-0.001, verdict="supported")
+    recorded.save("imn_larger_claims", larger, {**facts, "seconds": 600}, folder)
     own = ["claim", "measured as", "ours", "interval", "outcome", "verdict"]
     rows = [["drops", "AUROC", "-0.1", "-0.2 to -0.01", "lower", "supported"]]
     recorded.save("sampling_claims", pd.DataFrame(rows, columns=own), {"command": "x"}, folder)
@@ -46,11 +49,31 @@ def test_each_claim_stands_beside_its_own_record(kept: Path, tmp_path: Path) -> 
         ("explains", "supported", "not measured", ""),
         ("drops", "not run", "supported", "-0.1 (-0.2 to -0.01)"),
     ]
+    assert [row.get("larger verdict") for row in rows] == [
+        "supported", "not measured", "not measured", None,
+    ]  # fmt: skip
     assert rows[1]["value"] == "0.3 (a)"
     assert rows[3]["value"] == ""
 
 
+def test_recorded_claims_stand_side_by_side_on_their_page(kept: Path) -> None:
+    table = claimed.told("imn_better", kept)
+    assert table.index.tolist() == ["as good", "explains", "explains"]
+    assert table["recorded: verdict"].tolist() == ["undecided", "contradicted", "not measured"]
+    assert table["larger: verdict"].tolist() == ["supported", "not measured", "not measured"]
+    assert table["larger"].tolist()[0] == "-0.001 (-0.02 to 0.01)"
+
+
+def test_a_page_can_say_how_large_its_recorded_studies_were(kept: Path) -> None:
+    facts = claimed.facts("imn_better", kept)
+    assert (facts["recorded_minutes"], facts["larger_minutes"]) == (2, 10)
+    assert (facts["recorded_n_claims"], facts["recorded_contradicted"]) == (3, 1)
+    assert (facts["larger_supported"], facts["larger_n_runs"]) == (1, 3)
+    assert "code" in facts["recorded_label"]
+
+
 @pytest.mark.parametrize("page", claimed.RECORDED)
 def test_the_recorded_studies_have_claims_of_every_page(page: str) -> None:
-    table = recorded.load(claimed.RECORDED[page]).table
-    assert len(table[table["page"] == page] if "page" in table else table) >= 3
+    for name in claimed.RECORDED[page]:
+        table = recorded.load(name).table
+        assert len(table[table["page"] == page] if "page" in table else table) >= 3
