@@ -1,6 +1,7 @@
 """The two tables of an archive, read with a clear word for each way in which they can be wrong."""
 
 import ast
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,8 @@ def read_statements(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, low_memory=False, dtype=dict.fromkeys(EXACT, str))
+        content = path.read_bytes()
+        table = pd.read_csv(io.BytesIO(content), low_memory=False, dtype=dict.fromkeys(EXACT, str))
     except FileNotFoundError:
         raise EcgcoreError(f"{path}: there is no such file; fetch or copy it again.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
@@ -71,6 +73,8 @@ def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
         raise EcgcoreError(
             f"{path}: cannot be read as CSV ({why}); it is truncated or damaged: fetch it again."
         ) from None
+    if b"\0" in content:  # pandas would end the cell there
+        raise EcgcoreError(f"{path}: holds a byte that is no text (0); it is damaged: fetch it again.")
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first field for row names
         raise EcgcoreError(
             f"{path}: its lines have more fields than the {len(table.columns)} that its header "

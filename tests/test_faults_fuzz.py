@@ -54,6 +54,12 @@ def test_a_line_with_a_field_too_many_is_refused():
         assert not check_database(f"{columns}\r\n{line}\r\n")
 
 
+def test_a_zero_byte_is_refused():
+    """Found by fuzzing: pandas ended the cell there, so that another file was named."""
+    columns = "ecg_id,patient_id,age,scp_codes,strat_fold,filename_lr,filename_hr"
+    assert not check_database(f"{columns}\r\n1,2,60,{{}},2,a\0b,c\r\n")
+
+
 def test_a_likelihood_is_finite():
     """Found by fuzzing: Python reads 1e999 as infinity."""
     columns = "ecg_id,patient_id,age,scp_codes,strat_fold,filename_lr,filename_hr"
