@@ -74,7 +74,9 @@ def _read_csv(path: Path, required: Sequence[str]) -> pd.DataFrame:
             f"{path}: cannot be read as CSV ({why}); it is truncated or damaged: fetch it again."
         ) from None
     if b"\0" in content:  # pandas would end the cell there
-        raise EcgcoreError(f"{path}: holds a byte that is no text (0); it is damaged: fetch it again.")
+        raise EcgcoreError(
+            f"{path}: holds a byte that is no text (0); it is damaged: fetch it again."
+        )
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first field for row names
         raise EcgcoreError(
             f"{path}: its lines have more fields than the {len(table.columns)} that its header "

@@ -12,15 +12,33 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from ecgcore.errors import EcgcoreError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ASIDE = (".partial", ".old")
 """Suffixes of what is not, or no longer, the thing that its name says."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def read_parquet(path: Path) -> "pd.DataFrame":
+    """Read a parquet file in this thread alone.
+
+    pandas reads through a scanner whose threads may outlive the interpreter, which then ends with
+    SIGABRT after all work is done (apache/arrow#34314): of 80 processes that read a store's table
+    and ended at once, on a busy machine, 6 died so.
+    """
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        table: pd.DataFrame = file.read(use_threads=False).to_pandas(use_threads=False)
+    return table
 
 
 def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> None:

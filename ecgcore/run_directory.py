@@ -108,4 +108,4 @@ def load_runs(folder: Path | str, notebook: str) -> pd.DataFrame:
 
 def load_predictions(run: Path | str) -> pd.DataFrame:
     """One row a record of a run: ecg_id, patient_id, part, y_true, score and logits."""
-    return pd.read_parquet(Path(run) / "predictions.parquet")
+    return files.read_parquet(Path(run) / "predictions.parquet")

@@ -81,6 +81,12 @@ def test_nothing_is_unpickled(root: Path) -> None:
         assert not banned.search(path.read_text(encoding="utf-8")), path
 
 
+def test_parquet_is_read_without_threads(root: Path) -> None:
+    """files.read_parquet says why: found as a build whose preparation died after its work."""
+    for path in [*(root / "ecgcore").rglob("*.py"), *notebooks(root)]:
+        assert not re.search(r"\b(pd|pandas|pq)\.read_(parquet|table)\b", path.read_text()), path
+
+
 def test_notebooks_are_clean_sources(root: Path) -> None:
     allowed = {"parameters", "hide-input", "remove-cell"}
     assert notebooks(root)

@@ -13,7 +13,7 @@ import pytest
 from archives import damage, errors, write_archive
 from filelock import FileLock
 
-from ecgcore import wfdb16
+from ecgcore import files, wfdb16
 from ecgcore.errors import EcgcoreError
 from ecgcore.ptbxl import Archive
 from ecgcore.wfdb16 import arrayfile, open_store, prepare
@@ -273,3 +273,8 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
     n_records, growth_mib = done.stdout.split()
     assert n_records == "2000"
     assert float(growth_mib) < 150
+
+
+def test_a_table_is_read_as_pandas_reads_it(small_store: str) -> None:
+    path = Path(small_store) / "table.parquet"
+    pd.testing.assert_frame_equal(files.read_parquet(path), pd.read_parquet(path))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.wfdb16.decode import scale_into, to_mv
 from ecgcore.wfdb16.layout import N_LEADS
@@ -213,7 +214,7 @@ def check_layer(name: str, is_simulated: bool, layer: str) -> None:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    table = pd.read_parquet(path)
+    table = files.read_parquet(path)
     for name in table.select_dtypes("object").columns:
         table[name] = table[name].where(table[name].notna(), np.nan)  # parquet's null is None
     table["scp_codes"] = table["scp_codes"].map(json.loads)
