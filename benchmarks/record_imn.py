@@ -72,6 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, help="folder of the study's runs")
     parser.add_argument("--to", type=Path, default=recorded.FOLDER)
+    parser.add_argument("--again", type=Path, help="folder where some of the runs were made again")
     parser.add_argument("--quick", action="store_true", help="say what would be kept, keep nothing")
     arguments = parser.parse_args()
     folder = arguments.runs
@@ -96,6 +97,8 @@ def main() -> None:
         "archive": made[0]["archive"],
         "size": size(folder),
     }
+    if arguments.again:
+        facts["repeated"] = recorded.repeated(folder, arguments.again)
     for name, table in tables.items():
         print(f"{study_name}_{name}: {len(table)} rows")
         if not arguments.quick:

@@ -65,6 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, help="folder of the study's runs")
     parser.add_argument("--to", type=Path, default=recorded.FOLDER)
+    parser.add_argument("--again", type=Path, help="folder where some of the runs were made again")
     parser.add_argument("--quick", action="store_true", help="say what would be kept, keep nothing")
     arguments = parser.parse_args()
     study_name = arguments.runs.resolve().name
@@ -92,6 +93,8 @@ def main() -> None:
         "margin": judged["margin"],
         "size": size(runs),
     }
+    if arguments.again:
+        facts["repeated"] = recorded.repeated(arguments.runs, arguments.again)
     for name, table in tables.items():
         print(f"{study_name}_{name}: {len(table)} rows")
         if not arguments.quick:

@@ -49,6 +49,33 @@ def test_a_result_says_when_its_code_has_changed(tmp_path: Path) -> None:
     unknown = recorded.Recorded(pd.DataFrame(), {"command": "x", "git_commit": "0" * 40})
     assert unknown.changed_since(tmp_path) is None
     assert "cannot be told" in unknown.label
+    for n_same, changed in ((2, {"ecgcore/models/cnn1d.py"}), (1, kept.changed_since(tmp_path))):
+        again = {"commit": git("rev-parse", "HEAD"), "n_runs": 2, "n_same": n_same}
+        vouched = recorded.Recorded(pd.DataFrame(), {**facts, "repeated": again})
+        assert vouched.changed_since(tmp_path) == changed
+        assert (
+            f"of 2 of its runs, made again by code {again['commit'][:10]}, {n_same}" in vouched.age
+        )
+
+
+def test_runs_made_again_are_compared_by_their_bytes(tmp_path: Path) -> None:
+    for folder, name, content in (
+        ("runs", "a", b"1"), ("runs", "b", b"2"), ("runs", "c", b"3"),
+        ("again", "a", b"1"), ("again", "b", b"other"),
+    ):  # fmt: skip
+        run = tmp_path / folder / name
+        run.mkdir(parents=True)
+        (run / "predictions.parquet").write_bytes(content)
+        (run / "provenance.json").write_text('{"git_commit": "c0ffee"}')
+    found = recorded.repeated(tmp_path / "runs", tmp_path / "again")
+    assert found == {"commit": "c0ffee", "n_runs": 2, "n_same": 1}
+    (tmp_path / "again" / "b" / "provenance.json").write_text('{"git_commit": "abad1dea"}')
+    with pytest.raises(EcgcoreError, match="found 2 commits"):
+        recorded.repeated(tmp_path / "runs", tmp_path / "again")
+    (tmp_path / "again" / "b").rename(tmp_path / "again" / "d")
+    (tmp_path / "again" / "d" / "provenance.json").write_text('{"git_commit": "c0ffee"}')
+    with pytest.raises(EcgcoreError, match="there is no such run"):
+        recorded.repeated(tmp_path / "runs", tmp_path / "again")
 
 
 @pytest.mark.parametrize(
