@@ -110,13 +110,13 @@ def main() -> None:
     if args.quick:
         args.times, args.inputs, args.only = 1, 50, args.only or ["GPU", "array", "any input"]
     command = f"python benchmarks/{NAME}.py --record"
-    done = pd.DataFrame(columns=["fault"])
-    if args.record and (recorded.FOLDER / f"{NAME}.csv").exists():
-        done = recorded.load(NAME).table
     for made in rows(args.only, args.times, args.inputs, args.seed):
-        kept = done[done["fault"] != made["fault"]]
-        done = pd.concat([kept, pd.DataFrame([made])], ignore_index=True)
         if args.record:
+            done = pd.DataFrame(columns=["fault"])
+            if (recorded.FOLDER / f"{NAME}.csv").exists():
+                done = recorded.load(NAME).table  # now: another call may have added rows since
+            done = done[done["fault"] != made["fault"]]
+            done = pd.concat([done, pd.DataFrame([made])], ignore_index=True)
             recorded.save(NAME, done, {"command": command})
 
 

@@ -22,7 +22,7 @@ RECORDED = {
 WORDS = ("recorded", "larger")
 """What these studies are called."""
 
-_NAMES = {"measured as": "measured", "ours": "value", "95 % interval": "interval"}
+_NAMES = {"measured as": "measured", "ours": "value"}
 
 
 def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dict[str, str]]:
@@ -122,4 +122,4 @@ def _tidy(table: pd.DataFrame, page: str) -> dict[tuple[str, int], dict[str, str
 
 def _value(row: Mapping[str, str]) -> str:
     value = row.get("value", "")
-    return f"{value} ({row['interval']})" if value else ""
+    return f"{value}, {row['interval']}" if value else ""

@@ -16,7 +16,7 @@ def kept(tmp_path: Path) -> Path:
         {
             "claim": ["as good", "explains", "explains", "other page's"],
             "measured": ["AUROC", "mass, best rival a", "LeRF", "x"],
-            "value": [-0.01, -0.2, None, 1.0], "95 % interval": ["-0.02 to 0.01", "a", None, "b"],
+            "value": [-0.01, -0.2, None, 1.0], "interval": ["-0.02 to 0.01", "a", None, "b"],
             "holds where": ["at least -0.02", "at least 0", "at least 0", "y"],
             "verdict": ["undecided", "contradicted", "not measured", "supported"],
             "page": ["imn_better", "imn_better", "imn_better", "imn_belief"],
@@ -44,15 +44,15 @@ def test_each_claim_stands_beside_its_own_record(kept: Path, tmp_path: Path) -> 
     rows = claimed.gather({page: tmp_path / page for page in pages}, kept)
     told = [(r["claim"], r["verdict"], r["recorded verdict"], r["recorded value"]) for r in rows]
     assert told == [
-        ("as good", "supported", "undecided", "-0.01 (-0.02 to 0.01)"),
-        ("explains", "supported", "contradicted", "-0.2 (a)"),
+        ("as good", "supported", "undecided", "-0.01, -0.02 to 0.01"),
+        ("explains", "supported", "contradicted", "-0.2, a"),
         ("explains", "supported", "not measured", ""),
-        ("drops", "not run", "supported", "-0.1 (-0.2 to -0.01)"),
+        ("drops", "not run", "supported", "-0.1, -0.2 to -0.01"),
     ]
     assert [row.get("larger verdict") for row in rows] == [
         "supported", "not measured", "not measured", None,
     ]  # fmt: skip
-    assert rows[1]["value"] == "0.3 (a)"
+    assert rows[1]["value"] == "0.3, a"
     assert rows[3]["value"] == ""
 
 
@@ -61,7 +61,7 @@ def test_recorded_claims_stand_side_by_side_on_their_page(kept: Path) -> None:
     assert table.index.tolist() == ["as good", "explains", "explains"]
     assert table["recorded: verdict"].tolist() == ["undecided", "contradicted", "not measured"]
     assert table["larger: verdict"].tolist() == ["supported", "not measured", "not measured"]
-    assert table["larger"].tolist()[0] == "-0.001 (-0.02 to 0.01)"
+    assert table["larger"].tolist()[0] == "-0.001, -0.02 to 0.01"
 
 
 def test_a_page_can_say_how_large_its_recorded_studies_were(kept: Path) -> None:

@@ -1,5 +1,7 @@
 """Means over seeds, their differences, and verdicts on claims."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,3 +76,6 @@ def test_verdicts_follow_from_the_interval(low, high, above, below, verdict):
     assert row["verdict"] == verdict
     assert ("at least 0.5" in row["holds where"]) == (above == 0.5)
     assert ("at most 0.02" in row["holds where"]) == (below == 0.02)
+    assert not row["interval"].endswith("%)")
+    ninety = claims_table([replace(claim, level=0.9)]).iloc[0]["interval"]
+    assert ninety == (f"{row['interval']} (90 %)" if row["interval"] else "")

@@ -21,6 +21,9 @@ class Claim:
         The measurement and its interval.
     holds_above, holds_below
         The claim holds where the quantity lies between these; one of them may be left out.
+    level
+        Of the interval: .95, or .90 where the claim is that of no harm or of equivalence, which
+        two one-sided tests at 5 % settle.
     """
 
     claim: str
@@ -30,6 +33,7 @@ class Claim:
     high: float
     holds_above: float = -np.inf
     holds_below: float = np.inf
+    level: float = 0.95
 
     @property
     def verdict(self) -> str:
@@ -44,7 +48,10 @@ class Claim:
 
 
 def claims_table(claims: Sequence[Claim], *, digits: int = 3) -> pd.DataFrame:
-    """One row a claim: ``claim, measured, value, interval, holds where, verdict``."""
+    """One row a claim: ``claim, measured, value, interval, holds where, verdict``.
+
+    The interval says its level where that is not 95 %.
+    """
     rows = []
     for one in claims:
         bounds = []
@@ -53,9 +60,10 @@ def claims_table(claims: Sequence[Claim], *, digits: int = 3) -> pd.DataFrame:
         if np.isfinite(one.holds_below):
             bounds.append(f"at most {one.holds_below:g}")
         known = np.isfinite([one.low, one.high]).all()
-        interval = f"{one.low:.{digits}f} to {one.high:.{digits}f}" if known else ""
+        level = "" if one.level == 0.95 else f" ({one.level:.0%})".replace("%", " %")
+        interval = f"{one.low:.{digits}f} to {one.high:.{digits}f}{level}" if known else ""
         value = f"{one.value:.{digits}f}" if np.isfinite(one.value) else ""
         words = [one.claim, one.measured, value, interval, " and ".join(bounds), one.verdict]
         rows.append(words)
-    columns = ["claim", "measured", "value", "95 % interval", "holds where", "verdict"]
+    columns = ["claim", "measured", "value", "interval", "holds where", "verdict"]
     return pd.DataFrame(rows, columns=columns)
