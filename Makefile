@@ -23,11 +23,9 @@ help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 book: .venv/book.done  ## run a tier's notebooks and build the book: make book TIER=lecture ARCHIVE= GPUS=
-	$(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) \
-	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" gpus="$(GPUS)" repository="$(REPOSITORY)" \
-	  $(if $(GPUS),--resources gpu=$(GPUS)) \
-	  --nolock --rerun-incomplete --keep-going --quiet progress rules
-	@echo "The book: $(HTML)/index.html"
+	$(BIN)/python -m book.tools progress -- \
+	  $(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) --keep-going \
+	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" gpus="$(GPUS)" repository="$(REPOSITORY)"
 
 test: .venv/test.done  ## build the smoke tier's book, then run every check and test
 	$(MAKE) --no-print-directory check
@@ -44,11 +42,11 @@ format: .venv/test.done  ## put the code into its canonical form
 	$(BIN)/ruff format .
 
 course: .venv/book.done  ## notebooks for students, without solutions, and for teachers, with them
-	$(BIN)/python -m ecgcore course --to _build/course
+	$(BIN)/python -m book.tools course --to _build/course
 
 release: .venv/test.done  ## PDF, offline zip, results and checksums of the built book, in _build/release
 	.ci/install-browser
-	$(BIN)/python -m ecgcore release --html $(HTML) --to _build/release
+	$(BIN)/python -m book.tools release --html $(HTML) --to _build/release
 
 doctor: .venv/book.done  ## what is installed, which device, which archive
 	$(BIN)/python -m ecgcore doctor

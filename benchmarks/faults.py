@@ -1,10 +1,10 @@
-"""Inject every fault many times and record what happened: the table of the book's engineering page.
+"""Inject every fault many times and record what happened: the table of the engineering page.
 
-    python benchmarks/faults.py [--record] [--only kill disk …] [--times N] [--inputs 100000]
+    python benchmarks/faults.py [--record] [--only kill disk ...] [--times N] [--headers 100000]
 
-Each fault's ``inject`` raises unless what is promised was kept, so a row that is printed was kept
-every time.  Faults that need root or a cgroup are left out, by name, where that is not given.
-A recorded run writes each row as soon as it is done; ``--only`` makes single rows anew.
+Each fault of ``tests/test_faults.py`` raises an error unless the outcome is as stated, so every
+row was true each time. The last row feeds altered WFDB headers to the reader. A recorded run writes
+each row as soon as it is done; ``--only`` makes single rows anew.
 """
 
 import argparse
@@ -13,111 +13,83 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "data"))
 
-import hypothesis
-from fault_kills import KILLS, RECORDED_KILLS
-from fault_kit import Fault
-from fault_places import PLACES, RECORDED_PLACES
+import test_fuzz
+from test_faults import FAULTS
 
-from ecgcore import recorded
-
-if TYPE_CHECKING:
-    from fuzz_kit import Target
+from ecgcore.runs import recorded
 
 NAME = "faults"
+HEADERS = "any input: WFDB header"
 
 
-def fuzz(target: "Target", n_inputs: int, seed: int) -> str:
-    """Feed a reader; returns how many inputs it took."""
+def read_headers(n_headers: int) -> str:
+    """Feed altered headers to the reader; return how many it read and how many it refused."""
     accepted: list[bool] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        good = test_fuzz.write_good(folder)
 
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=n_inputs,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        deadline=None,
-        database=None,
-    )
-    @hypothesis.given(target.inputs)
-    def every(example: object) -> None:
-        accepted.append(target.check(example))
+        checks = list(hypothesis.HealthCheck)
 
-    every()
-    return f"{sum(accepted)} read as others read them, {len(accepted) - sum(accepted)} refused"
+        @hypothesis.seed(1)
+        @hypothesis.settings(max_examples=n_headers, suppress_health_check=checks, deadline=None)
+        @hypothesis.given(test_fuzz.headers(good))
+        def read(example: str) -> None:
+            accepted.append(test_fuzz.check_header(folder, example))
 
-
-def rows(
-    only: list[str], times: int | None, n_inputs: int, seed: int
-) -> Iterator[dict[str, object]]:
-    """One row a fault, when it has been tried."""
-    for fault in (*KILLS, *RECORDED_KILLS, *PLACES, *RECORDED_PLACES):
-        if wanted(fault.name, only):
-            yield tried(fault, times or fault.times, seed)
-    # not at the top: it writes a file, and a worker of a process whose disk is full imports this
-    from fuzz_kit import TARGETS
-
-    for target in TARGETS:
-        name = f"any input: {target.name}"
-        if wanted(name, only):
-            start = time.perf_counter()
-            what = fuzz(target, n_inputs, seed)
-            yield row(name, "hypothesis", n_inputs, f"{what}; none hung", start)
+        read()
+    n_refused = len(accepted) - sum(accepted)
+    return f"{sum(accepted)} read as wfdb reads them, {n_refused} refused in words; none hung"
 
 
-def wanted(name: str, only: list[str]) -> bool:
-    """Whether a fault was asked for."""
-    return not only or any(word in name for word in only)
-
-
-def tried(fault: Fault, times: int, seed: int) -> dict[str, object]:
-    """Inject one fault so many times."""
-    start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            fault.inject(Path(folder), np.random.default_rng(seed), times)
-        except (PermissionError, FileNotFoundError) as error:
-            if fault not in RECORDED_PLACES:
-                raise
-            return row(fault.name, fault.injected, 0, f"not tried here ({error.strerror})", start)
-    return row(fault.name, fault.injected, times, fault.outcome, start)
-
-
-def row(fault: str, injected: str, times: int, happened: str, start: float) -> dict[str, object]:
-    """A row of the table."""
-    seconds = round(time.perf_counter() - start, 1)
-    made = {"fault": fault, "injected": injected, "times": times, "happened": happened}
-    print(f"{fault}: {times} times, {happened} ({seconds} s)", flush=True)
-    return {**made, "seconds": seconds}
+def rows(args: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """Yield one row per fault as soon as it has been injected so often."""
+    for name in (*FAULTS, HEADERS):
+        if args.only and not any(word in name for word in args.only):
+            continue
+        start = time.perf_counter()
+        if name == HEADERS:
+            injected, times = "words changed, dropped, doubled", args.headers
+            happened = read_headers(args.headers)
+        else:
+            inject, injected, happened = FAULTS[name]
+            times, rng = args.times, np.random.default_rng(1)
+            for _ in range(times):
+                with tempfile.TemporaryDirectory() as folder:
+                    inject(Path(folder), rng)
+        row = {"fault": name, "injected": injected, "times": times, "happened": happened}
+        yield row | {"seconds": round(time.perf_counter() - start, 1)}
 
 
 def main() -> None:
-    """Parse the command line and try."""
+    """Parse the command line and inject."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--record", action="store_true", help=f"write results/{NAME}.*")
-    parser.add_argument("--only", nargs="+", default=[], help="words in a fault's name")
-    parser.add_argument("--times", type=int, help="of each fault, instead of its own number")
-    parser.add_argument("--inputs", type=int, default=34_000, help="to each of three readers")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="once each, to see that it runs")
+    parser.add_argument("--only", nargs="+", default=[], help="words in the names of faults")
+    parser.add_argument("--times", type=int, default=20, help="how often each fault is injected")
+    parser.add_argument("--headers", type=int, default=100_000)
+    parser.add_argument("--quick", action="store_true", help="a few, to see that it runs")
     args = parser.parse_args()
     if args.quick:
-        args.times, args.inputs, args.only = 1, 50, args.only or ["GPU", "array", "any input"]
-    command = f"python benchmarks/{NAME}.py --record"
-    for made in rows(args.only, args.times, args.inputs, args.seed):
+        args.times, args.headers, args.only = 1, 50, args.only or ["unwritable", "any input"]
+    depends_on = [f"benchmarks/{NAME}.py", "tests/test_faults.py", "tests/data/test_fuzz.py"]
+    facts = {"command": f"python benchmarks/{NAME}.py --record", "depends_on": depends_on}
+    for row in rows(args):
+        print(row, flush=True)
         if args.record:
-            done = pd.DataFrame(columns=["fault"])
-            if (recorded.FOLDER / f"{NAME}.csv").exists():
-                done = recorded.load(NAME).table  # now: another call may have added rows since
-            done = done[done["fault"] != made["fault"]]
-            done = pd.concat([done, pd.DataFrame([made])], ignore_index=True)
-            recorded.save(NAME, done, {"command": command})
+            others = {*FAULTS, HEADERS} - {row["fault"]}
+            is_first = not (recorded.FOLDER / f"{NAME}.csv").exists()
+            old = pd.DataFrame({"fault": []}) if is_first else recorded.load(NAME).table
+            table = pd.concat([old[old["fault"].isin(others)], pd.DataFrame([row])])
+            recorded.save(NAME, table, facts)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python benchmarks/growth.py [--record] [--records 500 2000 8000 22000] [--quick]
 
-Each step is a process of its own, on one core, so that its peak memory is its own.  The table goes
-to the book's engineering page, which extrapolates it to a million records.
+Each step is a process of its own, so that its peak memory is its own. The book's engineering page
+shows the table and extrapolates it to a million records.
 """
 
 import argparse
@@ -19,142 +19,112 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from ecgcore import provenance, recorded
+from ecgcore.runs import recorded
+from ecgcore.runs.provenance import peak_memory_mib
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "growth"
-STEPS: dict[str, Callable[..., object]] = {}
-Step = Callable[[Path, int, int], object]
 
 
-def step(function: Step) -> Step:
-    """Make a function known to the process that will run it."""
-    STEPS[function.__name__] = function
-    return function
-
-
-@step
 def simulate(place: Path, records: int, rate_hz: int) -> None:
     """Simulate an archive at 500 Hz and 100 Hz."""
-    from ecgcore.simulate import simulate_archive
+    from ecgsim import simulate_archive
 
     simulate_archive(place / "archive", n_records=records, seed=1, jobs=1)
 
 
-@step
 def prepare(place: Path, records: int, rate_hz: int) -> None:
-    """Decode both rates into a store, every record checked."""
-    from ecgcore import ptbxl, wfdb16
+    """Make a store of both rates, every record checked."""
+    from ecgcore.data import Archive, prepare
 
-    wfdb16.prepare(ptbxl.Archive(place / "archive"), place / "store", jobs=1)
+    prepare(Archive(place / "archive"), place / "store")
 
 
-@step
 def open_store(place: Path, records: int, rate_hz: int) -> None:
     """Open the store and read its table."""
-    from ecgcore.wfdb16 import open_store
+    from ecgcore.data import open_store
 
     assert len(open_store(place / "store").table) == records
 
 
-@step
 def preprocess(place: Path, records: int, rate_hz: int) -> None:
     """The study's chain: 500 Hz from the store, resampled, clipped, normalised, in memory."""
-    np.save(place / "x.npy", inputs(place, rate_hz))
+    from ecgcore.data import open_store
+    from ecgcore.preprocessing import preprocess
+
+    store = open_store(place / "store")
+    ids = store.table.index.to_numpy()
+    x = np.empty((len(ids), 12, rate_hz * 10), dtype=np.float32)
+    for start in range(0, len(ids), 512):
+        part = slice(start, start + 512)
+        x[part] = preprocess(store.signals(500, ids[part]), 500, rate_hz)
+    np.save(place / "x.npy", x)
 
 
-@step
 def train(place: Path, records: int, rate_hz: int) -> None:
     """One epoch of CNN1D over all records, batches of 64, and prediction of all."""
     from ecgcore.models import build
-    from ecgcore.train import TrainConfig, fit, predict
+    from ecgcore.training import TrainConfig, fit, predict_logits
 
     x = np.load(place / "x.npy")
     y = np.arange(len(x)) % 2
     model = build("cnn1d", rate_hz=rate_hz, n_samples=x.shape[-1])
     config = TrainConfig(epochs=1, batch_size=64, device="cpu")
     fit(model, x, y, x[:64], y[:64], config, progress=False)
-    predict(model, x)
+    predict_logits(model, x, device="cpu")
 
 
-@step
 def summarise(place: Path, records: int, rate_hz: int) -> None:
     """Read the metrics of so many run directories."""
-    from ecgcore import study
+    from ecgcore import runs
 
-    found = study.load_runs(place / "runs", "toy")
-    assert found["run"].nunique() == records
-
-
-def inputs(place: Path, rate_hz: int) -> np.ndarray:
-    """Preprocessed signals, 512 records at a time."""
-    from ecgcore.signals import preprocess as chain
-    from ecgcore.wfdb16 import open_store
-
-    store = open_store(place / "store")
-    ids = store.table.index.to_numpy()
-    out = np.empty((len(ids), 12, rate_hz * 10), dtype=np.float32)
-    for start in range(0, len(ids), 512):
-        part = slice(start, start + 512)
-        out[part] = chain(store.signals(500, ids[part]), 500, rate_hz)
-    return out
+    assert runs.load_runs(place / "runs", "toy")["run"].nunique() == records
 
 
-def many_runs(place: Path, n: int) -> None:
-    """So many copies of one small run's directory, as a grid leaves them."""
+STEPS: dict[str, Callable[[Path, int, int], None]] = {
+    step.__name__: step for step in (simulate, prepare, open_store, preprocess, train, summarise)
+}
+
+
+def copy_runs(place: Path, n: int) -> None:
+    """Make so many copies of a small run's directory, as a grid of runs leaves them."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from fault_kills import FINISH, write_notebook
-    from fault_kills import STEPS as STEPS_OF_RUN
+    from test_faults import FINISH, write_notebook
 
-    from ecgcore import study
+    from ecgcore import runs
 
     shutil.rmtree(place / "runs", ignore_errors=True)
-    notebook = write_notebook(place / "toy.ipynb", STEPS_OF_RUN, FINISH)
-    first = study.run_notebook(notebook, {}, place / "runs" / "0")
+    first = runs.run_notebook(write_notebook(place, FINISH), {}, place / "runs" / "0")
     for k in range(1, n):
         shutil.copytree(first, place / "runs" / str(k))
 
 
-def measured(name: str, place: Path, records: int, rate_hz: int) -> dict[str, object]:
-    """One step in a process of its own: seconds, peak memory, and what lies on the disk after."""
+def measure(name: str, place: Path, records: int, rate_hz: int) -> dict[str, object]:
+    """Run a step in a process of its own; return seconds, peak memory and size on the disk."""
     job = json.dumps([name, str(place), records, rate_hz])
     command = [sys.executable, __file__, "--job", job]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    facts = json.loads(done.stdout.splitlines()[-1])
-    left = {"simulate": "archive", "prepare": "store", "summarise": "runs"}.get(name)
-    files = [p for p in (place / left).rglob("*") if p.is_file()] if left else []
-    disk = sum(path.stat().st_size for path in files) / 2**20
-    row = {
-        "step": name,
-        "records": records,
-        "rate_hz": rate_hz,
-        **facts,
-        "disk_mib": round(disk, 1),
-    }
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    folder = {"simulate": "archive", "prepare": "store", "summarise": "runs"}.get(name)
+    files = [path for path in (place / folder).rglob("*") if path.is_file()] if folder else []
+    disk_mib = round(sum(path.stat().st_size for path in files) / 2**20, 1)
+    row = {"step": name, "records": records, "rate_hz": rate_hz, "disk_mib": disk_mib}
+    row |= json.loads(done.stdout.splitlines()[-1])
     print(row, flush=True)
     return row
 
 
-def job(name: str, place: str, records: int, rate_hz: int) -> None:
+def run_job(name: str, place: str, records: int, rate_hz: int) -> None:
     """Body of such a process; starting PyTorch is not counted."""
     from ecgcore.models import build
-    from ecgcore.train import TrainConfig, fit
+    from ecgcore.training import TrainConfig, fit
 
     x, y = np.random.default_rng(0).standard_normal((4, 12, 620), np.float32), np.arange(4) % 2
     config = TrainConfig(epochs=1, device="cpu")
     fit(build("cnn1d", rate_hz=62, n_samples=620), x, y, x, y, config, progress=False)
-    before = provenance.peak_memory_mib()
-    start = time.perf_counter()
+    idle_mib, start = round(peak_memory_mib()), time.perf_counter()
     STEPS[name](Path(place), records, rate_hz)
-    seconds = time.perf_counter() - start
-    peak = provenance.peak_memory_mib()
-    print(
-        json.dumps(
-            {"seconds": round(seconds, 3), "peak_mib": round(peak), "idle_mib": round(before)}
-        )
-    )
+    facts = {"seconds": round(time.perf_counter() - start, 3), "peak_mib": round(peak_memory_mib())}
+    print(json.dumps(facts | {"idle_mib": idle_mib}))
 
 
 def main() -> None:
@@ -168,7 +138,7 @@ def main() -> None:
     parser.add_argument("--job", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.job:
-        job(*json.loads(args.job))
+        run_job(*json.loads(args.job))
         return
     if args.quick:
         args.records, args.rates, args.runs = [20], [62], [3]
@@ -177,18 +147,18 @@ def main() -> None:
         for n in args.records:
             place = Path(folder) / str(n)
             place.mkdir()
-            for name in ("simulate", "prepare", "open_store"):
-                rows.append(measured(name, place, n, 0))
+            rows += [measure(name, place, n, 0) for name in ("simulate", "prepare", "open_store")]
             # The other rates at one size, all sizes at one rate: time is a product of the two.
             for rate_hz in args.rates if n == min(args.records) else [min(100, max(args.rates))]:
-                rows += [measured(name, place, n, rate_hz) for name in ("preprocess", "train")]
+                rows += [measure(name, place, n, rate_hz) for name in ("preprocess", "train")]
             shutil.rmtree(place)
         for n in args.runs:
-            many_runs(Path(folder), n)
-            rows.append(measured("summarise", Path(folder), n, 0))
+            copy_runs(Path(folder), n)
+            rows.append(measure("summarise", Path(folder), n, 0))
     if args.record:
-        command = f"python benchmarks/{NAME}.py --record"
-        recorded.save(NAME, pd.DataFrame(rows), {"command": command})
+        script = f"benchmarks/{NAME}.py"
+        facts = {"command": f"python {script} --record", "depends_on": [script]}
+        recorded.save(NAME, pd.DataFrame(rows), facts)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks compare with: networks and a loop as the published code writes them."""
+"""The reference of the benchmarks: networks and a loop as the papers' published code has them."""
 
 import itertools
 
@@ -76,14 +76,6 @@ PLAIN = {"cnn1d": PlainCNN1D, "cnn_lstm": PlainCNNLSTM, "imn": PlainIMN}
 
 
 def plain_epoch(
-    model: nn.Module, x: Tensor, y: Tensor, batch_size: int, device: torch.device
-) -> float:
-    """An epoch of the published loop: DataLoader, Adam, clipping, ``.item()`` every step."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-    return plain_steps(model, optimiser, x, y, batch_size, device)
-
-
-def plain_steps(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
     x: Tensor,
@@ -91,7 +83,10 @@ def plain_steps(
     batch_size: int,
     device: torch.device,
 ) -> float:
-    """The steps of :func:`plain_epoch` with a given optimiser; returns the sum of losses."""
+    """Take an epoch of the published loop: DataLoader, clipping, ``.item()`` in every step.
+
+    Return the sum of the losses.
+    """
     total = 0.0
     for batch, labels in DataLoader(TensorDataset(x, y), batch_size, shuffle=True):
         output = model(batch.to(device).float())
@@ -112,7 +107,10 @@ def plain_steps(
 def plain_evaluation(
     model: nn.Module, x: Tensor, y: Tensor, batch_size: int, device: torch.device
 ) -> list[Tensor]:
-    """The published evaluation: DataLoader, softmax, several ``.item()`` a batch."""
+    """Evaluate as published: DataLoader, softmax, several ``.item()`` per batch.
+
+    Return the probabilities of the positive class, one tensor per batch.
+    """
     model.eval()
     probabilities, total, correct = [], 0.0, 0
     with torch.no_grad():

@@ -1,8 +1,8 @@
-"""The same training again: same command, other threads, other seed; how far apart it ends.
+"""The same training again: same command, another number of threads, another seed.
 
     python benchmarks/repeat.py [--record] [--quick]
 
-The book's engineering page shows the table.  Each training is a process of its own.
+The book's engineering page shows the table. Each training is a process of its own.
 """
 
 import argparse
@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from ecgcore import ptbxl, recorded, wfdb16
-from ecgcore.metrics import evaluate
-from ecgcore.simulate import simulate_archive
+from ecgcore.data import Archive, open_store, prepare
+from ecgcore.runs import recorded
+from ecgcore.statistics import evaluate, positive_probability
+from ecgsim import simulate_archive
 
 NAME = "repeat"
 MODELS = ("cnn1d", "cnn_lstm", "imn")
@@ -31,40 +30,42 @@ CASES = {  # threads, seed
 
 
 def train(model_name: str, threads: int, seed: int, store: Path, epochs: int, to: Path) -> None:
-    """Body of a process: train AF against NORM at 62 Hz, leave the test part's answers."""
+    """Train AF against NORM at 62 Hz and write the probabilities of the test part."""
     import torch
 
-    from ecgcore import splits, tasks
+    from ecgcore.labels import task_labels
     from ecgcore.models import build
-    from ecgcore.signals import preprocess
-    from ecgcore.train import TrainConfig, fit, predict
+    from ecgcore.preprocessing import preprocess
+    from ecgcore.splits import official
+    from ecgcore.training import TrainConfig, fit, predict_logits
 
     torch.set_num_threads(threads)
-    opened = wfdb16.open_store(store)
-    y = tasks.labels(opened.table, opened.statements, "af_vs_norm")
-    split = splits.official(opened.table, y.index.to_numpy())
+    opened = open_store(store)
+    y = task_labels(opened.table, opened.statements, "af_vs_norm")
+    split = official(opened.table, y.index.to_numpy())
 
     def part(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return preprocess(opened.signals(100, ids), 100, 62), y.loc[ids].to_numpy()
 
     (x_test, y_test), (x_train, y_train) = part(split.test), part(split.train)
     model = build(model_name, rate_hz=62, n_samples=x_test.shape[-1], seed=seed)
-    loss = "bce_pos_weight" if model_name == "imn" else "cross_entropy"
-    config = TrainConfig(epochs=epochs, batch_size=16, loss=loss, seed=seed, device="cpu")  # type: ignore[arg-type]
+    loss = "bce_pos_weight" if model.n_outputs == 1 else "cross_entropy"
+    config = TrainConfig(epochs=epochs, batch_size=16, loss=loss, seed=seed, device="cpu")
     fit(model, x_train, y_train, *part(split.valid), config, progress=False)
-    np.savez(to, score=predict(model, x_test, device="cpu"), y=y_test)
+    score = positive_probability(predict_logits(model, x_test, device="cpu"))
+    np.savez(to, score=score, y=y_test)
 
 
 def compare(model_name: str, store: Path, epochs: int, folder: Path) -> list[dict[str, object]]:
-    """One row a case, beside the first."""
+    """Return one row per case, compared with the first."""
     rows, first = [], np.empty(0)
     for case, (threads, seed) in CASES.items():
         to = folder / f"{model_name} {case}.npz"
-        words = [sys.executable, __file__, "--job", model_name, str(threads), str(seed)]
-        subprocess.run([*words, str(store), str(epochs), str(to)], check=True)
-        found = np.load(to)
-        score = found["score"]
-        first = score if not len(first) else first
+        job = map(str, (model_name, threads, seed, store, epochs, to))
+        subprocess.run([sys.executable, __file__, "--job", *job], check=True)
+        answers = np.load(to)
+        score = answers["score"]
+        first = first if len(first) else score
         row = {
             "model": model_name,
             "case": case,
@@ -72,7 +73,7 @@ def compare(model_name: str, store: Path, epochs: int, folder: Path) -> list[dic
             "seed": seed,
             "same_bytes": score.tobytes() == first.tobytes(),
             "largest_difference": float(np.abs(score - first).max()),
-            "auroc": round(evaluate(found["y"], score)["auroc"], 4),
+            "auroc": round(evaluate(answers["y"], score)["auroc"], 4),
             "test_records": len(score),
         }
         print(row, flush=True)
@@ -84,7 +85,7 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--record", action="store_true", help=f"write results/{NAME}.*")
-    parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="a small size, to see that it runs")
     parser.add_argument("--records", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--job", nargs=6, help=argparse.SUPPRESS)
@@ -99,16 +100,16 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shares = {"NORM": 0.6, "AF": 0.4}
-        simulate_archive(
-            folder / "archive", n_records=args.records, seed=1, rates_hz=(100,), prevalence=shares
-        )
-        wfdb16.prepare(ptbxl.Archive(folder / "archive"), folder / "store")
+        how = {"seed": 1, "rates_hz": (100,), "prevalence": {"NORM": 0.6, "AF": 0.4}}
+        archive = simulate_archive(folder / "archive", n_records=args.records, **how)
+        prepare(Archive(archive), folder / "store")
         for model_name in models:
             rows += compare(model_name, folder / "store", args.epochs, folder)
     if args.record:
-        facts = {"command": f"python benchmarks/{NAME}.py --record", "epochs": args.epochs}
-        recorded.save(NAME, pd.DataFrame(rows), facts | {"records": args.records})
+        script = f"benchmarks/{NAME}.py"
+        facts = {"command": f"python {script} --record", "depends_on": [script]}
+        facts |= {"records": args.records, "epochs": args.epochs}
+        recorded.save(NAME, pd.DataFrame(rows), facts)
 
 
 if __name__ == "__main__":

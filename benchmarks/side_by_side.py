@@ -1,43 +1,51 @@
-"""Interleaved timing: every case once in turn, again and again, so that a busy machine is fair."""
+"""Time several ways of doing the same thing, in turn, in one process."""
 
+import statistics
 import time
 from collections.abc import Callable, Mapping
 
-import numpy as np
 
+def side_by_side(
+    title: str, cases: Mapping[str, Callable[[], object]], *, repeats: int, per: int = 1
+) -> dict[str, list[float]]:
+    """Time the cases in turn and print how many times faster than the first one each is.
 
-def compare(
-    cases: Mapping[str, Callable[[], object]],
-    *,
-    n_records: int,
-    repeats: int,
-    goals: Mapping[str, float],
-) -> None:
-    """Time cases in one process and print their ratios to the first, with their spread.
+    Each case runs once before anything is measured; one that PyTorch cannot compute on this
+    processor (an LSTM in bf16, for instance) is named and left out. In every round all cases run
+    once, so that other load affects all of them alike. The printed time is the median in ms; the
+    ratio is the median of the ratios within the rounds, with the smallest and the largest.
 
     Parameters
     ----------
+    title
+        Printed at the beginning of each row.
     cases
-        Name -> what to time; each call handles ``n_records`` records. The first is the reference.
+        Functions by name; the first is the reference.
     repeats
-        Rounds; the median ratio is of the same round's two times, in brackets the extremes.
-    goals
-        Name -> ratio that is to be reached.
+        Number of rounds.
+    per
+        What a call handles (records, steps); times are divided by it.
+
+    Returns the seconds of every round by case.
     """
-    for case in cases.values():
-        case()  # warm caches, made plans
-    seconds = {name: np.empty(repeats) for name in cases}
-    for number in range(repeats):
-        for name, case in cases.items():
+    seconds: dict[str, list[float]] = {}
+    for name, run in cases.items():
+        try:
+            run()
+            seconds[name] = []
+        except RuntimeError as error:
+            print(f"{title:34} {name}: not measured ({str(error).partition('.')[0]})")
+    for _ in range(repeats):
+        for name in seconds:
             start = time.perf_counter()
-            case()
-            seconds[name][number] = time.perf_counter() - start
-    reference = next(iter(seconds.values()))
-    for name, taken in seconds.items():
-        ratio = reference / taken
-        goal = f"  goal x{goals[name]:g}" if name in goals else ""
-        print(
-            f"  {name:<42}{np.median(taken) / n_records * 1e3:9.4f} ms a record"
-            f"   x{np.median(ratio):<6.4g} [{ratio.min():.4g} .. {ratio.max():.4g}]"
-            f"  best/best x{reference.min() / taken.min():.4g}{goal}"
-        )
+            cases[name]()
+            seconds[name].append(time.perf_counter() - start)
+    reference = next(iter(seconds))
+    for name, values in seconds.items():
+        line = f"{title:34} {name:32}{1e3 * statistics.median(values) / per:10.4g} ms"
+        if name != reference:
+            pairs = zip(seconds[reference], values, strict=True)
+            ratios = [theirs / ours for theirs, ours in pairs]
+            line += f"  x{statistics.median(ratios):.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
+        print(line, flush=True)
+    return seconds

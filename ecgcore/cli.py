@@ -1,230 +1,189 @@
-"""The command line: thin, one function a command, one sentence an error.
+"""The command line: thin, one function per command, one sentence per error.
 
-The only module that reads environment variables: ``ECGCORE_ARCHIVE`` is the archive that
-``run`` and ``doctor`` use when none is named; ``CUDA_VISIBLE_DEVICES`` the GPUs that runs share.
+The only module that reads environment variables: ``ECGCORE_ARCHIVE`` is the archive that ``run``
+and ``doctor`` use when none is named.
 """
 
 import argparse
-import contextlib
+import math
 import os
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when done, 2 after an error told in one sentence."""
-    options = _parser().parse_args(arguments)
+    """Run a command; return 0 when done, 2 after an error told in one sentence."""
     try:
-        options.command(options)
+        options = _parser().parse_args(arguments)
+        return options.command(options) or 0
     except EcgcoreError as error:
-        print(f"ecgcore: {error}", file=sys.stderr)
-        return 2
+        message = str(error)
     except OSError as error:
-        print(f"ecgcore: {files.told(error, 'files')}", file=sys.stderr)
-        return 2
+        message = str(files.file_error(error, "files"))
+    except MemoryError:
+        message = "there is not enough memory for this; free some, or ask for less."
     except KeyboardInterrupt:
         print("ecgcore: stopped; run the same command again to go on.", file=sys.stderr)
         return 130
-    return 0
+    print(f"ecgcore: {message}", file=sys.stderr)
+    return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise EcgcoreError(f"{message}; {self.prog} --help lists what is possible.")
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a type for an option that is a whole number within limits."""
+
+    def parse(text: str) -> int:
+        if not text.strip().lstrip("+-").isdecimal() or not low <= int(text) <= high:
+            why = f"{text!r} is not possible; expected a whole number from {low} to {high}"
+            raise argparse.ArgumentTypeError(why)
+        return int(text)
+
+    return parse
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not possible; expected a finite number")
+    return value
+
+
+def _path(text: str) -> Path:
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("a path cannot hold a zero byte")
+    return Path(text).expanduser()
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ecgcore", description="ECG deep learning, as a study.")
+    parser = _Parser(prog="ecgcore", description="ECG deep learning, as a study.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="execute a notebook with parameters")
-    run.set_defaults(command=_run)
-    run.add_argument("notebook", type=Path)
-    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
-    run.add_argument("-f", "--file", type=Path, help="YAML file of parameters")
-    run.add_argument("--out", type=Path, required=True, help="run directory")
-    run.add_argument("--timeout", type=int, metavar="S", help="longest time for one cell")
-    run.add_argument("--force", action="store_true", help="repeat a run that is there already")
-    run.add_argument(
-        "--keep-heap",
-        action="store_true",
-        help="keep freed memory: large batches on a CPU are faster, memory stays at its peak",
-    )
+    def command(do: Callable[[argparse.Namespace], int | None], meaning: str) -> Callable[..., Any]:
+        added = commands.add_parser(do.__name__.strip("_"), help=meaning, description=meaning)
+        added.set_defaults(command=do)
+        return added.add_argument
 
-    run.add_argument(
-        "--one-gpu", action="store_true", help="take one GPU that no other such run has, or wait"
-    )
+    add = command(_run, "execute a notebook with parameters")
+    add("notebook", type=_path)
+    add("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
+    add("-f", "--file", type=_path, help="YAML file of parameters")
+    add("--out", type=_path, required=True, help="run directory")
+    add("--timeout", type=_whole(1, 10**6), metavar="S", help="longest time per cell")
+    add("--force", action="store_true", help="repeat a run that is there already")
+    heap = "keep freed memory: large batches on a CPU are faster, memory stays at its peak"
+    add("--keep-heap", action="store_true", help=heap)
 
-    params = commands.add_parser("params", help="list the parameters of a notebook")
-    params.set_defaults(command=_params)
-    params.add_argument("notebook", type=Path)
+    add = command(_params, "list the parameters of a notebook")
+    add("notebook", type=_path)
 
-    simulate = commands.add_parser("simulate", help="write a simulated archive")
-    simulate.set_defaults(command=_simulate)
-    simulate.add_argument("--to", type=Path, required=True)
-    simulate.add_argument("--records", type=int, default=1500)
-    simulate.add_argument("--seed", type=int, default=1)
-    simulate.add_argument("--jobs", type=int, default=1)
-    simulate.add_argument(
-        "--prevalence",
-        nargs="*",
-        metavar="NAME=SHARE",
-        help="shares of conditions; PTB-XL's if none",
-    )
+    add = command(_simulate, "write a simulated archive")
+    add("--to", type=_path, required=True)
+    add("--records", type=_whole(1, 10**6), default=1500)
+    add("--seed", type=_whole(0, 2**31), default=1)
+    add("--jobs", type=_whole(1, 512), default=1)
+    shares = "shares of conditions; PTB-XL's if none"
+    add("--prevalence", nargs="*", default=[], metavar="NAME=SHARE", help=shares)
+    device = "how far the type of device depends on the condition, 0 to 1"
+    add("--device-confounding", type=_number, default=0.0, metavar="SHARE", help=device)
 
-    fetch = commands.add_parser("fetch", help="download PTB-XL 1.0.3 and verify it")
-    fetch.set_defaults(command=_fetch)
-    fetch.add_argument("dataset", choices=["ptbxl"])
-    fetch.add_argument("--to", type=Path, required=True)
-    fetch.add_argument("--rate", type=int, action="append", metavar="HZ", help="100 or 500; both")
-    fetch.add_argument("--mirror", metavar="URL", help="another place, or the URL of the zip")
-    fetch.add_argument("--jobs", type=int, default=8, help="files at a time")
+    add = command(_fetch, "download a data set and verify it")
+    add("dataset", choices=["ptbxl", "ludb", "sampling-matters"])
+    add("--to", type=_path, required=True)
+    add("--rate", type=_whole(1, 10**4), action="append", metavar="HZ", help="all if none is named")
+    add("--mirror", metavar="URL", help="another place, or the URL of the zip")
+    add("--jobs", type=_whole(1, 64), default=8, help="files at a time")
 
-    prepare = commands.add_parser("prepare", help="make the int16 store of an archive")
-    prepare.set_defaults(command=_prepare)
-    prepare.add_argument("archive", type=Path)
-    prepare.add_argument("--to", type=Path, required=True)
-    prepare.add_argument("--strict", action="store_true", help="stop at the first bad record")
+    add = command(_prepare, "make the int16 store of an archive")
+    add("archive", type=_path)
+    add("--to", type=_path, required=True)
+    add("--strict", action="store_true", help="stop at the first bad record")
 
-    explain = commands.add_parser("explain", help="one ECG through a trained run, with reasons")
-    explain.set_defaults(command=_explain)
-    explain.add_argument("record", type=Path, help="a WFDB record with the 12 leads")
-    explain.add_argument("--model", type=Path, required=True, metavar="RUN", help="run directory")
-    explain.add_argument("--method", help="attribution; the network's own if none is named")
-    explain.add_argument("--start", type=float, default=0.0, metavar="S", help="where to begin")
-    explain.add_argument("--window", type=float, default=0.5, metavar="S", help="of the segments")
-    explain.add_argument("--stride", type=float, metavar="S", help="their step; half a window")
-    explain.add_argument("--top", type=int, default=5, metavar="K", help="segments to list")
-    explain.add_argument("--out", type=Path, default=Path("explained"), help="folder; explained")
+    add = command(_explain, "ECGs through a trained run, with reasons")
+    add("records", type=_path, nargs="+", help="WFDB records, CSV or NumPy files")
+    add("--model", type=_path, required=True, metavar="RUN", help="run directory")
+    add("--rate", type=_whole(1, 10**4), metavar="HZ", help="of CSV and NumPy files")
+    add("--unit", help="of CSV and NumPy files: mV, uV, V or nV")
+    add("--method", help="attribution; the network's own if none is named")
+    add("--start", type=_number, default=0.0, metavar="S", help="where to begin")
+    add("--window", type=_number, default=0.5, metavar="S", help="of segments")
+    add("--stride", type=_number, metavar="S", help="step of segments; half a window")
+    add("--top", type=_whole(1, 100), default=5, metavar="K", help="segments listed per sign")
+    add("--out", type=_path, default=Path("explained"), help="folder; explained")
 
-    doctor = commands.add_parser("doctor", help="what is installed, which device, which archive")
-    doctor.set_defaults(command=_doctor)
-    doctor.add_argument("--archive", default=None)
-
-    explorer = commands.add_parser("explorer", help="data for the book's ECG explorer")
-    explorer.set_defaults(command=_explorer)
-    explorer.add_argument("--run", type=Path, action="append", required=True, metavar="RUN")
-    explorer.add_argument("--store", type=Path, required=True, help="the store the runs read")
-    explorer.add_argument("--to", type=Path, required=True)
-    explorer.add_argument("--records", type=int, default=6)
-    explorer.add_argument("--steps", type=int, default=16, help="of methods that have steps")
-    explorer.add_argument("--window", type=float, default=0.5, metavar="S", help="of occlusion")
-    explorer.add_argument("--methods", nargs="+", metavar="METHOD", help="attributions to store")
-
-    course = commands.add_parser("course", help="notebooks for students and for teachers")
-    course.set_defaults(command=_course)
-    course.add_argument("--to", type=Path, required=True)
-
-    release = commands.add_parser("release", help="PDF, offline zip, results, checksums")
-    release.set_defaults(command=_release)
-    release.add_argument("--html", type=Path, required=True, help="the built book")
-    release.add_argument("--to", type=Path, required=True)
-
-    launch = commands.add_parser("launch", help="notebooks that install themselves on Colab")
-    launch.set_defaults(command=_launch)
-    launch.add_argument("--repository", required=True, metavar="OWNER/NAME", help="on GitHub")
-    launch.add_argument("--ref", required=True, help="commit that they install")
-    launch.add_argument("--to", type=Path, required=True)
-
-    book = commands.add_parser("book", help="stage executed notebooks and build the book")
-    book.set_defaults(command=_book)
-    book.add_argument("--runs", type=Path, required=True, help="folder of run directories")
-    book.add_argument("--page", action="append", default=[], metavar="NAME=RUN", required=True)
-    book.add_argument("--explorer", type=Path, help="folder that the command explorer wrote")
-    book.add_argument("--tier", required=True)
-    book.add_argument("--repository", default="", metavar="OWNER/NAME", help="for launch links")
-    book.add_argument("--staging", type=Path, required=True)
-    book.add_argument("--html", type=Path, required=True)
+    add = command(_doctor, "what is installed, which device, which archive")
+    add("--archive", default=None)
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ecgcore import parameters, study
+    from ecgcore import runs
+    from ecgcore.runs import parameters
 
     declared = {p.name: p for p in parameters.of_notebook(options.notebook)}
-    given: dict[str, Any] = _from_yaml(options.file) if options.file else {}
+    given: dict[str, Any] = parameters.from_yaml(options.file) if options.file else {}
     if "archive" in declared and os.environ.get("ECGCORE_ARCHIVE"):
         given.setdefault("archive", os.environ["ECGCORE_ARCHIVE"])
     for text in options.parameter:
         name, equals, value = text.partition("=")
         if not equals:
             raise EcgcoreError(f"-p {text}: expected NAME=VALUE, for example -p rate_hz=125.")
-        if name not in declared:
-            raise parameters.unknown(name, declared)
-        given[name] = declared[name].parse_text(value)
-    if options.keep_heap:
-        _keep_heap()
-    with _one_gpu() if options.one_gpu else contextlib.nullcontext():
-        out = study.run_notebook(
-            options.notebook, given, options.out, timeout_s=options.timeout, force=options.force
-        )
+        given[name] = value
+    if options.keep_heap:  # for the kernel, whose glibc reads this at its start
+        limits = "glibc.malloc.mmap_threshold={0}:glibc.malloc.trim_threshold={0}".format(2**31 - 1)
+        before = os.environ.get("GLIBC_TUNABLES")
+        os.environ["GLIBC_TUNABLES"] = f"{before}:{limits}" if before else limits
+    out = runs.run_notebook(
+        options.notebook, given, options.out, timeout_s=options.timeout, force=options.force
+    )
     print(out)
 
 
-@contextlib.contextmanager
-def _one_gpu() -> Iterator[None]:
-    """Let the kernel see one of the GPUs that this process may use, which nobody else has."""
-    from ecgcore import gpus
-
-    name = "CUDA_VISIBLE_DEVICES"
-    with gpus.claim(os.environ.get(name), Path(tempfile.gettempdir())) as claimed:
-        os.environ[name] = claimed
-        yield
-
-
-def _keep_heap() -> None:
-    """As :func:`ecgcore.train.keep_heap`, for the kernel: glibc reads this as a process starts."""
-    largest = 2**31 - 1
-    ours = f"glibc.malloc.mmap_threshold={largest}:glibc.malloc.trim_threshold={largest}"
-    before = os.environ.get("GLIBC_TUNABLES")
-    os.environ["GLIBC_TUNABLES"] = f"{before}:{ours}" if before else ours
-
-
-def _from_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise EcgcoreError(f"{path}: not a readable YAML file of parameters ({error}).") from None
-    if not isinstance(content, dict):
-        raise EcgcoreError(f"{path}: expected lines 'name: value'.")
-    return content
-
-
 def _params(options: argparse.Namespace) -> None:
-    from ecgcore import parameters
+    from ecgcore.runs import parameters
 
     for p in parameters.of_notebook(options.notebook):
         print(f"{p.name} = {p.default!r}\n    {p.meaning}: {p.expected}")
 
 
 def _simulate(options: argparse.Namespace) -> None:
-    from ecgcore import simulate
+    import ecgsim
 
-    simulate.simulate_archive(
+    if not 0 <= options.device_confounding <= 1:
+        raise EcgcoreError("--device-confounding: expected a share from 0 to 1.")
+    try:
+        pairs = (text.split("=") for text in options.prevalence)
+        prevalence = {name: _number(share) for name, share in pairs}
+    except (ValueError, argparse.ArgumentTypeError):
+        why = "expected NAME=SHARE, such as AF=0.2"
+        raise EcgcoreError(f"--prevalence {' '.join(options.prevalence)}: {why}.") from None
+    ecgsim.simulate_archive(
         options.to,
         n_records=options.records,
         seed=options.seed,
-        prevalence=_shares(options.prevalence),
+        prevalence=prevalence or None,
+        device_confounding=options.device_confounding,
         jobs=options.jobs,
     )
     print(options.to)
 
 
-def _shares(texts: Sequence[str] | None) -> dict[str, float] | None:
-    try:
-        pairs = (text.split("=") for text in texts or ())
-        return {name: float(share) for name, share in pairs} or None
-    except ValueError:
-        raise EcgcoreError(f"--prevalence {texts}: expected NAME=SHARE, such as AF=0.2.") from None
-
-
 def _fetch(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from ecgcore.fetch import PTBXL_URL, fetch
+    from ecgcore.data import fetch
 
     with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
 
@@ -232,97 +191,65 @@ def _fetch(options: argparse.Namespace) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        archive = fetch(
+        folder = fetch(
+            options.dataset,
             options.to,
             rates_hz=options.rate,
-            base_url=options.mirror or PTBXL_URL,
+            mirror=options.mirror,
             jobs=options.jobs,
             progress=progress,
             announce=print,
         )
-    print(archive.summary())
+    print(folder)
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from ecgcore import ptbxl, wfdb16
+    from ecgcore.data import Archive, prepare
 
-    store = wfdb16.prepare(ptbxl.Archive(options.archive), options.to, strict=options.strict)
+    store = prepare(Archive(options.archive), options.to, strict=options.strict)
     rates = " and ".join(map(str, store.rates_hz))
     print(f"{options.to}: {len(store.table)} records at {rates} Hz")
-    print(f"{len(store.left_out)} left out as damaged; all faults: {options.to / 'quality.csv'}")
+    print(f"{len(store.left_out)} left out as damaged; all problems: {options.to / 'quality.csv'}")
 
 
-def _explain(options: argparse.Namespace) -> None:
-    from ecgcore import explain_record, own
+def _explain(options: argparse.Namespace) -> int:
+    """Explain every record that can be explained; of the others say why not."""
+    from ecgcore.data import load_record
+    from ecgcore.runs import explain
+    from ecgcore.runs.trained import load_trained_run
 
-    done = explain_record.explain_record(
-        own.load_record(options.record),
-        explain_record.open_run(options.model),
-        method=options.method,
-        start_s=options.start,
-        window_s=options.window,
-        stride_s=options.stride,
-        k=options.top,
-    )
-    print(*done.in_words(), *done.save(options.out), explain_record.NOT_A_DEVICE, sep="\n")
+    run = load_trained_run(options.model)
+    part = {"start_s": options.start, "duration_s": run.duration_s}
+    segments = {"window_s": options.window, "stride_s": options.stride, "k": options.top}
+    explained: dict[str, explain.Explanation] = {}
+    for path in options.records:
+        try:
+            record = load_record(path, rate_hz=options.rate, unit=options.unit, **part)
+            if record.name in explained:
+                why = "another record of this call has the same name; explain it in its own call"
+                raise EcgcoreError(f"{record.name}: {why}.")
+            one = explain.explain_record(
+                record, run, method=options.method, start_s=options.start, **segments
+            )
+        except EcgcoreError as error:
+            print(f"ecgcore: {error}", file=sys.stderr)
+            continue
+        out = options.out if len(options.records) == 1 else options.out / record.name
+        print(*one.in_words(), *one.save(out), sep="\n")
+        explained[record.name] = one
+    if len(explained) > 1:
+        path = options.out / "explained.csv"
+        files.write_whole(path, explain.table(explained.values()).to_csv(index=False))
+        print(path)
+    if explained:
+        print(explain.NOT_A_DEVICE)
+    return 0 if len(explained) == len(options.records) else 2
 
 
 def _doctor(options: argparse.Namespace) -> None:
     from ecgcore import doctor
 
-    archive = options.archive or os.environ.get("ECGCORE_ARCHIVE")
-    lines, healthy = doctor.report(archive)
+    lines, is_healthy = doctor.report(options.archive or os.environ.get("ECGCORE_ARCHIVE"))
     print("\n".join(lines))
-    if not healthy:
+    if not is_healthy:
         raise EcgcoreError("something above is not in order.")
-
-
-def _explorer(options: argparse.Namespace) -> None:
-    from ecgcore import explorer
-
-    how = explorer.Options(
-        n_records=options.records,
-        methods=tuple(options.methods or explorer.Options.methods),
-        n_steps=options.steps,
-        window_s=options.window,
-    )
-    explorer.export(options.run, options.store, options.to, how)
-    print(options.to)
-
-
-def _course(options: argparse.Namespace) -> None:
-    from ecgcore import course
-
-    course.export(Path("book/course"), options.to)
-    print(options.to / "student", options.to / "instructor", sep="\n")
-
-
-def _release(options: argparse.Namespace) -> None:
-    from ecgcore import release
-
-    print(*release.make_release(options.html, options.to, root=Path.cwd()), sep="\n")
-
-
-def _launch(options: argparse.Namespace) -> None:
-    from ecgcore import launch
-
-    export = launch.export(
-        Path("notebooks"), options.to, repository=options.repository, ref=options.ref
-    )
-    print(*export, sep="\n")
-
-
-def _book(options: argparse.Namespace) -> None:
-    from ecgcore import launch, staging
-
-    repository = options.repository and launch.check_repository(options.repository)
-    pages = dict(text.split("=", 1) for text in options.page)
-    runs = {name: options.runs / run for name, run in pages.items()}
-    options.html.parent.mkdir(parents=True, exist_ok=True)
-    with files.alone(options.html):
-        staging.stage(
-            Path.cwd(), runs, options.staging, tier=options.tier, explorer=options.explorer,
-            gallery=options.runs, repository=repository,
-        )  # fmt: skip
-        staging.build_book(options.staging, options.html)
-    print(options.html / "index.html")

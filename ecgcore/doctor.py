@@ -1,64 +1,65 @@
-"""What is installed, which device is used, which archive is found, and whether it is whole."""
+"""What is installed, which device is used, and whether an archive is whole (command doctor)."""
 
 import importlib.metadata
 import os
 import platform
 from pathlib import Path
 
-from ecgcore import datasets, provenance
+from ecgcore.data import Archive, Store, open_store
 from ecgcore.errors import EcgcoreError
+from ecgcore.runs.provenance import PACKAGES
+from ecgcore.training import device_summary
 
 
-def report(archive: str | None) -> tuple[list[str], bool]:
-    """A few lines about this installation, and whether all is in order.
+def report(archive: str | Path | None) -> tuple[list[str], bool]:
+    """Return a few lines about this installation, and whether everything is in order.
 
     Parameters
     ----------
     archive
-        A folder in PTB-XL layout to check against its checksums, or None for the embedded one.
+        A folder in PTB-XL's layout, whose checksums are compared, or a prepared store; None skips
+        this check.
     """
-    from ecgcore import train
-
-    versions = [f"{name} {_version(name)}" for name in ("ecgcore", *provenance.PACKAGES)]
-    missing = [text for text in versions if text.endswith("missing")]
+    versions = [f"{name} {_version(name)}" for name in ("ecgcore", *PACKAGES)]
+    archive_line, is_whole = _check_archive(archive)
     lines = [
         f"python    {platform.python_version()} on {platform.system()} {platform.machine()}, "
         f"{os.cpu_count()} cores",
         "packages  " + ", ".join(versions),
-        f"device    {train.device_summary()}",
+        f"device    {device_summary()}",
+        f"archive   {archive_line}",
     ]
-    found, whole = _archive_line(archive)
-    lines.append(f"archive   {found}")
-    return lines, whole and not missing
+    return lines, is_whole and not any(text.endswith("missing") for text in versions)
 
 
-def _version(name: str) -> str:
+def _version(package: str) -> str:
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "missing"
 
 
-def _archive_line(archive: str | None) -> tuple[str, bool]:
-    if archive is None:
-        n = datasets.DEFAULT_ARCHIVE["n_records"]
-        return f"none named; the simulated default ({n} records) is made on first use", True
-    from ecgcore import ptbxl, wfdb16
-
+def _check_archive(path: str | Path | None) -> tuple[str, bool]:
+    """One line about an archive or store, and whether it is whole."""
+    if path is None:
+        return "none given; notebooks use simulated records, which are made on first use", True
+    folder = Path(path).expanduser()
     try:
-        if (Path(archive) / "store.json").exists():
-            store = wfdb16.open_store(Path(archive))
-            kind = "simulated" if store.is_simulated else "real"
-            rates = " and ".join(map(str, store.rates_hz))
-            what = f"{archive}: prepared store, {kind}, {len(store.table)} records at {rates} Hz"
-            return f"{what}; {len(store.left_out)} were left out as damaged", True
-        found = ptbxl.Archive(Path(archive))
-        problems = found.verify()
+        if (folder / "store.json").exists():
+            store = open_store(folder)
+            return f"{_describe(store)}, prepared; {len(store.left_out)} damaged left out", True
+        archive = Archive(folder)
+        problems = archive.verify()
     except EcgcoreError as error:
         return str(error), False
-    kind = "simulated" if found.is_simulated else "real"
-    what = f"{archive}: {kind}, {len(found.table)} records at {found.rates_hz} Hz"
     if len(problems):
-        first = str(problems["file"].iloc[0])
-        return f"{what}; {len(problems)} files missing or changed, first {first}", False
-    return f"{what}; whole (every listed checksum agrees)", True
+        first = problems["file"].iloc[0]
+        words = f"{len(problems)} files are missing or changed, the first is {first}"
+        return f"{_describe(archive)}; {words}", False
+    return f"{_describe(archive)}; whole (every listed checksum agrees)", True
+
+
+def _describe(source: Archive | Store) -> str:
+    kind = "simulated" if source.is_simulated else "real"
+    rates = " and ".join(map(str, source.rates_hz))
+    return f"{source.path}: {kind}, {len(source.table)} records at {rates} Hz"

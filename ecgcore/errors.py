@@ -2,7 +2,7 @@
 
 
 class EcgcoreError(ValueError):
-    """Something a user can put right, told in one sentence.
+    """A problem that the user can solve, described in one sentence.
 
     The sentence names the file, record, lead or parameter, what was expected, and what to do.
     The command line prints it alone and exits with status 2; a notebook shows it without a stack.

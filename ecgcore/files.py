@@ -1,8 +1,8 @@
-"""Files and folders that appear whole or not at all, whoever is killed when; errors in words.
+"""Files and folders that appear whole or not at all, even if the process is killed.
 
-What is made is made beside its place, under a name that ends in ``.partial``, and renamed when it
-is whole.  A folder that replaces another moves that one to ``.old`` for the moment between two
-renames; :func:`mend` puts it back if the process was killed just then.
+A file or folder is written beside its final place, under a name that ends in ``.partial``, and
+renamed when it is complete.  A folder that replaces another moves that one to ``.old`` for the
+moment between two renames; :func:`restore` puts it back if the process was killed just then.
 """
 
 import contextlib
@@ -22,17 +22,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ASIDE = (".partial", ".old")
-"""Suffixes of what is not, or no longer, the thing that its name says."""
+"""Suffixes of files and folders that are not complete, or no longer in use."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_parquet(path: Path) -> "pd.DataFrame":
-    """Read a parquet file in this thread alone.
+    """Read a parquet file in the calling thread alone.
 
     pandas reads through a scanner whose threads may outlive the interpreter, which then ends with
-    SIGABRT after all work is done (apache/arrow#34314): of 80 processes that read a store's table
-    and ended at once, on a busy machine, 6 died so.
+    SIGABRT after all work is done (apache/arrow#34314).
     """
     from pyarrow import parquet
 
@@ -42,14 +41,14 @@ def read_parquet(path: Path) -> "pd.DataFrame":
 
 
 def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> None:
-    """Write a file beside its place, wait until the disk has it, and rename it.
+    """Write a file beside its place, flush it to the disk, and rename it.
 
     Parameters
     ----------
     path
         The final name; its folder exists.
     write
-        The content, or what writes it to the path that it is given.
+        The content, or a function that writes it to the path that it is given.
     """
     partial = path.with_name(path.name + ".partial")
     if isinstance(write, str):
@@ -63,9 +62,9 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
     os.replace(partial, path)
 
 
-def put(new: Path, final: Path) -> None:
-    """Put a finished folder in the place of an old one."""
-    mend(final)
+def replace_folder(new: Path, final: Path) -> None:
+    """Move a finished folder into the place of an old one."""
+    restore(final)
     old = final.with_name(final.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
@@ -74,8 +73,8 @@ def put(new: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def mend(final: Path) -> None:
-    """Put back the folder that a :func:`put` had moved aside when it was killed."""
+def restore(final: Path) -> None:
+    """Put back the folder that :func:`replace_folder` had moved aside when it was killed."""
     old = final.with_name(final.name + ".old")
     if old.exists() and not final.exists():
         os.replace(old, final)
@@ -89,14 +88,14 @@ def acquire(folder: Path, wait_s: float = -1) -> FileLock:
     Parameters
     ----------
     folder
-        What the lock is for; its parent folder exists.
+        What the lock protects; its parent folder exists.
     wait_s
-        How long to wait for another process; -1: as long as it takes.
+        How long to wait for another process; -1 waits without a limit.
 
     Raises
     ------
     EcgcoreError
-        Another process had it for longer than ``wait_s``.
+        Another process held it for longer than ``wait_s``.
     """
     lock = FileLock(folder.with_name(folder.name + ".lock"), is_singleton=True)
     try:
@@ -105,16 +104,16 @@ def acquire(folder: Path, wait_s: float = -1) -> FileLock:
             lock.acquire(timeout=wait_s)
     except Timeout:
         raise EcgcoreError(
-            f"{folder}: another process is at work there; wait for it to end, or choose another "
+            f"{folder}: another process is working there; wait for it to end, or choose another "
             "folder."
         ) from None
     return lock
 
 
 def release(lock: FileLock) -> None:
-    """Free a folder's lock and take its file away.
+    """Free a folder's lock and delete its file.
 
-    Whoever waits for it notices that the file is gone, and makes a new one.
+    A process that waits for it notices that the file is gone, and makes a new one.
     """
     if lock.is_locked:
         Path(lock.lock_file).unlink(missing_ok=True)
@@ -122,8 +121,8 @@ def release(lock: FileLock) -> None:
 
 
 @contextlib.contextmanager
-def alone(folder: Path, wait_s: float = -1) -> Iterator[None]:
-    """Be the only process that makes ``folder``; see :func:`acquire`."""
+def locked(folder: Path, wait_s: float = -1) -> Iterator[None]:
+    """Hold the lock of ``folder`` inside a ``with`` block; see :func:`acquire`."""
     lock = acquire(folder, wait_s)
     try:
         yield
@@ -132,19 +131,19 @@ def alone(folder: Path, wait_s: float = -1) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told_in_words(place: Path) -> Iterator[None]:
-    """Turn an error of the file system into a sentence."""
+def file_errors(place: Path | str) -> Iterator[None]:
+    """Turn an error of the file system inside a ``with`` block into an ``EcgcoreError``."""
     try:
         yield
     except OSError as error:
-        raise told(error, place) from error
+        raise file_error(error, place) from error
 
 
-def told(error: OSError, place: Path | str) -> EcgcoreError:
-    """The sentence for an error of the file system."""
+def file_error(error: OSError, place: Path | str) -> EcgcoreError:
+    """The ``EcgcoreError`` that describes an error of the file system."""
     if error.errno in _FULL:
         return EcgcoreError(
-            f"{place}: the disk is full; free some space and run it again: what is done is kept."
+            f"{place}: the disk is full; free some space and run it again: finished work is kept."
         )
     why = error.strerror or str(error)
     where = f": {error.filename}" if error.filename else ""

@@ -1,5 +1,7 @@
 """The twelve leads: names, order, and the identities that bind them."""
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,10 +13,23 @@ CHEST = LEADS[6:]
 INDEPENDENT = ("I", "II", *CHEST)
 """The eight leads that a 12-lead ECG really measures."""
 
+_CANONICAL = {name.upper(): name for name in LEADS} | {f"D{name}": name for name in LEADS[:3]}
+_PREFIX = re.compile(r"^(?:(?:ecg|ekg|lead)[\s_:.-]+)+", re.IGNORECASE)
+
 
 def index_of(lead: str) -> int:
     """Position of ``lead`` in :data:`LEADS`; ``ValueError`` if there is no such lead."""
     return LEADS.index(lead)
+
+
+def canonical_lead(name: str) -> str:
+    """Spelling of a lead as in :data:`LEADS`, whatever its case or prefix.
+
+    ``avr``, ``Lead aVR``, ``ECG aVR`` and ``ECG Lead AVR`` all name aVR, and ``DII`` names II.
+    An unknown name, such as ``-aVR`` or ``MLII``, is returned without the spaces around it.
+    """
+    bare = _PREFIX.sub("", name.strip())
+    return _CANONICAL.get(bare.upper(), name.strip())
 
 
 def twelve_from_eight(eight: NDArray[np.floating]) -> NDArray[np.floating]:

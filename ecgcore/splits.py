@@ -1,4 +1,4 @@
-"""The only place that turns patients and folds into train, valid and test."""
+"""The only place that divides patients into train, valid and test."""
 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field, replace
@@ -14,11 +14,11 @@ Ids = NDArray[np.int64]
 
 
 def persons(table: pd.DataFrame) -> "pd.Series[int]":
-    """Whose each record is: ``patient_id``, but one for patients who share a recording.
+    """Return the person of each record: ``patient_id``, merged where patients share a recording.
 
-    Where a store found the same signals under two patients (``duplicate_of``), a record bears the
-    wrong name, and nobody knows which; so both patients count as one person, the smaller
-    ``patient_id``.
+    If the same signals are filed under two patients (column ``duplicate_of``), one of the records
+    has the wrong ``patient_id``, and nobody knows which. Both patients then count as one person,
+    with the smaller ``patient_id``.
 
     Returns
     -------
@@ -39,22 +39,22 @@ def persons(table: pd.DataFrame) -> "pd.Series[int]":
 
 @dataclass(frozen=True)
 class Split:
-    """Records by part. No person is in two parts: asserted when a split is made.
+    """The records of each part. A split with one person in two parts cannot be constructed.
 
-    Of a person whom the folds put into two parts, because one recording is filed under two
-    patients (:func:`persons`), the functions of this module keep the last part's records only: a
-    test part is as published, and nobody in it was trained on.
+    Published folds can put one person into two parts, when a recording is filed under two patients
+    (:func:`persons`). The functions of this module then keep only the records of the last part,
+    so the test part stays as published and nobody in it is in the training part.
 
     Parameters
     ----------
     name
-        What pages call it.
+        Name for tables and figures.
     train, valid, test
         ``ecg_id`` by part.
     patients
-        :func:`persons`, index ``ecg_id``; used for the check, not kept.
+        :func:`persons`, index ``ecg_id``; used for the check and not stored.
     selects_on_test
-        ``valid`` is ``test``: what is chosen on valid is then reported on the same records.
+        ``valid`` is ``test``: choices are made and reported on the same records.
 
     Raises
     ------
@@ -91,7 +91,7 @@ class Split:
 
 
 def official(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
-    """PTB-XL's own recommendation: folds 1-8 train, 9 valid, 10 test."""
+    """Return the split that PTB-XL recommends: folds 1-8 train, 9 valid, 10 test."""
     fold = table["strat_fold"].loc[list(ecg_ids)]
     parts = [_ids(fold[fold <= 8]), _ids(fold[fold == 9]), _ids(fold[fold == 10])]
     train, valid, test = _apart(parts, table)
@@ -99,24 +99,21 @@ def official(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
 
 
 def as_published(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
-    """Paper A's public code: folds 1-8 train; 9 and 10 both choose the epoch and are reported."""
+    """Return the split of paper A's public code: folds 1-8 train, 9 and 10 both valid and test."""
     fold = table["strat_fold"].loc[list(ecg_ids)]
     train, rest = _apart([_ids(fold[fold <= 8]), _ids(fold[fold >= 9])], table)
     return Split("as_published", train, rest, rest, persons(table), selects_on_test=True)
 
 
-def fewer_train(split: Split, table: pd.DataFrame, n_records: int, *, seed: int) -> Split:
-    """The same split with at most so many training records, drawn at random; valid and test stay.
+def subsample_train(split: Split, table: pd.DataFrame, n_records: int, *, seed: int) -> Split:
+    """Return the split with at most ``n_records`` random training records.
 
-    Parameters
-    ----------
-    n_records
-        0 keeps all.
+    The valid and test parts do not change, and 0 keeps all training records.
     """
     if not 0 < n_records < len(split.train):
         return split
-    drawn = np.random.default_rng(seed).choice(split.train, n_records, replace=False)
-    return replace(split, train=np.sort(drawn), patients=table["patient_id"])
+    train = np.random.default_rng(seed).choice(split.train, n_records, replace=False)
+    return replace(split, train=np.sort(train), patients=persons(table))
 
 
 def hold_out_folds(
@@ -127,18 +124,18 @@ def hold_out_folds(
     n_folds: int = 5,
     seed: int = 42,
 ) -> list[Split]:
-    """Paper B's protocol: hold out patients for test, then cross-validate on the others.
+    """Return paper B's splits: patients held out for test, cross-validation on the others.
 
     A patient's class is the rounded mean of the labels of their records. Patients are taken in
-    the order of ``y``, so that with the whole of PTB-XL 1.0.3 and the defaults the paper's own
-    partition comes out (test: 2,183 records, 288 of them AF).
+    the order of ``y``, so that the whole of PTB-XL 1.0.3 and the defaults give the partition of
+    the paper (test: 2,183 records, 288 of them AF).
 
     Parameters
     ----------
     table
         Table of an archive or store.
     y
-        Labels, index ``ecg_id``; see :func:`ecgcore.tasks.labels`.
+        Labels, index ``ecg_id``; see :func:`ecgcore.labels.task_labels`.
     test_share
         Share of patients held out.
     n_folds
@@ -149,13 +146,9 @@ def hold_out_folds(
     EcgcoreError
         Fewer than two folds, or too few patients of a class for that many.
     """
-    if n_folds < 2:
-        raise EcgcoreError(f"n_folds: {n_folds}; expected 2 or more.")
-    if not 0 < test_share < 1:
-        raise EcgcoreError(f"test_share: {test_share}; expected between 0 and 1.")
+    _check_share("test_share", test_share)
     patient_of = table["patient_id"].loc[y.index]
-    mean = y.groupby(patient_of, sort=False).mean()
-    patients, classes = mean.index.to_numpy(), np.round(mean.to_numpy()).astype(int)
+    patients, classes = _patient_classes(patient_of, y)
     _check_size(classes, n_folds)
     rest, test = train_test_split(
         np.arange(len(patients)), test_size=test_share, stratify=classes, random_state=seed
@@ -164,16 +157,64 @@ def hold_out_folds(
     _check_size(classes[rest], n_folds)
     test_ids = _of_patients(patient_of, patients[test])
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rest, classes[rest])
-    made = []
+    splits = []
     for number, fold in enumerate(folds, start=1):
         parts = [_of_patients(patient_of, patients[rest[part]]) for part in fold]
         train, valid, test = _apart([*parts, test_ids], table)
-        made.append(Split(f"fold_{number}", train, valid, test, persons(table)))
-    return made
+        splits.append(Split(f"fold_{number}", train, valid, test, persons(table)))
+    return splits
+
+
+def outer_folds(
+    table: pd.DataFrame,
+    y: "pd.Series[int]",
+    *,
+    n_folds: int = 5,
+    valid_share: float = 0.2,
+    seed: int = 42,
+) -> list[Split]:
+    """Return splits whose test parts cover every record once: cross-validation on all patients.
+
+    A small archive is best used this way: the test predictions of all folds together are out of
+    sample and cover every patient. The folds, and the valid part of each, are stratified by the
+    rounded mean label of a person (:func:`persons`), and a person has all records in one part.
+
+    Parameters
+    ----------
+    table
+        Table of an archive or store.
+    y
+        Labels, index ``ecg_id``; see :func:`ecgcore.labels.task_labels`.
+    n_folds
+        Number of folds, and of splits returned.
+    valid_share
+        Share of the persons outside the test part that choose the epoch.
+
+    Raises
+    ------
+    EcgcoreError
+        Fewer than two folds, or too few patients of a class for that many.
+    """
+    _check_share("valid_share", valid_share)
+    person_of = persons(table).loc[y.index]
+    people, classes = _patient_classes(person_of, y)
+    _check_size(classes, n_folds)
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(people, classes)
+    splits = []
+    for number, (rest, test) in enumerate(folds, start=1):
+        _check_size(classes[rest], 2)
+        train, valid = train_test_split(
+            rest, test_size=valid_share, stratify=classes[rest], random_state=seed
+        )
+        train_ids, valid_ids, test_ids = (
+            _of_patients(person_of, people[part]) for part in (train, valid, test)
+        )
+        splits.append(Split(f"outer_{number}", train_ids, valid_ids, test_ids, persons(table)))
+    return splits
 
 
 def balance(ecg_ids: Sequence[int] | Ids, y: "pd.Series[int]", seed: int) -> Ids:
-    """Drop records of the larger class at random until both have the same number.
+    """Drop records of the larger class at random until both classes have the same number.
 
     Returns
     -------
@@ -192,16 +233,17 @@ def balance(ecg_ids: Sequence[int] | Ids, y: "pd.Series[int]", seed: int) -> Ids
     if n == 0:
         raise EcgcoreError("balance: one of the two classes has no record here.")
     rng = np.random.default_rng(seed)
-    kept = [rng.choice(group, n, replace=False) for group in (positive, negative)]
-    balanced: Ids = wanted[np.sort(np.concatenate(kept))]
+    chosen = [rng.choice(group, n, replace=False) for group in (positive, negative)]
+    balanced: Ids = wanted[np.sort(np.concatenate(chosen))]
     return balanced
 
 
 def _apart(parts: Sequence[Ids], table: pd.DataFrame) -> list[Ids]:
-    """Parts, without the records of merged patients (:func:`persons`) that a later part has too."""
+    """Drop the records of merged patients (:func:`persons`) who are in a later part too."""
     person = persons(table)
     merged = set(person[person != table["patient_id"]])
-    apart, later = [], set[int]()
+    apart: list[Ids] = []
+    later: set[int] = set()
     for part in reversed(parts):
         of_part = person.loc[pd.Index(part)]
         apart.append(part[~of_part.isin(merged & later).to_numpy()])
@@ -209,7 +251,22 @@ def _apart(parts: Sequence[Ids], table: pd.DataFrame) -> list[Ids]:
     return apart[::-1]
 
 
+def _patient_classes(
+    patient_of: "pd.Series[int]", y: "pd.Series[int]"
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Patients in the order of ``y``, and the rounded mean label of each."""
+    mean = y.groupby(patient_of, sort=False).mean()
+    return mean.index.to_numpy(), np.round(mean.to_numpy()).astype(np.int64)
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 < share < 1:
+        raise EcgcoreError(f"{name}: {share}; expected a number between 0 and 1.")
+
+
 def _check_size(classes: NDArray[np.int64], n_folds: int) -> None:
+    if n_folds < 2:
+        raise EcgcoreError(f"n_folds: {n_folds}; expected 2 or more.")
     counts = np.bincount(classes, minlength=2)
     if counts.min() < n_folds:
         raise EcgcoreError(

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecgcore.data import Archive, write_records
 from ecgcore.leads import twelve_from_eight
-from ecgcore.ptbxl import Archive
-from ecgcore.wfdb16 import write_records
 
 STATEMENTS = """,description,diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass
 NORM,normal ECG,1.0,,,NORM,NORM
@@ -52,12 +51,12 @@ def write_archive(
 
 def damage(archive: Archive, ecg_id: int, rate_hz: int = 100) -> None:
     """Cut a record off in the middle of a frame."""
-    file = Path(archive.stems(rate_hz, [ecg_id])[0] + ".dat")
+    file = Path(f"{archive.stems(rate_hz)[ecg_id]}.dat")
     file.write_bytes(file.read_bytes()[:-5])
 
 
 def replace_signals(archive: Archive, ecg_id: int, adu: np.ndarray, rate_hz: int = 100) -> None:
-    write_records(archive.stems(rate_hz, [ecg_id]), adu[None], rate_hz)
+    write_records([archive.stems(rate_hz)[ecg_id]], adu[None], rate_hz)
 
 
 def errors(report: pd.DataFrame) -> dict[int, str]:

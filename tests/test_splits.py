@@ -1,4 +1,4 @@
-"""Splits: no patient in two parts, ever; paper B's own partition comes out."""
+"""Splits: no patient is in two parts, and paper B's partition is reproduced."""
 
 from collections import defaultdict
 
@@ -13,7 +13,7 @@ from ecgcore import splits
 from ecgcore.errors import EcgcoreError
 
 
-def made_up(n_records: int, seed: int, share: float = 0.3) -> tuple[pd.DataFrame, pd.Series]:
+def invented(n_records: int, seed: int, share: float = 0.3) -> tuple[pd.DataFrame, pd.Series]:
     """Patients with one to several records, some with both labels, folds by patient."""
     rng = np.random.default_rng(seed)
     index = pd.Index(rng.permutation(n_records) + 1, name="ecg_id")
@@ -32,8 +32,8 @@ def published_partition(table: pd.DataFrame, y: pd.Series) -> tuple[list[set[int
     patients = list(label_of)
     classes = [int(np.round(np.mean(label_of[p]))) for p in patients]
     rest, test = train_test_split(patients, test_size=0.2, stratify=classes, random_state=42)
-    kept = set(rest)
-    patients = [p for p in patients if p in kept]
+    chosen = set(rest)
+    patients = [p for p in patients if p in chosen]
     classes = [int(np.round(np.mean(label_of[p]))) for p in patients]
     folds = StratifiedKFold(n_splits=5, shuffle=True, random_state=42).split(patients, classes)
 
@@ -44,7 +44,7 @@ def published_partition(table: pd.DataFrame, y: pd.Series) -> tuple[list[set[int
 
 
 def test_hold_out_folds_are_the_published_partition() -> None:
-    table, y = made_up(900, seed=3)
+    table, y = invented(900, seed=3)
     valid, test = published_partition(table, y)
     got = splits.hold_out_folds(table, y)
     assert [set(split.valid.tolist()) for split in got] == valid
@@ -54,22 +54,39 @@ def test_hold_out_folds_are_the_published_partition() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(150, 600), st.integers(0, 10_000), st.integers(2, 5))
 def test_no_patient_is_in_two_parts_and_no_record_is_lost(n: int, seed: int, n_folds: int) -> None:
-    table, y = made_up(n, seed)
-    made = splits.hold_out_folds(table, y, n_folds=n_folds, seed=seed)
-    assert len(made) == n_folds
-    for split in [*made, splits.official(table, y.index)]:
+    table, y = invented(n, seed)
+    held_out = splits.hold_out_folds(table, y, n_folds=n_folds, seed=seed)
+    outer = splits.outer_folds(table, y, n_folds=n_folds, seed=seed)
+    assert len(held_out) == len(outer) == n_folds
+    for split in [*held_out, *outer, splits.official(table, y.index)]:
         parts = [split.train, split.valid, split.test]
         assert sorted(np.concatenate(parts).tolist()) == sorted(y.index)
         patients = [set(table["patient_id"][part]) for part in parts]
         assert not patients[0] & patients[1]
         assert not patients[0] & patients[2]
         assert not patients[1] & patients[2]
-    valid = np.concatenate([split.valid for split in made])
+    valid = np.concatenate([split.valid for split in held_out])
     assert len(set(valid.tolist())) == len(valid)
+    tested = np.concatenate([split.test for split in outer])
+    assert sorted(tested.tolist()) == sorted(y.index)
+
+
+def test_outer_folds_are_stratified_and_keep_shared_recordings_together() -> None:
+    table, y = invented(600, seed=2)
+    twins = with_twins(table, [(table.index[k], table.index[k + 300]) for k in range(20)])
+    folds = splits.outer_folds(twins, y, valid_share=0.25, seed=1)
+    person, prevalence = splits.persons(twins), y.mean()
+    tests = [set(person[split.test]) for split in folds]
+    assert sum(map(len, tests)) == len(set.union(*tests)) == person.nunique()
+    for split in folds:
+        n_people = {part: person[getattr(split, part)].nunique() for part in ("train", "valid")}
+        assert n_people["valid"] / sum(n_people.values()) == pytest.approx(0.25, abs=0.01)
+        for part in (split.train, split.valid, split.test):
+            assert y[part].mean() == pytest.approx(prevalence, abs=0.06)
 
 
 def test_official_and_published_folds() -> None:
-    table, y = made_up(300, seed=1)
+    table, y = invented(300, seed=1)
     ids = y.index[:250]
     official, published = splits.official(table, ids), splits.as_published(table, ids)
     assert set(table["strat_fold"][official.train]) == set(range(1, 9))
@@ -81,20 +98,22 @@ def test_official_and_published_folds() -> None:
     assert set(np.concatenate([official.train, official.valid, official.test])) == set(ids)
 
 
-def test_fewer_training_records_leave_the_rest_alone() -> None:
-    table, y = made_up(300, 1)
+def test_subsample_training_records_leave_the_rest_alone() -> None:
+    table, y = invented(300, 1)
     whole = splits.official(table, y.index)
-    fewer = splits.fewer_train(whole, table, 40, seed=3)
+    fewer = splits.subsample_train(whole, table, 40, seed=3)
     assert len(set(fewer.train)) == 40
     assert set(fewer.train) <= set(whole.train)
     np.testing.assert_array_equal(fewer.test, whole.test)
     np.testing.assert_array_equal(fewer.valid, whole.valid)
-    np.testing.assert_array_equal(fewer.train, splits.fewer_train(whole, table, 40, seed=3).train)
-    assert splits.fewer_train(whole, table, 0, seed=3) is whole
-    assert splits.fewer_train(whole, table, 10**6, seed=3) is whole
+    np.testing.assert_array_equal(
+        fewer.train, splits.subsample_train(whole, table, 40, seed=3).train
+    )
+    assert splits.subsample_train(whole, table, 0, seed=3) is whole
+    assert splits.subsample_train(whole, table, 10**6, seed=3) is whole
 
 
-def test_leaks_cannot_be_made() -> None:
+def test_a_split_with_a_leak_is_refused() -> None:
     patients = pd.Series([7, 7, 8, 9], index=[1, 2, 3, 4])
 
     def ids(*values: int) -> np.ndarray:
@@ -110,35 +129,30 @@ def test_leaks_cannot_be_made() -> None:
         splits.Split("mine", ids(1), ids(2), ids(2), patients, selects_on_test=True)
 
 
-def test_seed_decides() -> None:
-    table, y = made_up(300, seed=1)
-    one, same, other = (splits.hold_out_folds(table, y, seed=s) for s in (5, 5, 6))
-    np.testing.assert_array_equal(one[2].train, same[2].train)
-    assert set(one[2].test) != set(other[2].test)
-
-
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"n_folds": 1}, "n_folds: 1; expected 2 or more"),
-        ({"test_share": 0.0}, "test_share: 0.0; expected between 0 and 1"),
+        ({"valid_share": 1.0}, "valid_share: 1.0; expected a number between 0 and 1"),
+        ({"test_share": 0.0}, "test_share: 0.0; expected a number between 0 and 1"),
         ({"n_folds": 200}, "200 folds need at least as many patients of each class"),
     ],
 )
-def test_impossible_folds_are_refused(options: dict[str, int], said: str) -> None:
-    table, y = made_up(300, seed=1)
-    with pytest.raises(EcgcoreError, match=said):
-        splits.hold_out_folds(table, y, **options)
+def test_impossible_folds_are_refused(options: dict[str, int], message: str) -> None:
+    table, y = invented(300, seed=1)
+    function = splits.outer_folds if "valid_share" in options else splits.hold_out_folds
+    with pytest.raises(EcgcoreError, match=message):
+        function(table, y, **options)
 
 
 def test_balancing_drops_from_the_larger_class_only() -> None:
-    _, y = made_up(300, seed=1)
-    kept = splits.balance(y.index, y, seed=0)
-    assert y.loc[kept].mean() == 0.5
-    assert set(y.index[y == 1]) <= set(kept)
-    order = [e for e in y.index if e in set(kept)]
-    assert kept.tolist() == order
-    assert set(kept) != set(splits.balance(y.index, y, seed=1))
+    _, y = invented(300, seed=1)
+    chosen = splits.balance(y.index, y, seed=0)
+    assert y.loc[chosen].mean() == 0.5
+    assert set(y.index[y == 1]) <= set(chosen)
+    order = [e for e in y.index if e in set(chosen)]
+    assert chosen.tolist() == order
+    assert set(chosen) != set(splits.balance(y.index, y, seed=1))
     with pytest.raises(EcgcoreError, match="one of the two classes has no record"):
         splits.balance(y.index[y == 1], y, seed=0)
 
@@ -148,7 +162,7 @@ def with_twins(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> pd.DataFram
     return table.assign(duplicate_of=pd.array(table.index.map(first), dtype="Int64"))
 
 
-def test_who_shares_a_recording_is_one_person() -> None:
+def test_patients_who_share_a_recording_are_one_person() -> None:
     table = pd.DataFrame(
         {"patient_id": [7, 7, 5, 9, 3, 3]}, index=pd.Index(range(1, 7), name="ecg_id")
     )
@@ -161,8 +175,8 @@ def test_who_shares_a_recording_is_one_person() -> None:
 @settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_no_recording_is_in_two_parts_and_the_test_part_stays(seed: int, n_twins: int) -> None:
-    """Held against the same split of the same records, had nobody noticed the twins."""
-    table, y = made_up(400, seed)
+    """Compared with the same split of the same records without the column duplicate_of."""
+    table, y = invented(400, seed)
     rng = np.random.default_rng(seed)
     pairs = [tuple(rng.choice(table.index, 2, replace=False).tolist()) for _ in range(n_twins)]
     known = with_twins(table, pairs)

@@ -1,11 +1,20 @@
-"""Pages that do something: their own scripts and styles, and nothing on any other page."""
+"""Pages that do something: their directives, and scripts and styles on no other page."""
 
+import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from docutils.parsers.rst import Directive
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+
+from book.tools import course
+from ecgcore.runs import parameters
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -13,23 +22,174 @@ TEMPLATES = Environment(
     trim_blocks=True,
     undefined=StrictUndefined,
 )
+EXPLORER = "explorer_data"
+MODELS = {
+    "imn": "IMN (writes its own weights)",
+    "imn_categorical": "IMN with two outputs",
+    "blackbox_cnn2d": "black box (the IMN's encoder alone)",
+}
+POSITIVE = {
+    "norm_vs_mi": "infarction",
+    "norm_vs_sttc": "ST-T change",
+    "norm_vs_cd": "conduction disturbance",
+    "norm_vs_hyp": "hypertrophy",
+}
+RUNS = "runs"
+"""Folder of the pages of runs."""
 
 
-def needs(env: BuildEnvironment, *files: str) -> None:
-    """Say that the page being read needs these files of ``_static``, in this order."""
-    meta = env.metadata.setdefault(env.docname, {})
-    known = meta.get("needs", "").split()
-    meta["needs"] = " ".join(dict.fromkeys([*known, *files]))
+class Interactive(Directive):
+    """A directive that fills a template."""
+
+    @property
+    def env(self) -> BuildEnvironment:
+        """Sphinx's environment."""
+        environment: BuildEnvironment = self.state.document.settings.env
+        return environment
+
+    @property
+    def source(self) -> Path:
+        """The staged book."""
+        return Path(self.env.app.srcdir)
+
+    def needs(self, *files: str) -> None:
+        """Load these files of ``_static`` on this page, in this order."""
+        meta = self.env.metadata.setdefault(self.env.docname, {})
+        names = dict.fromkeys([*meta.get("needs", "").split(), *files])
+        meta["needs"] = " ".join(names)
+
+    def filled(self, template: str, **values: Any) -> list[nodes.Node]:
+        """Return the template's HTML; ``facts`` become JSON that a script can read."""
+        text = json.dumps(values.pop("facts_json", None)).replace("</", "<\\/")
+        html = TEMPLATES.get_template(template).render(facts_json=Markup(text), **values)
+        return [nodes.raw("", html, format="html")]
 
 
-def static_folder(env: BuildEnvironment) -> str:
-    """``_static/`` as seen from the page being read."""
-    return "../" * env.docname.count("/") + "_static/"
+class ProjectThisPage(Interactive):
+    """A button; each second-level heading, exercise and solution becomes a slide."""
+
+    def run(self) -> list[nodes.Node]:
+        self.needs("project.js")
+        html = '<p class="project" hidden><button type="button">Project this page</button></p>'
+        return [nodes.raw("", html, format="html")]
+
+
+class QuestionBank(Interactive):
+    """All questions by session, answers folded."""
+
+    def run(self) -> list[nodes.Node]:
+        bank = course.questions(self.source / "book" / "course" / "questions.yaml")
+        return self.filled("questions.html", bank=bank)
+
+
+class EcgExplorer(Interactive):
+    """Controls, paper, tables and a fallback picture, from ``explorer.json`` of this build."""
+
+    def run(self) -> list[nodes.Node]:
+        path = self.source / "book" / "_static" / EXPLORER / "explorer.json"
+        if not path.exists():
+            raise self.error(
+                "ecg-explorer: this build has no explorer data; the tier's section 'explorer' "
+                "makes them."
+            )
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        scripts = ("network", "segments", "paper", "worker", "explorer")
+        self.needs("explorer/explorer.css", f"{EXPLORER}/weights.js")
+        self.needs(*(f"explorer/{name}.js" for name in scripts))
+        folder = f"{'../' * self.env.docname.count('/')}_static/{EXPLORER}/"
+        return self.filled(
+            "explorer.html",
+            facts=facts,
+            facts_json={**facts, "folder": folder},
+            folder=folder,
+            length_s=facts["n_samples"] / facts["rate_hz"],
+            methods=[*facts["methods"], "input_x_gradient"],
+            model_words=MODELS,
+            positive=POSITIVE.get(facts["task"], "positive"),
+        )
+
+
+class ParametersForm(Interactive):
+    """A form that writes commands; without scripts the tables below it are all there is."""
+
+    def run(self) -> list[nodes.Node]:
+        self.needs("parameters_form.js")
+        declared = declared_parameters(self.source)
+        facts = {name: [describe(p) for p in listed] for name, listed in declared.items()}
+        return self.filled("parameters_form.html", notebooks=list(declared), facts_json=facts)
+
+
+class NotebookParameters(Interactive):
+    """A section per notebook: name, default, meaning and what is allowed."""
+
+    def run(self) -> list[nodes.Node]:
+        sections = []
+        for name, declared in declared_parameters(self.source).items():
+            section = nodes.section(ids=[f"parameters-of-{name.replace('_', '-')}"], names=[name])
+            section += nodes.title("", name)
+            section += self.filled("parameters.html", declared=declared)
+            sections.append(section)
+        return sections
+
+
+def declared_parameters(source: Path) -> dict[str, list[parameters.Parameter]]:
+    """Return the parameters of every notebook of the book, by the notebook's name."""
+    notebooks = sorted((source / "notebooks").glob("*.ipynb"))
+    return {path.stem: parameters.of_notebook(path) for path in notebooks}
+
+
+def describe(p: parameters.Parameter) -> dict[str, Any]:
+    """Return a parameter for the form's script; an open limit is null."""
+    text = ",".join(map(str, p.default)) if isinstance(p.default, list) else str(p.default)
+    limits = p.limits and [limit if math.isfinite(limit) else None for limit in p.limits]
+    same = ("name", "kind", "meaning", "expected")
+    facts = {name: getattr(p, name) for name in same}
+    return {**facts, "default_text": text, "allowed": list(p.allowed), "limits": limits}
+
+
+class RunGallery(Interactive):
+    """A table of all runs that can be sorted and filtered, and the difference of any two."""
+
+    def run(self) -> list[nodes.Node]:
+        self.needs("gallery.js")
+        runs = described_runs(self.source)
+        return self.filled(
+            "gallery.html",
+            runs=runs,
+            columns=varying_parameters(runs),
+            notebooks=list(dict.fromkeys(run["notebook"] for run in runs)),
+            up="../" * self.env.docname.count("/"),
+            folder=RUNS,
+            facts_json={run["name"]: run for run in runs},
+        )
+
+
+def described_runs(source: Path) -> list[dict[str, Any]]:
+    """Return the facts of all runs, which staging wrote."""
+    path = source / "runs.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def varying_parameters(runs: list[dict[str, Any]]) -> list[str]:
+    """Return the parameters in which runs of one notebook differ, in their notebook's order."""
+    names = []
+    for run in runs:
+        same = [other["params"] for other in runs if other["notebook"] == run["notebook"]]
+        names += [k for k, v in run["params"].items() if any(o.get(k) != v for o in same)]
+    return list(dict.fromkeys(names))
+
+
+def run_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield a page per run, without a source file, so that the contents stay short."""
+    for run in described_runs(Path(app.srcdir)):
+        body = TEMPLATES.get_template("run.html").render(run=run)
+        yield f"{RUNS}/{run['name']}", {"title": run["name"], "body": body}, "page.html"
 
 
 def add_files(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
+    """Load what the page's directives need."""
     for file in app.env.metadata.get(pagename, {}).get("needs", "").split():
         if file.endswith(".css"):
             app.add_css_file(file)
@@ -38,5 +198,14 @@ def add_files(
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    app.add_directive("project-this-page", ProjectThisPage)
+    app.add_directive("question-bank", QuestionBank)
+    app.add_directive("ecg-explorer", EcgExplorer)
+    app.add_directive("parameters-form", ParametersForm)
+    app.add_directive("notebook-parameters", NotebookParameters)
+    app.add_directive("run-gallery", RunGallery)
+    app.add_js_file("print.js", loading_method="defer")
     app.connect("html-page-context", add_files, priority=400)
+    app.connect("html-collect-pages", run_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

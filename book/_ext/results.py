@@ -1,4 +1,4 @@
-"""Numbers in prose come from the run: the role ``res`` and the directive ``build-card``."""
+"""Numbers in prose come from runs: the role ``res`` and the directives around it."""
 
 import json
 from pathlib import Path
@@ -11,74 +11,105 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 
+from book.tools import claims, results
+from ecgcore.errors import EcgcoreError
+
 LOGGER = logging.getLogger(__name__)
 
 
-def read(folder: str, name: str) -> Any:
-    path = Path(folder) / name
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 class ResultRole(SphinxRole):
-    """``{res}`page.key:.3f` ``: a number or word that a run of this build left."""
+    """``{res}`page.key:.3f` ``: a number or word that a run or a recorded table holds.
+
+    :mod:`book.tools.results` says what an address may be; a missing one fails the build.
+    """
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        where, _, form = self.text.partition(":")
-        page, _, key = where.partition(".")
-        value = read(self.env.app.srcdir, "results.json").get(page, {}).get(key)
-        if value is None:
-            LOGGER.warning("no result '%s' in this build", where, location=self.get_location())
-            value, form = "?", ""
+        address, _, form = self.text.partition(":")
         try:
-            text = format(value, form)
-        except (TypeError, ValueError):
-            LOGGER.warning("result '%s' cannot be shown as '%s'", where, form)
+            text = results.as_shown(results.look_up(Path(self.env.app.srcdir), address), form)
+        except EcgcoreError as error:
+            LOGGER.warning("%s", error, location=self.get_location())
             text = "?"
-        return [nodes.inline(text, text.replace("-", "\u2212"), classes=["result"])], []
+        return [nodes.inline(text, text, classes=["result"])], []
 
 
-class BuildCard(Directive):
-    """Which data and which tier made the numbers of this page."""
+class BuildDirective(Directive):
+    """A directive that shows what staging left."""
+
+    @property
+    def source(self) -> Path:
+        """The staged book."""
+        return Path(self.state.document.settings.env.app.srcdir)
+
+    def parsed(self, lines: list[str], name: str) -> nodes.container:
+        """Return a box of parsed Markdown."""
+        box = nodes.container(classes=[name])
+        self.state.nested_parse(StringList(lines, source=name), self.content_offset, box)
+        return box
+
+
+class BuildCard(BuildDirective):
+    """Which data and which tier made the numbers of this page that are not recorded ones."""
 
     def run(self) -> list[nodes.Node]:
-        facts = read(self.state.document.settings.env.app.srcdir, "build.json")
+        facts = json.loads((self.source / "build.json").read_text(encoding="utf-8"))
         archive = "" if facts["data"] == "simulated" else f" ({facts['data']})"
         text = (
-            f"The numbers on this page were computed from {facts['kind']}{archive}, "
-            f"tier {facts['tier']}, by code {facts['commit']}. {facts['caveat']}"
+            f"What this build computed comes from {facts['kind']}{archive}, tier "
+            f"{facts['tier']}, code {facts['commit']}. {facts['caveat']}"
         )
-        card = nodes.admonition(classes=["note", "run-card"])
-        card += nodes.title("", f"Made from {facts['kind']}")
-        card += nodes.paragraph("", text)
-        return [card]
+        return [nodes.paragraph("", text, classes=["run-card"])]
 
 
-class ClaimsTable(Directive):
-    """Every claim with its verdicts, of this build and recorded, and the page that measures it."""
+class WithResult(BuildDirective):
+    """``{with-result} ADDRESS``: its content, or nothing where this build has no such result."""
 
-    option_spec: ClassVar = {"study": str}
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
 
     def run(self) -> list[nodes.Node]:
-        source = self.state.document.settings.env.app.srcdir
-        start = self.options["study"]
-        rows = [r for r in read(source, "claims.json") if r["page"].startswith(start)]
-        lines = ["| claim | holds where | this build | recorded |", "| --- | --- | --- | --- |"]
-        for row in rows:
-            asked = f"{{doc}}`{row['claim']} <../notebooks/{row['page']}>`: {row['measured']}"
-            here = f"**{row['verdict']}** {row['value']}"
-            before = f"**{row['recorded verdict']}** {row['recorded value']}"
-            if row.get("larger value"):
-                before += f"; larger study: **{row['larger verdict']}** {row['larger value']}"
-            told = [asked, row["holds where"] or "as its page says", here, before]
-            cells = [text.replace("|", "\\|").replace(" -", " \u2212") for text in told]
-            lines.append("| " + " | ".join(cells) + " |")
-        box = nodes.container(classes=["claims"])
-        self.state.nested_parse(StringList(lines, source="claims"), self.content_offset, box)
-        return [box]
+        try:
+            results.look_up(self.source, self.arguments[0])
+        except EcgcoreError:
+            return []
+        box = nodes.container()
+        self.state.nested_parse(self.content, self.content_offset, box)
+        return box.children
+
+
+class ClaimsTable(BuildDirective):
+    """Every claim with its evidence, and the page that measures it.
+
+    Options: ``study``, the start of the pages' names, or ``page``.
+    """
+
+    option_spec: ClassVar = {"study": str, "page": str}
+
+    def run(self) -> list[nodes.Node]:
+        start = self.options.get("study") or self.options["page"]
+        listed = json.loads((self.source / "claims.json").read_text(encoding="utf-8"))
+        lines = ["| claim | data | measured | verdict |", "| --- | --- | --- | --- |"]
+        for one in listed:
+            link = f"{{doc}}`{one['claim']} </notebooks/{one['page']}>`"
+            for row in one["evidence"] if one["page"].startswith(start) else ():
+                measured = f"{row['measured']}: {claims.value_words(row) or 'no value'}"
+                if row["holds where"]:
+                    measured += f"; the claim holds where it is {row['holds where']}"
+                cells = [link, row["data"], measured, f"**{row['verdict']}**"]
+                lines.append(f"| {' | '.join(map(_cell, cells))} |")
+                link = ""
+        return [self.parsed(lines, "claims")] if len(lines) > 2 else []
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace(" -", " \u2212").replace("[-", "[\u2212")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Register role and directives."""
     app.add_role("res", ResultRole())
     app.add_directive("build-card", BuildCard)
+    app.add_directive("with-result", WithResult)
     app.add_directive("claims-table", ClaimsTable)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

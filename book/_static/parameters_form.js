@@ -1,4 +1,4 @@
-/* The form on the parameters page: checks values as ecgcore.parameters does and writes the command
+/* The form on the parameters page: checks values as ecgcore.runs.parameters does and writes the command
    and the YAML file.  What is declared comes from the notebooks, as JSON in the page. */
 "use strict";
 window.ecgcore ??= {};
@@ -24,9 +24,9 @@ ecgcore.parameters = (() => {
       if (!["true", "false"].includes(text.toLowerCase())) throw new Refused();
       value = text.toLowerCase() === "true";
     } else if (kind !== "str") value = readNumber(text, kind);
-    if (declared.allowed.length && !declared.allowed.includes(String(value))) throw new Refused();
-    const [low, high] = declared.limits ?? [null, null];
-    if ((low !== null && value < low) || (high !== null && value > high)) throw new Refused();
+    const isNamed = declared.allowed.includes(String(value)), [low, high] = declared.limits ?? [null, null];
+    const isWithin = declared.limits && (low === null || value >= low) && (high === null || value <= high);
+    if ((declared.allowed.length || declared.limits) && !isNamed && !isWithin) throw new Refused();
     return value;
   }
 

@@ -1,19 +1,19 @@
-"""What every architecture has in common: its description, its input check and its outputs."""
+"""What all architectures share: their description, the check of their input, their outputs."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, get_args
 
-import torch
 from torch import Tensor, nn
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.sizes import Stage, receptive_field_of
+from ecgcore.models.receptive_field import Stage, Widen, field_samples, stages_for
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything that is needed to build a model again; stored beside its weights."""
+    """Everything that is needed to build a model again; it is stored beside the weights."""
 
     name: str
     rate_hz: float
@@ -23,138 +23,107 @@ class ModelSpec:
 
 
 class IMNOutput(NamedTuple):
-    """What an interpretable mesomorphic network returns: its logits and how they came about.
+    """Logits ``(record, output)`` of an interpretable mesomorphic network and its linear models.
 
-    ``logits[r, k] == (weights[r, k] * x[r]).sum() + bias[r, k]`` for record ``r``, output ``k``.
+    ``logits[r, k] == (weights[r, k] * x[r]).sum() + bias[r, k]`` for record ``r`` and output ``k``.
     """
 
     logits: Tensor
-    """Shape ``(record, output)``."""
-    weights: Tensor
-    """The linear model written for each record, shape ``(record, output, lead, sample)``."""
-    bias: Tensor
-    """Shape ``(record, output)``."""
+    weights: Tensor  # (record, output, lead, sample)
+    bias: Tensor  # (record, output)
 
 
 class EcgModel(nn.Module):
-    """Base of all architectures.
+    """Base class of all architectures: maps ``(record, lead, sample)`` to ``(record, output)``.
 
-    A model maps signals ``(record, lead, sample)`` to logits ``(record, output)``; a model of
-    several folds maps ``(record, fold, lead, sample)`` to ``(record, fold, output)``.
-
-    Subclasses define :meth:`forward_folds` (with the fold axis), ``n_outputs``,
-    ``receptive_field`` and ``widest_units``; they know nothing of losses or training.
-
-    ``plain`` = True makes a model compute with the very operations of a model written in PyTorch's
-    1-D layers: contiguous memory, nothing left out.  Slower; for bit-exact comparison.
+    A subclass defines :meth:`compute` and these attributes, either ``stages`` or
+    ``receptive_field_samples``; ``receptive_field_ms`` and ``widen`` are for
+    :func:`ecgcore.models.receptive_field.stages_for`.
     """
 
+    writes_weights: ClassVar[bool] = False
+    """Whether the output is an :class:`IMNOutput`: a linear model, and so an explanation."""
+    last_conv_name: ClassVar[str]
     n_outputs: int
-    receptive_field: int
-    """Samples of the input that one unit of the last convolution sees."""
-    stages: tuple[Stage, ...] = ()
-    """Convolutions and poolings; empty for an architecture whose sizes cannot be set."""
-    width_step: int = 1
-    """The option ``width`` is a multiple of this."""
+    stages: Sequence[Stage] = ()
+    """Convolutions and poolings along time; empty where the receptive field cannot be set."""
+    decoder_samples: ClassVar[int] = 0
+    """What layers after the stages add to the receptive field."""
+    receptive_field_samples: int
+    """What one unit of the last convolution depends on, or one weight W after a decoder."""
     widest_units: int
-    """Numbers a sample of input in the largest activation; sizes batches by bytes."""
+    """Numbers per input sample in the largest activation; batches are sized by it."""
 
-    def __init__(self, *, n_leads: int, n_samples: int, folds: int) -> None:
-        super().__init__()
-        self.n_leads, self.n_samples, self.folds = n_leads, n_samples, folds
-        self.spec = ModelSpec("", 0.0, n_samples, n_leads)  # build() puts the real one
-        self.plain = False
-
-    def set_stages(
-        self, kernels: Sequence[int] | None = None, dilations: Sequence[int] | None = None
+    def __init__(
+        self,
+        *,
+        n_leads: int,
+        n_samples: int,
+        rate_hz: float,
+        receptive_field_ms: float | None = None,
+        widen: Widen = "dilation",
     ) -> None:
-        """Give the architecture's own stages other kernels or dilations, one a stage."""
-        own = type(self).stages
-        kernels = [s.kernel for s in own] if kernels is None else kernels
-        dilations = [s.dilation for s in own] if dilations is None else dilations
-        for name, sizes in (("kernels", kernels), ("dilations", dilations)):
-            if len(sizes) != len(own) or min(sizes) < 1:
-                raise EcgcoreError(
-                    f"{name}: {list(sizes)}; expected {len(own)} whole numbers of at least 1."
-                )
-        self.stages = tuple(
-            Stage(k, d, s.pool) for s, k, d in zip(own, kernels, dilations, strict=True)
-        )
-        self.receptive_field = receptive_field_of(self.stages)
+        super().__init__()
+        self.n_leads, self.n_samples, self.rate_hz = n_leads, n_samples, rate_hz
+        self.spec = ModelSpec("", rate_hz, n_samples, n_leads)  # build() completes it
+        if self.stages:
+            extra = self.decoder_samples
+            self.stages = stages_for(self.stages, receptive_field_ms, rate_hz, widen, extra)
+            self.receptive_field_samples = field_samples(self.stages) + extra
+        elif receptive_field_ms is not None:
+            name = type(self).__name__
+            raise EcgcoreError(f"receptive_field_ms: the field of {name} cannot be set; use None.")
+
+    @property
+    def receptive_field_ms(self) -> float:
+        """The receptive field [ms] at the model's sampling rate."""
+        return 1000 * self.receptive_field_samples / self.rate_hz
 
     @property
     def last_conv(self) -> nn.Module:
-        """The last convolution of the feature extractor; Grad-CAM looks there."""
-        raise NotImplementedError
+        """The last convolution of the feature extractor, which Grad-CAM reads."""
+        return self.get_submodule(self.last_conv_name)
 
-    def forward_folds(self, x: Tensor) -> Any:
-        """Outputs with the fold axis, from ``(record, fold, lead, sample)``."""
+    def compute(self, x: Tensor) -> Any:
+        """Return the output for signals whose shape has been checked."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Any:
-        """Logits (or :class:`IMNOutput`) of a batch of signals.
-
-        Parameters
-        ----------
-        x
-            Shape ``(record, lead, sample)``, or ``(record, fold, lead, sample)`` for one batch a
-            fold.
-
-        Raises
-        ------
-        EcgcoreError
-            If the number of leads, folds or (where it matters) samples is not the model's.
-        """
-        several = x.dim() == 4
-        self._check(x)
-        output = self.forward_folds(x if several else x.unsqueeze(1))
-        if several:
-            return output
-        if isinstance(output, IMNOutput):
-            return IMNOutput(*(part[:, 0] for part in output))
-        return output[:, 0]
-
-    def _check(self, x: Tensor) -> None:
-        folds = x.shape[1] if x.dim() == 4 else 1
-        if x.dim() not in (3, 4) or x.shape[-2] != self.n_leads or folds != self.folds:
-            expected = f"(record, {self.n_leads} leads, sample)"
-            if self.folds > 1:
-                expected = f"(record, {self.folds} folds, {self.n_leads} leads, sample)"
+        """Return logits ``(record, output)`` or an :class:`IMNOutput`; other axes are refused."""
+        if x.dim() != 3 or x.shape[1] != self.n_leads:
             raise EcgcoreError(
                 f"{self.spec.name or type(self).__name__}: the input has shape {tuple(x.shape)}, "
-                f"expected {expected}; the axes are always (record, lead, sample)."
+                f"expected (record, lead, sample) with {self.n_leads} leads."
             )
-
-    def as_rows(self, x: Tensor) -> Tensor:
-        """``(record, fold, lead, sample)`` to one row: ``(record, fold * lead, 1, sample)``."""
-        return self._in_layout(x.flatten(1, 2).unsqueeze(2))
-
-    def as_image(self, x: Tensor) -> Tensor:
-        """``(record, fold, lead, sample)`` with the fold as channel and a row for each lead."""
-        return self._in_layout(x)
-
-    def _in_layout(self, x: Tensor) -> Tensor:
-        if self.plain:
-            return x.contiguous()
-        return x.contiguous(memory_format=torch.channels_last)
+        return self.compute(x)
 
 
 def logits_of(output: Tensor | IMNOutput) -> Tensor:
-    """The logits ``(record, output)`` of whatever a model returned."""
+    """Return the logits ``(record, output)`` of a model's output."""
     return output.logits if isinstance(output, IMNOutput) else output
 
 
 def positive_logit(logits: Tensor) -> Tensor:
-    """The log odds of the positive class, shape ``(record,)``.
+    """Return the log odds of the positive class, shape ``(record,)``: for two outputs a difference.
 
-    One output is that logit itself (sigmoid); of two (softmax over negative, positive) it is
-    their difference.
+    One output is that logit itself (sigmoid), two are negative and positive (softmax).
     """
-    if logits.shape[-1] == 1:
-        return logits[..., 0]
-    if logits.shape[-1] == 2:
-        return logits[..., 1] - logits[..., 0]
-    raise EcgcoreError(
-        f"positive_logit: {logits.shape[-1]} outputs have no single positive class; "
-        "expected 1 (sigmoid) or 2 (softmax)."
-    )
+    n_outputs = logits.shape[-1]
+    if n_outputs not in (1, 2):
+        raise EcgcoreError(f"positive_logit: expected 1 or 2 outputs, not {n_outputs} outputs.")
+    return logits[..., 0] if n_outputs == 1 else logits[..., 1] - logits[..., 0]
+
+
+def check_choice(what: str, value: object, allowed: Sequence[str]) -> None:
+    """Refuse a value that is not among the allowed ones, naming the nearest of them."""
+    if value not in allowed:
+        near = difflib.get_close_matches(str(value), allowed, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise EcgcoreError(f"{what}: {value!r} is unknown{hint} Allowed: {', '.join(allowed)}.")
+
+
+def check_literal(what: str, value: object, annotation: object) -> None:
+    """Refuse a value of a type ``Literal`` of strings that is not among them."""
+    choices = get_args(annotation)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        check_choice(what, value, choices)

@@ -1,6 +1,7 @@
-"""ECGs as clinicians read them, and what a model saw in them."""
+"""ECGs as clinicians read them, with what a model used in them, and one lead at several rates."""
 
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -8,318 +9,188 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
+from ecgcore.arrays import Bools
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
-from ecgcore.plots.paper import (
-    Floats,
-    draw_label,
-    draw_pulse,
-    draw_trace,
-    new_paper,
-    row_levels,
-)
-from ecgcore.plots.style import (
-    BLACK,
-    BLUE,
-    SIGNED,
-    VERMILLION,
-    WIDTH_IN,
-    in_order,
-    look,
-    new_figure,
-    styled,
-)
-from ecgcore.segments import window_sums
+from ecgcore.plots import look
+from ecgcore.plots.paper import Samples, Strip, draw_pulse, draw_strip, new_paper, row_levels
+
+LARGEST_MV, LONGEST_S = 5.0, 60.0
+"""Larger amplitudes are drawn at this height, and longer windows refused: pictures stay small."""
 
 
-@styled
+@look.styled
 def ecg_12_lead(
-    signals_mv: Floats,
+    signals_mv: Samples,
     rate_hz: float,
-    attribution: Floats | None = None,
+    attribution: Samples | None = None,
     *,
     title: str = "",
     columns: int = 4,
     rhythm_lead: str | None = "II",
     start_s: float = 0.0,
     window_s: float | None = None,
-    attribution_scale: float | None = None,
-    smooth_s: float = 0.0,
-    mask: NDArray[np.bool_] | None = None,
+    mask: Bools | None = None,
     boxes: pd.DataFrame | None = None,
 ) -> Figure:
-    """A 12-lead ECG on ECG paper: 25 mm/s and 10 mm/mV, shrunk to the column's width.
+    """Draw a 12-lead ECG on ECG paper: 25 mm/s and 10 mm/mV, scaled to the column's width.
 
-    Leads are printed as by an ECG machine: down the columns, each column showing its own share of
-    the time; ``columns=1`` shows every lead in full.
+    Leads are arranged as an ECG machine prints them: down the columns, each column with its own
+    share of the time. Amplitudes beyond 5 mV are drawn at 5 mV.
 
     Parameters
     ----------
     signals_mv
         Shape ``(12, sample)``, mV, leads in PTB-XL's order.
-    rate_hz
-        Sampling rate.
     attribution
-        Signed, same shape: drawn as an area on the trace, above it (vermillion) where it speaks
-        for the positive class and below it (blue) where it speaks against.
+        Signed, same shape: an area on the trace, red above it towards disease and blue below it
+        towards normal; the 99th percentile of its absolute values is 0.5 mV high.
     columns
-        1, 2, 3 or 4.
+        1, 2, 3 or 4; ``columns=1`` shows every lead in full.
     rhythm_lead
         A lead shown in full in a last row, or ``None``.
     start_s, window_s
-        Part of the record to show; default all of it.
-    attribution_scale
-        Attribution drawn 0.5 mV high (twice that is drawn at most); default the 99th percentile of
-        its absolute values shown.  Give it to compare records.
-    smooth_s
-        Length of a running mean over the drawn attribution, in seconds; 0 draws it as it is.
+        Part of the record to show, at most 60 s; default all of it.
     mask
         Boolean, same shape: a grey bar under the trace where it is true (evidence).
     boxes
-        Segments to frame: ``lead``, ``start_s``, ``end_s``, ``sign`` (above 0: for the class), as
-        :func:`ecgcore.segments.top_segments` gives them.
-
-    Raises
-    ------
-    EcgcoreError
-        When shapes do not fit or nothing of the record is in the window.
+        Segments to frame: ``lead``, ``start_s``, ``end_s``, ``sign`` (above 0: towards disease), as
+        :func:`ecgcore.explanations.top_segments` returns them.
     """
-    n_samples = signals_mv.shape[-1]
-    _check_shapes(signals_mv, attribution, mask)
+    first, last = _window(signals_mv, rate_hz, start_s, window_s)
+    rows = _rows(columns, rhythm_lead, first, last)
+    trace, area = np.clip(signals_mv, -LARGEST_MV, LARGEST_MV), np.zeros_like(signals_mv)
+    shown = np.zeros_like(signals_mv, dtype=bool) if mask is None else _like(mask, trace, "mask")
+    if attribution is not None:
+        scale = np.percentile(np.abs(_like(attribution, trace, "attribution")[:, first:last]), 99)
+        area = np.clip(attribution * (0.5 / (scale or 1.0)), -1, 1)
+    levels, extent = row_levels(trace, area, rows, rate_hz)
+    fig, ax = new_paper((last - first) / rate_hz, extent, title)
+    for level, strips in zip(levels, rows, strict=True):
+        draw_pulse(ax, level)
+        for strip in strips:
+            _draw(ax, strip, (trace, area, shown), rate_hz, first, level, boxes)
+    if attribution is not None:
+        look.legend_below(fig, look.sign_handles())
+    return fig
+
+
+def _draw(
+    ax: Axes,
+    strip: Strip,
+    arrays: tuple[NDArray[Any], ...],
+    rate_hz: float,
+    first: int,
+    level: float,
+    boxes: pd.DataFrame | None,
+) -> None:
+    """Draw one strip of a record, and the frames that lie in it."""
+    lead, low, high = strip
+    trace, area, mask = (array[lead, low:high] for array in arrays)
+    t = (np.arange(low, high) - first) / rate_hz
+    draw_strip(ax, LEADS[lead], t, trace, level, area, mask)
+    if boxes is None:
+        return
+    framed = boxes.loc[boxes["lead"] == LEADS[lead], ["start_s", "end_s", "sign"]]
+    for start_s, end_s, sign in framed.to_numpy(float):
+        start, end = np.clip([start_s, end_s], low / rate_hz, high / rate_hz) - first / rate_hz
+        colour, line = (look.TOWARDS_DISEASE, "-") if sign > 0 else (look.TOWARDS_NORMAL, "--")
+        how: dict[str, Any] = {"ec": colour, "ls": line, "lw": 1.4, "zorder": 4}
+        if end > start:
+            ax.add_patch(Rectangle((start, level - 0.45), end - start, 1, fill=False, **how))
+
+
+A = TypeVar("A", Samples, Bools)
+
+
+def _like(array: A, signals_mv: Samples, name: str) -> A:
+    if array.shape != signals_mv.shape:
+        raise EcgcoreError(f"{name}: expected shape {signals_mv.shape}, got {array.shape}.")
+    return array
+
+
+def _window(
+    signals_mv: Samples, rate_hz: float, start_s: float, window_s: float | None
+) -> tuple[int, int]:
+    """First sample of the part to show, and the sample after its last."""
+    if signals_mv.ndim != 2 or signals_mv.shape[0] != len(LEADS):
+        raise EcgcoreError(f"signals_mv: expected shape (12, sample), got {signals_mv.shape}.")
+    n_samples, first = signals_mv.shape[1], round(start_s * rate_hz)
+    last = n_samples if window_s is None else min(n_samples, first + round(window_s * rate_hz))
+    if not 0 <= first < last <= first + LONGEST_S * rate_hz:
+        raise EcgcoreError(
+            f"start_s, window_s: expected a part of the record's {n_samples / rate_hz:g} s, at "
+            f"most {LONGEST_S:g} s long, got {start_s} and {window_s}."
+        )
+    return first, last
+
+
+def _rows(columns: int, rhythm_lead: str | None, first: int, last: int) -> list[list[Strip]]:
     if columns not in (1, 2, 3, 4):
         raise EcgcoreError(f"columns: expected 1, 2, 3 or 4, got {columns}.")
-    first = round(start_s * rate_hz)
-    last = n_samples if window_s is None else min(n_samples, first + round(window_s * rate_hz))
-    if not 0 <= first < last:
-        raise EcgcoreError(
-            f"start_s, window_s: expected a part of the record's {n_samples / rate_hz:g} s, got "
-            f"{start_s} and {window_s}."
-        )
-    edges = np.linspace(first, last, columns + 1).round().astype(int)
-    rows = [
-        [(r + c * 12 // columns, edges[c], edges[c + 1]) for c in range(columns)]
-        for r in range(12 // columns)
-    ]
+    if rhythm_lead not in (None, *LEADS):
+        raise EcgcoreError(f"rhythm_lead: there is no '{rhythm_lead}'; expected one of {LEADS}.")
+    edges = np.linspace(first, last, columns + 1).round().astype(int).tolist()
+    n_rows = 12 // columns
+    parts = list(zip(range(columns), edges[:-1], edges[1:], strict=True))
+    rows = [[(row + c * n_rows, low, high) for c, low, high in parts] for row in range(n_rows)]
     if rhythm_lead is not None and columns > 1:
-        rows.append([(_lead(rhythm_lead), first, last)])
-    area = None
-    if attribution is not None:
-        area = _area_mv(attribution, rate_hz, attribution_scale, slice(first, last), smooth_s)
-    levels, extent = row_levels(signals_mv, area, rows)
-    seconds = (last - first) / rate_hz
-    fig, ax = new_paper(seconds, extent, title)
-    for level, row in zip(levels, rows, strict=True):
-        draw_pulse(ax, level)
-        for lead, low, high in row:
-            part = slice(low, high)
-            t = (np.arange(low, high) - first) / rate_hz
-            trace = signals_mv[lead, part] + level
-            draw_trace(ax, t, trace, None if area is None else area[lead, part])
-            if mask is not None:
-                _mask_bar(ax, t, trace, mask[lead, part])
-            draw_label(ax, LEADS[lead], t[0], level, low > first)
-            if boxes is not None:
-                own = boxes[boxes["lead"] == LEADS[lead]]
-                _boxes(ax, own, (low / rate_hz, high / rate_hz), first / rate_hz, level)
-    if attribution is not None:
-        _sign_legend(fig, ax)
-    return fig
+        rows.append([(LEADS.index(rhythm_lead), first, last)])
+    return rows
 
 
-def _lead(name: str) -> int:
-    if name not in LEADS:
-        raise EcgcoreError(f"rhythm_lead: unknown lead {name!r}; expected one of {LEADS}.")
-    return LEADS.index(name)
-
-
-def _check_shapes(
-    signals: Floats, attribution: Floats | None, mask: NDArray[np.bool_] | None
-) -> None:
-    if signals.ndim != 2 or signals.shape[0] != 12:
-        raise EcgcoreError(f"signals_mv: expected shape (12, sample), got {signals.shape}.")
-    for name, array in (("attribution", attribution), ("mask", mask)):
-        if array is not None and array.shape != signals.shape:
-            raise EcgcoreError(
-                f"{name}: expected the record's shape {signals.shape}, got {array.shape}."
-            )
-
-
-def _area_mv(
-    attribution: Floats, rate_hz: float, scale: float | None, shown: slice, smooth_s: float
-) -> Floats:
-    """The attribution as heights above the trace, in mV."""
-    values = np.asarray(attribution, dtype=np.float64)
-    n_mean = round(smooth_s * rate_hz)
-    if n_mean > 1:
-        values = uniform_filter1d(values, n_mean, axis=-1, mode="nearest")
-    scale = scale or float(np.percentile(np.abs(values[:, shown]), 99)) or 1.0
-    return np.clip(values * (0.5 / scale), -1.0, 1.0)
-
-
-def _mask_bar(ax: Axes, t: Floats, trace: Floats, mask: NDArray[np.bool_]) -> None:
-    floor = np.full(t.shape, float(trace.min()) - 0.12)
-    ax.fill_between(
-        t, floor - 0.06, floor + 0.06, where=mask, color=BLACK, alpha=0.45, linewidth=0, zorder=2
-    )
-
-
-def _boxes(
-    ax: Axes, boxes: pd.DataFrame, shown_s: tuple[float, float], origin_s: float, level: float
-) -> None:
-    columns = boxes[["start_s", "end_s", "sign"]].astype(float).to_numpy()
-    for first_s, last_s, sign in columns:
-        start, end = max(first_s, shown_s[0]), min(last_s, shown_s[1])
-        if end > start:
-            frame = Rectangle(
-                (start - origin_s, level - 0.45),
-                end - start,
-                1.0,
-                fill=False,
-                edgecolor=VERMILLION if sign > 0 else BLUE,
-                linestyle="-" if sign > 0 else "--",
-                linewidth=1.4,
-                zorder=4,
-            )
-            ax.add_patch(frame)
-
-
-def _sign_legend(fig: Figure, ax: Axes) -> None:
-    for colour, words in (
-        (VERMILLION, "above the trace: for the positive class"),
-        (BLUE, "below: against"),
-    ):
-        ax.fill_between([], [], [], color=colour, alpha=0.75, linewidth=0, label=words)
-    how = {"fontsize": 8, "handlelength": 1, "columnspacing": 1, "borderaxespad": 0.3}
-    if fig.get_figwidth() > 0.9 * WIDTH_IN:  # beside the words on the paper's scale
-        ax.legend(loc="upper right", bbox_to_anchor=(1, 0), ncols=2, **how)
-    else:
-        fig.legend(loc="outside lower right", **how)
-
-
-@styled
-def attribution_map(
-    attribution: Floats,
-    rate_hz: float,
-    *,
-    window_s: float = 0.5,
-    stride_s: float | None = None,
-    title: str = "",
-    limit: float | None = None,
-) -> Figure:
-    """Heat map of a signed attribution summed over lead x window.
-
-    Parameters
-    ----------
-    attribution
-        Shape ``(12, sample)``.
-    window_s, stride_s
-        Window and its step, in seconds; the step is half a window by default (paper A).
-    limit
-        Value at both ends of the colour scale; default the largest absolute one.
-    """
-    sums, start_s = window_sums(attribution, rate_hz, window_s=window_s, stride_s=stride_s)
-    limit = limit or float(np.abs(sums).max()) or 1.0
-    centres = start_s + window_s / 2
-    between = (centres[1:] + centres[:-1]) / 2
-    ends = [max(0.0, float(start_s[0])), attribution.shape[-1] / rate_hz]
-    edges = np.concatenate([ends[:1], between, ends[1:]])
-    fig = new_figure(3.4)
-    ax = fig.add_subplot()
-    image = ax.pcolormesh(
-        edges,
-        np.arange(13),
-        sums,
-        cmap=SIGNED,
-        vmin=-limit,
-        vmax=limit,
-        edgecolor="#EEEEEE",
-        linewidth=0.2,
-    )
-    ax.set(title=title, xlabel="time [s]", ylabel="lead", yticks=np.arange(12) + 0.5)
-    ax.set_yticklabels(LEADS)
-    ax.invert_yaxis()
-    ax.grid(False)
-    bar = fig.colorbar(image, ax=ax, pad=0.01)
-    bar.set_label(f"sum over {window_s:g} s\nagainst  ←   attribution   →  for")
-    return fig
-
-
-@styled
+@look.styled
 def ecg_side_by_side(
-    left_mv: Floats,
-    right_mv: Floats,
+    left_mv: Samples,
+    right_mv: Samples,
     rate_hz: float,
     *,
     titles: tuple[str, str],
     start_s: float = 0.0,
     window_s: float = 3.2,
 ) -> Figure:
-    """Two ECGs on one sheet of ECG paper, lead beside lead.
+    """Draw two ECGs on one sheet of ECG paper, lead beside lead.
 
-    Parameters
-    ----------
-    left_mv, right_mv
-        Shape ``(12, sample)``, mV, leads in PTB-XL's order.
-    titles
-        What stands above each.
-    start_s, window_s
-        Part of both records to show.
+    Both have shape ``(12, sample)``, in mV, with leads in PTB-XL's order, at ``rate_hz``.
     """
-    _check_shapes(left_mv, right_mv, None)
-    first, n_shown = round(start_s * rate_hz), round(window_s * rate_hz)
-    both = np.concatenate([left_mv, right_mv])[:, first : first + n_shown]
-    n_shown = both.shape[1]
-    rows = [[(k, 0, n_shown), (12 + k, 0, n_shown)] for k in range(12)]
-    levels, extent = row_levels(both, None, rows)
-    gap_s = 0.2
-    fig, ax = new_paper(2 * window_s + gap_s, extent, "")
-    for side, title in enumerate(titles):
-        from_s = side * (window_s + gap_s)
-        t = from_s + np.arange(n_shown) / rate_hz
-        for k, level in enumerate(levels):
-            draw_trace(ax, t, both[12 * side + k] + level)
-            draw_label(ax, LEADS[k], from_s, level, bool(side))
-        ax.text(from_s, extent[1] + 0.1, title, fontsize=10, fontweight="bold")
-    for level in levels:
+    first, last = _window(left_mv, rate_hz, start_s, window_s)
+    both = np.concatenate([left_mv, _like(right_mv, left_mv, "right_mv")])[:, first:last]
+    both, n_shown = both.clip(-LARGEST_MV, LARGEST_MV), last - first
+    rows: list[list[Strip]] = [[(k, 0, n_shown), (12 + k, 0, n_shown)] for k in range(12)]
+    levels, extent = row_levels(both, np.zeros_like(both), rows, rate_hz)
+    t, right_s = np.arange(n_shown) / rate_hz, n_shown / rate_hz + 0.3
+    fig, ax = new_paper(right_s + n_shown / rate_hz, extent, "")
+    for k, level in enumerate(levels):
         draw_pulse(ax, level)
+        draw_strip(ax, LEADS[k], t, both[k], level)
+        draw_strip(ax, LEADS[k], t + right_s, both[12 + k], level)
+    for from_s, title in zip((0, right_s), titles, strict=True):
+        ax.text(from_s, extent[1] + 0.1, title, fontsize=10, fontweight="bold")
     return fig
 
 
-@styled
+@look.styled
 def resampling_picture(
-    traces_mv: Mapping[int, Floats],
+    traces_mv: Mapping[int, Samples],
     *,
     lead: str = "II",
     start_s: float = 0.0,
     window_s: float = 1.0,
 ) -> Figure:
-    """One stretch of one lead at several sampling rates: samples as dots, the same time axis.
+    """Draw a part of one lead at several sampling rates: samples as dots, on one time axis.
 
-    Parameters
-    ----------
-    traces_mv
-        Sampling rate [Hz] to trace ``(sample,)`` [mV] of the same record.
+    ``traces_mv`` maps a sampling rate [Hz] to the trace ``(sample,)`` [mV] of the same record.
     """
-    rates = in_order(list(traces_mv))
-    fig = new_figure(1.05 * len(rates) + 0.6)
-    axes = np.atleast_1d(fig.subplots(len(rates), 1, sharex=True, sharey=True))
-    for i, (rate, ax) in enumerate(zip(rates, axes, strict=True)):
-        trace = traces_mv[rate]
-        t = np.arange(trace.size) / rate
+    rates = look.in_order(traces_mv)
+    fig = look.new_figure(1.05 * len(rates) + 0.6)
+    axes = fig.subplots(len(rates), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for rate, ax in zip(rates, axes, strict=True):
+        t = np.arange(traces_mv[rate].size) / rate
         shown = (t >= start_s - 1e-9) & (t <= start_s + window_s + 1e-9)
-        ax.plot(
-            t[shown],
-            trace[shown],
-            color=look(i)["color"],
-            linewidth=1,
-            marker="o",
-            markersize=1.8 if rate > 200 else 3.2,
-        )
-        per_sample = 1000 / rate
-        ax.set_title(f"{rate:g} Hz: one sample every {per_sample:.3g} ms", fontsize=9)
-        ax.set_ylabel("mV")
-    axes[-1].set_xlabel(f"time [s], lead {lead}")
-    axes[-1].set_xlim(start_s, start_s + window_s)
+        how = {"color": look.BLUE, "linewidth": 1, "markersize": 1.8 if rate > 200 else 3.2}
+        ax.plot(t[shown], traces_mv[rate][shown], "o-", **how)
+        ax.set_title(f"{rate:g} Hz: one sample every {1000 / rate:.3g} ms", fontsize=9)
+    axes[len(rates) // 2].set_ylabel("amplitude [mV]")
+    axes[-1].set(xlabel=f"time [s], lead {lead}", xlim=(start_s, start_s + window_s))
     return fig

@@ -1,192 +1,204 @@
-"""What an explanation gives to leads, beats and the bias; how methods fare as evidence goes."""
+"""Explanations: by lead, by window, by beat, against known evidence, and as units are masked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
-from ecgcore.plots.scores import require
-from ecgcore.plots.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    VERMILLION,
-    in_order,
-    look,
-    marker,
-    new_figure,
-    styled,
+from ecgcore.plots import look
+from ecgcore.plots.paper import Samples
+
+_EVIDENCE = "#D9D9D9"
+_SIGNED = LinearSegmentedColormap.from_list(
+    "signed", [look.TOWARDS_NORMAL, "#8FB6DC", "#FFFFFF", "#E79A94", look.TOWARDS_DISEASE]
 )
 
-Floats = NDArray[np.floating]
 
-
-@styled
-def lead_bars(contribution: Floats, bias: float, *, title: str = "") -> Figure:
-    """What every lead, and the bias, adds to the logit: for and against, as bars.
+@look.styled
+def record_with_evidence(
+    signals_mv: Samples,
+    rate_hz: float,
+    evidence: NDArray[np.generic],
+    attribution: Samples,
+    *,
+    leads: Sequence[str] = ("II", "V1", "V5"),
+    start_s: float = 0.0,
+    window_s: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw a few leads with the known evidence of the disease and, below each, the attribution.
 
     Parameters
     ----------
-    contribution
-        W * x of one record, shape ``(12, sample)``; its sum and ``bias`` make the logit.
-    bias
-        b of the record; it has no place in the record, so it gets a bar of its own.
+    signals_mv, attribution
+        Shape ``(12, sample)``; mV, and such as W * x, on one scale for all leads.
+    evidence
+        Same shape, bool or mV: grey columns where it is not zero.
+    leads
+        Names of the leads to show, three or four.
+    start_s, window_s
+        Part of the record to show; default all of it.
     """
-    parts = [np.clip(contribution, 0, None).sum(axis=1), np.clip(contribution, None, 0).sum(axis=1)]
-    names = [*LEADS, "bias"]
-    fig = new_figure(2.9)
-    ax = fig.add_subplot()
-    place = np.arange(len(names))
-    bars = [np.append(parts[0], max(bias, 0.0)), np.append(parts[1], min(bias, 0.0))]
-    for values, colour, hatch, words in (
-        (bars[0], VERMILLION, "", "for the positive class"),
-        (bars[1], BLUE, "//", "against"),
-    ):
-        ax.bar(place, values, 0.7, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
-        ax.fill_between([], [], [], color=colour, hatch=hatch, linewidth=0, label=words)
-    net = bars[0] + bars[1]
-    ax.plot(place, net, linestyle="none", marker="D", color=BLACK, markersize=4, label="net")
-    ax.axhline(0, color=GREY, linewidth=0.8)
-    ax.axvline(len(LEADS) - 0.5, color=GREY, linewidth=0.8, linestyle=":")
-    ax.set_xticks(place, names)
-    ax.set(ylabel="contribution to the logit", title=title)
-    ax.xaxis.grid(False)
-    fig.legend(loc="outside lower center", ncols=3)
+    arrays = {"signals_mv": signals_mv, "evidence": evidence, "attribution": attribution}
+    for name, array in arrays.items():
+        if array.shape != signals_mv.shape:
+            raise EcgcoreError(f"{name}: expected shape {signals_mv.shape}, got {array.shape}.")
+    if not set(leads) <= set(LEADS):
+        raise EcgcoreError(f"leads: expected names among {', '.join(LEADS)}, got {list(leads)}.")
+    first = round(start_s * rate_hz)
+    part = slice(first, None if window_s is None else first + round(window_s * rate_hz))
+    t = start_s + np.arange(len(signals_mv[0, part])) / rate_hz
+    fig = look.new_figure(1.35 * len(leads) + 0.7)
+    axes = fig.subplots(2 * len(leads), 1, sharex=True, height_ratios=[1.4, 1] * len(leads))
+    chosen = [LEADS.index(lead) for lead in leads]
+    limit = 1.05 * float(np.abs(attribution[chosen, part]).max()) or 1.0
+    for lead, top, below in zip(chosen, axes[::2], axes[1::2], strict=True):
+        top.plot(t, signals_mv[lead, part], color=look.BLACK, linewidth=0.9)
+        top.set_ylabel(f"{LEADS[lead]} [mV]")
+        look.draw_signed_area(below, t, np.zeros_like(t), attribution[lead, part])
+        below.set(ylabel="logit", ylim=(-limit, limit))
+        for ax in (top, below):
+            how = {"color": _EVIDENCE, "linewidth": 0, "transform": ax.get_xaxis_transform()}
+            ax.fill_between(t, 0, 1, where=evidence[lead, part] != 0, **how)
+            ax.grid(False)
+    axes[0].set(title=title, xlim=(t[0], t[-1]))
+    axes[-1].set_xlabel("time [s]")
+    fig.align_ylabels(axes)
+    look.legend_below(fig, [Patch(color=_EVIDENCE, label="evidence"), *look.sign_handles()])
     return fig
 
 
-@styled
+@look.styled
+def attribution_map(
+    sums: Samples, start_s: Samples, *, window_s: float = 0.5, title: str = ""
+) -> Figure:
+    """Draw a heat map of a signed attribution summed over each lead and window.
+
+    ``sums`` and ``start_s`` have the shapes ``(12, window)`` and ``(window,)``, as
+    :func:`ecgcore.explanations.window_sums` returns them for windows of ``window_s`` seconds.
+    """
+    limit = float(np.abs(sums).max()) or 1.0
+    centres = start_s + window_s / 2
+    between = (centres[1:] + centres[:-1]) / 2
+    edges = np.concatenate([start_s[:1], between, start_s[-1:] + window_s])
+    fig = look.new_figure(3.4)
+    ax = fig.add_subplot()
+    image = ax.pcolormesh(edges, np.arange(13), sums, cmap=_SIGNED, vmin=-limit, vmax=limit)
+    ax.set(title=title, xlabel="time [s]", ylabel="lead")
+    ax.set_yticks(np.arange(12) + 0.5, LEADS)
+    ax.invert_yaxis()
+    ax.grid(False)
+    bar = fig.colorbar(image, ax=ax, pad=0.01)
+    bar.set_label(f"contribution of {window_s:g} s to the logit\n← normal      disease →")
+    return fig
+
+
+@look.styled
+def lead_bars(contribution: Samples, bias: float, *, title: str = "") -> Figure:
+    """Draw the positive and negative contribution of every lead, and of the bias, to the logit.
+
+    ``contribution`` is W * x of one record, shape ``(12, sample)``; its sum and ``bias`` make the
+    logit. The bias belongs to no lead, so it has a bar of its own.
+    """
+    positive = np.append(contribution.clip(min=0).sum(axis=1), max(bias, 0.0))
+    negative = np.append(contribution.clip(max=0).sum(axis=1), min(bias, 0.0))
+    fig = look.new_figure(2.9)
+    ax = fig.add_subplot()
+    place = np.arange(len(positive))
+    ax.bar(place, positive, 0.7, color=look.TOWARDS_DISEASE)
+    ax.bar(place, negative, 0.7, color=look.TOWARDS_NORMAL)
+    how: dict[str, Any] = {
+        "markersize": 5,
+        "markeredgecolor": "white",
+        "color": look.BLACK,
+        "label": "net",
+    }
+    net = ax.plot(place, positive + negative, "D", **how)
+    ax.axhline(0, color=look.GREY, linewidth=0.8)
+    ax.axvline(len(LEADS) - 0.5, color=look.GREY, linewidth=0.8, linestyle=":")
+    ax.set_xticks(place, [*LEADS, "bias"])
+    ax.set(ylabel="contribution to the logit", title=title)
+    ax.xaxis.grid(False)
+    look.legend_below(fig, [*look.sign_handles(), *net])
+    return fig
+
+
+@look.styled
 def beat_averages(
-    time_s: Floats,
-    beats: Mapping[str, Floats],
-    attributions: Mapping[str, Floats],
+    time_s: Samples,
+    beats: Mapping[str, Samples],
+    attributions: Mapping[str, Samples],
     *,
     unit: str = "mV",
     title: str = "",
 ) -> Figure:
-    """Mean beat of every lead, one line a class, with the mean attribution as an area below.
+    """Draw the mean beat of every lead, one line per group, and below it the mean attribution.
 
-    Parameters
-    ----------
-    time_s
-        From the R peak, shape ``(sample,)``.
-    beats, attributions
-        By class: means over records, shape ``(12, sample)``.
+    ``time_s``, shape ``(sample,)``, is the time from the R peak; ``beats`` and ``attributions`` are
+    means over records by group, shape ``(12, sample)``.
     """
-    fig = new_figure(5.6)
+    fig = look.new_figure(5.6)
     axes = fig.subplots(3, 4, sharex=True)
     size = max(float(np.abs(values).max()) for values in attributions.values()) or 1.0
-    for number, lead in enumerate(LEADS):
-        ax = axes[number % 3][number // 3]
-        trace = [values[number] for values in beats.values()]
-        low, high = min(t.min() for t in trace), max(t.max() for t in trace)
-        span = max(float(high - low), 1e-6)
-        for i, (name, values) in enumerate(beats.items()):
-            own = look(i)
-            floor = low - (0.55 + 0.75 * i) * span
-            reach = attributions[name][number] / size * 0.4 * span
-            for sign, colour in ((1, VERMILLION), (-1, BLUE)):
-                area = floor + np.clip(reach * sign, 0, None) * sign
-                ax.fill_between(time_s, floor, area, color=colour, alpha=0.8, linewidth=0)
-            ax.plot(time_s, np.full(len(time_s), floor), **own | {"linewidth": 0.6})
-            ax.plot(time_s, values[number], **own | {"linewidth": 1.1}, label=name)
-        ax.axvline(0, color=GREY, linewidth=0.6, linestyle=":")
+    for number, (lead, ax) in enumerate(zip(LEADS, axes.T.ravel(), strict=True)):
+        shares = {name: values[number] / size for name, values in attributions.items()}
+        _draw_beats(ax, time_s, {name: v[number] for name, v in beats.items()}, shares)
         ax.set_title(lead, fontsize=9)
-        ax.set_yticks([])
-        ax.grid(False)
-        ax.spines["left"].set_visible(False)
-        if number % 3 == 2:
-            ax.set_xlabel("time from R [s]")
+    for ax in axes[-1]:
+        ax.set_xlabel("time from R [s]")
     axes[1][0].set_ylabel(f"mean beat [{unit}], and below it the mean attribution")
-    handles, names = axes[0][0].get_legend_handles_labels()
-    for colour, words in ((VERMILLION, "for the positive class"), (BLUE, "against")):
-        handles.append(axes[0][0].fill_between([], [], [], color=colour, alpha=0.8, linewidth=0))
-        names.append(words)
-    fig.legend(handles, names, loc="outside lower center", ncols=4)
-    if title:
-        fig.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
+    look.legend_below(fig, [*axes[0][0].get_legend_handles_labels()[0], *look.sign_handles()])
+    fig.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
     return fig
 
 
-@styled
-def deletion_picture(curves: pd.DataFrame, *, panel: str = "fill", line: str = "method") -> Figure:
-    """Mean logit as units are taken out: most relevant first solid, least relevant first dashed.
-
-    Parameters
-    ----------
-    curves
-        Tidy: ``fraction, morf, lerf`` and the columns ``panel`` and ``line``.
-    """
-    require(curves, ["fraction", "morf", "lerf", panel, line], "curves")
-    panels, lines = in_order(curves[panel].tolist()), in_order(curves[line].tolist())
-    fig = new_figure(3.4)
-    axes = np.atleast_1d(fig.subplots(1, len(panels), sharey=True))
-    for name, ax in zip(panels, axes, strict=True):
-        for i, value in enumerate(lines):
-            own = curves[(curves[panel] == name) & (curves[line] == value)].sort_values("fraction")
-            _pair_of_curves(ax, own, i, str(value))
-        ax.set(xlabel="share of units taken out", title=f"{panel}: {name}")
-    axes[0].set_ylabel("mean positive logit [sd]")
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=4)
-    return fig
-
-
-def _pair_of_curves(ax: Axes, own: pd.DataFrame, i: int, label: str) -> None:
-    colour = look(i)["color"]
-    how = {"color": colour, "marker": marker(i), "markersize": 3.5, "linewidth": 1.2}
-    ax.plot(own["fraction"], own["morf"], linestyle="-", label=label, **how)
-    ax.plot(own["fraction"], own["lerf"], linestyle=(0, (4, 1.5)), **how)
-
-
-@styled
-def critical_difference(ranks: pd.Series, distance: float, *, title: str = "") -> Figure:
-    """Average ranks on a line; models that a bar joins do not differ (Demsar 2006).
-
-    Parameters
-    ----------
-    ranks
-        Average rank by model, 1 is best.
-    distance
-        Nemenyi's critical difference.
-    """
-    ordered = ranks.sort_values()
-    half = -(-len(ordered) // 2)
-    fig = new_figure(0.9 + 0.26 * half)
-    ax = fig.add_subplot()
-    low, high = 1.0, float(len(ordered))
-    ax.plot([low, high], [0, 0], color=BLACK, linewidth=1)
-    for tick in range(1, len(ordered) + 1):
-        ax.plot([tick, tick], [0, 0.12], color=BLACK, linewidth=1)
-        ax.text(tick, 0.2, str(tick), ha="center", va="bottom", fontsize=8)
-    for place, (name, rank) in enumerate(ordered.items()):
-        left = place < half
-        level = -0.75 - 0.5 * (place if left else len(ordered) - 1 - place)
-        side = low - 0.1 if left else high + 0.1
-        ax.plot([rank, rank, side], [0, level, level], color=GREY, linewidth=0.9)
-        words = f"{name}  {rank:.2f}"
-        ax.text(side, level, words, ha="right" if left else "left", va="center", fontsize=8.5)
-    for level, (start, end) in enumerate(_cliques(ordered.to_numpy(float), distance)):
-        y = -0.2 - 0.17 * level
-        ax.plot([start - 0.04, end + 0.04], [y, y], color=BLACK, linewidth=3.2)
-    ax.plot([low, low + distance], [0.75, 0.75], color=BLACK, linewidth=1.4, marker="|")
-    ax.text(low, 0.9, f"critical difference {distance:.2f}", fontsize=8, va="bottom")
-    ax.set(xlim=(low - 1.6, high + 1.6), ylim=(-0.9 - 0.5 * half, 1.4), xticks=[], yticks=[])
-    ax.set(title=title, xlabel="average rank, 1 is best")
+def _draw_beats(
+    ax: Axes, time_s: Samples, traces: Mapping[str, Samples], shares: Mapping[str, Samples]
+) -> None:
+    low = min(float(trace.min()) for trace in traces.values())
+    span = max(float(trace.max()) for trace in traces.values()) - low or 1e-6
+    for i, (name, trace) in enumerate(traces.items()):
+        floor = np.full(len(time_s), low - (0.55 + 0.9 * i) * span)
+        look.draw_signed_area(ax, time_s, floor, shares[name] * 0.4 * span)
+        ax.plot(time_s, floor, **look.of_series(i), linewidth=0.6)
+        ax.plot(time_s, trace, **look.of_series(i), linewidth=1.1, label=name)
+    ax.axvline(0, color=look.GREY, linewidth=0.6, linestyle=":")
+    ax.set_yticks([])
     ax.grid(False)
-    ax.spines[:].set_visible(False)
+    ax.spines["left"].set_visible(False)
+
+
+@look.styled
+def deletion_picture(curves: pd.DataFrame, *, panel: str = "fill", line: str = "method") -> Figure:
+    """Draw the mean logit as units are masked: most relevant first, and least relevant first.
+
+    ``curves`` is tidy: ``fraction, morf, lerf`` and the columns ``panel`` and ``line``.
+    """
+    look.require_columns(curves, ["fraction", "morf", "lerf", panel, line], "curves")
+    labels = {"x": "share of units masked", "y": "mean positive logit [SD]"}
+    panels = look.in_order(curves[panel])
+    fig, axes = look.new_panels(panels, len(panels), 2.9, sharey=True, **labels)
+    handles = [Line2D([], [], color=look.BLACK, label="most relevant first")]
+    handles += [Line2D([], [], color=look.BLACK, linestyle="--", label="least relevant first")]
+    for name, ax in axes.items():
+        for i, value in enumerate(look.in_order(curves[line])):
+            part = curves[(curves[panel] == name) & (curves[line] == value)].sort_values("fraction")
+            how: dict[str, Any] = {
+                "color": look.colour(i),
+                "marker": look.MARKERS[i % 7],
+                "ms": 3.5,
+            }
+            handles += ax.plot(part["fraction"], part["morf"], label=str(value), **how)
+            ax.plot(part["fraction"], part["lerf"], linestyle="--", **how)
+        ax.set_title(f"{panel}: {name}")
+    look.legend_below(fig, handles)
     return fig
-
-
-def _cliques(ranks: Floats, distance: float) -> list[tuple[float, float]]:
-    """Longest runs of ranks no farther apart than the distance."""
-    found: list[tuple[float, float]] = []
-    for start in ranks:
-        end = float(ranks[ranks <= start + distance].max())
-        if end > start and not any(a <= start and end <= b for a, b in found):
-            found.append((float(start), end))
-    return found

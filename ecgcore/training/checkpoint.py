@@ -1,135 +1,64 @@
-"""The state of a training after an epoch, on disk.
+"""The state of a training after an epoch, in one file that appears whole or not at all.
 
-``checkpoint.json`` names the safetensors file that belongs to it and is replaced last, in one
-move: killed at any moment, the directory holds one whole epoch.  There is no state of random
-generators to keep: every stream starts anew from (seed, epoch), see ``streams.py``.
+No state of random generators is stored: every stream starts anew from (seed, epoch), see
+:mod:`ecgcore.training.randomness`.
 """
 
 import dataclasses
 import hashlib
+import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
-from ecgcore.training.fold import Data, Fold, set_learning_rate
-from ecgcore.training.schedule import EarlyStopping, Schedule
+from ecgcore.models import ModelSpec
+from ecgcore.training.config import TrainConfig
 
-NAME = "checkpoint.json"
-_MAY_DIFFER = ("device", "compile", "cuda_graph", "processes", "halve_batch")
+FILE_NAME = "checkpoint.pt"
+_DAMAGED = (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, UnpicklingError)
 
 
-def identity(folds: Sequence[Fold], data: Data) -> dict[str, Any]:
-    """What must be the same for a training to be continued: model, configuration, data."""
+def identity(spec: ModelSpec, config: TrainConfig, tensors: list[Tensor]) -> dict[str, Any]:
+    """Return what must be the same for a training to be continued: model, configuration, data."""
     digest = hashlib.sha256()
-    for tensor in (data.x_train, data.x_valid):
-        some = tensor[:: max(1, len(tensor) // 16)].cpu().numpy()
-        digest.update(repr(tuple(tensor.shape)).encode() + some.tobytes())
-    for fold in folds:
-        digest.update(fold.train_index.tobytes() + fold.valid_index.tobytes())
-    for labels in (data.y_train, data.y_valid):
-        digest.update(labels.cpu().numpy().tobytes())
-    config = dataclasses.asdict(folds[0].config)
-    return {
-        "model": dataclasses.asdict(folds[0].model.spec),
-        "seeds": [fold.seed for fold in folds],
-        "data": digest.hexdigest(),
-        **{name: value for name, value in config.items() if name not in _MAY_DIFFER},
-    }
+    for tensor in tensors:
+        sample = tensor[:: max(1, len(tensor) // 16)] if tensor.dim() == 3 else tensor
+        digest.update(repr(tuple(tensor.shape)).encode() + sample.cpu().numpy().tobytes())
+    same = dataclasses.replace(config, device="", cuda_graph=True)  # these two may differ
+    identity = {**dataclasses.asdict(same), "model": dataclasses.asdict(spec)}
+    return dict(json.loads(json.dumps({**identity, "data": digest.hexdigest()})))
 
 
-def save(directory: Path, folds: Sequence[Fold], epoch: int, who: dict[str, Any]) -> None:
-    """Write the state after ``epoch``."""
-    tensors = {}
-    for fold in folds:
-        for name, tensor in _tensors(fold).items():
-            tensors[f"{fold.number}/{name}"] = tensor.detach().cpu().contiguous().clone()
-    file = f"epoch_{epoch:04d}.safetensors"
-    state = {"epoch": epoch, "tensors": file, "identity": who, "folds": [_plain(f) for f in folds]}
-    with files.told_in_words(directory):
+def save(directory: Path, state: dict[str, Any], training: dict[str, Any]) -> None:
+    """Write a state (tensors and plain values) together with the identity of its training."""
+    buffer = io.BytesIO()
+    torch.save({"state": state, "identity": training}, buffer)
+    with files.file_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        files.write_whole(directory / file, to_bytes(tensors))
-        files.write_whole(directory / NAME, json.dumps(state, indent=1))
-    for old in directory.glob("epoch_*.safetensors*"):
-        if old.name != file:
-            old.unlink(missing_ok=True)
+        files.write_whole(directory / FILE_NAME, buffer.getvalue())
 
 
-def load(directory: Path, folds: Sequence[Fold], who: dict[str, Any]) -> int:
-    """Put the saved state into ``folds``; returns the epoch it is of, 0 if there is none.
-
-    Raises
-    ------
-    EcgcoreError
-        If the checkpoint belongs to another model, configuration or data, or is damaged.
-    """
-    path = directory / NAME
+def load(directory: Path, training: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
+    """Return the saved state, or None; refuse one that is damaged or of another training."""
+    path = directory / FILE_NAME
     if not path.exists():
-        return 0
+        return None
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        tensors = load_file(directory / state["tensors"])
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise EcgcoreError(
-            f"{path}: is damaged ({error}); delete {directory} to begin anew."
-        ) from error
-    same = json.loads(json.dumps(who))
-    for name, value in same.items():
-        if state["identity"].get(name) != value:
+        content = torch.load(path, map_location=device, weights_only=True)
+        saved, state = content["identity"], dict(content["state"])
+    except _DAMAGED as error:
+        reason = str(error).partition("\n")[0]
+        raise EcgcoreError(f"{path}: is damaged ({reason}); delete it to begin anew.") from error
+    for name, value in training.items():
+        if saved.get(name) != value:
             raise EcgcoreError(
-                f"{path}: belongs to another training: {name} was {state['identity'].get(name)!r}, "
-                f"now it is {value!r}; choose another directory, or delete this one."
+                f"{path}: belongs to another training: {name} was {saved.get(name)!r}, now it is "
+                f"{value!r}; choose another directory, or delete this one."
             )
-    for fold, plain in zip(folds, state["folds"], strict=True):
-        prefix = f"{fold.number}/"
-        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        _put(fold, own, plain)
-    return int(state["epoch"])
-
-
-def _tensors(fold: Fold) -> dict[str, Tensor]:
-    tensors = {f"model/{name}": value for name, value in fold.model.state_dict().items()}
-    tensors |= {f"best/{name}": value for name, value in fold.best.items()}
-    for i, parameter in enumerate(fold.model.parameters()):
-        for name, value in fold.optimiser.state.get(parameter, {}).items():
-            tensors[f"optimiser/{i}/{name}"] = value
-    return tensors
-
-
-def _plain(fold: Fold) -> dict[str, Any]:
-    return {
-        "history": fold.history,
-        "schedule": dataclasses.asdict(fold.schedule),
-        "stopping": dataclasses.asdict(fold.stopping),
-        "finished": fold.finished,
-    }
-
-
-def _put(fold: Fold, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
-    device = next(fold.model.parameters()).device
-    model = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
-    fold.model.load_state_dict(model)
-    fold.best = {
-        k.removeprefix("best/"): v.to(device) for k, v in tensors.items() if k.startswith("best/")
-    }
-    for i, parameter in enumerate(fold.model.parameters()):
-        prefix = f"optimiser/{i}/"
-        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        if own:  # a bias that batch norm makes void has no gradient, so no state
-            fold.optimiser.state[parameter] = {
-                k: torch.empty_like(parameter.data).copy_(v) if v.dim() else v.to(device)
-                for k, v in own.items()  # in the parameter's memory layout
-            }
-    fold.history = plain["history"]
-    fold.schedule = Schedule(**plain["schedule"])
-    fold.stopping = EarlyStopping(**plain["stopping"])
-    fold.finished = plain["finished"]
-    set_learning_rate(fold.optimiser, fold.schedule.learning_rate)
+    return state

@@ -1,57 +1,45 @@
-"""Which device computes, and the switches of PyTorch and the C library that decide how."""
+"""Which device computes, and the switches of PyTorch and the C library that affect it."""
 
 import contextlib
 import ctypes
 import os
-import shutil
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
 from ecgcore.errors import EcgcoreError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from ecgcore.models.base import check_choice
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device of that name; ``auto`` takes CUDA, then MPS, then the CPU.
+    """Return the device ``cpu``, ``cuda``, ``cuda:1`` ..., ``mps``, or the best (``auto``).
 
-    Parameters
-    ----------
-    name
-        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` … or ``mps``.
-
-    Raises
-    ------
-    EcgcoreError
-        If the name is unknown or this machine has no such device.
+    Raises :class:`EcgcoreError` if the name is unknown or this machine has no such device.
     """
     kind = name.partition(":")[0]
-    if kind not in DEVICES:
-        raise EcgcoreError(f"device: {name!r} is unknown; expected one of {', '.join(DEVICES)}.")
+    check_choice("device", kind, ("auto", "cpu", "cuda", "mps"))
+    has_mps = torch.backends.mps.is_available()
     if kind == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", torch.cuda.current_device())
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("mps" if has_mps else "cpu")
     if kind == "cuda" and not torch.cuda.is_available():
         raise EcgcoreError(
-            f"device: {name!r} was asked for, but PyTorch {torch.__version__} sees no CUDA device "
-            "here; use device 'auto' or 'cpu', or install a CUDA build of PyTorch and its driver."
+            f"device: {name!r} was asked for, but PyTorch {torch.__version__} sees no CUDA device; "
+            "use 'auto' or 'cpu', or install a CUDA build of PyTorch and its driver."
         )
-    if kind == "mps" and not torch.backends.mps.is_available():
+    if kind == "mps" and not has_mps:
         raise EcgcoreError("device: 'mps' was asked for, but this is no Apple GPU; use 'auto'.")
-    device = torch.device(name)
-    if kind == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
-        raise EcgcoreError(
-            f"device: {name!r} was asked for, but there are {torch.cuda.device_count()} CUDA "
-            "devices, counted from 0."
-        )
+    device, n_devices = torch.device(name), torch.cuda.device_count()
+    if kind == "cuda" and (device.index or 0) >= n_devices:
+        raise EcgcoreError(f"device: there is no {name!r} among {n_devices}, counted from 0.")
     return device
 
 
 def device_summary(name: str = "auto") -> str:
-    """One line about the device that ``name`` stands for."""
+    """Return one line about the device that ``name`` stands for."""
     device = resolve_device(name)
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
@@ -63,65 +51,41 @@ def device_summary(name: str = "auto") -> str:
 
 @contextlib.contextmanager
 def numerics(*, deterministic: bool, tf32: bool) -> Iterator[None]:
-    """Set PyTorch's numerics for a block, and put back what was there.
+    """Set PyTorch's numerical switches for a block, and restore them afterwards.
 
-    Parameters
-    ----------
-    deterministic
-        Only algorithms that give the same bytes twice.  Costs nothing on a CPU; on CUDA it rules
-        out the atomic-add kernels and cuDNN's search for the fastest convolution.
-    tf32
-        Let CUDA convolutions and matrix products round their inputs to TF32 (10 bits of
-        mantissa).  PyTorch's default for convolutions; does nothing elsewhere.
+    ``deterministic`` allows only algorithms that give the same bytes twice, which is free on a CPU;
+    ``tf32`` lets CUDA round the inputs of convolutions and matrix products to 10 bits of mantissa.
     """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
-        cudnn.deterministic,
-        cudnn.benchmark,
-        cudnn.allow_tf32,
-        matmul.allow_tf32,
-    )
+    switches: list[tuple[Any, str, bool]] = [
+        (torch.utils.deterministic, "fill_uninitialized_memory", False),
+        (cudnn, "deterministic", deterministic),
+        (cudnn, "benchmark", not deterministic),
+        (cudnn, "allow_tf32", tf32),
+        (matmul, "allow_tf32", tf32),
+    ]
+    before = [getattr(place, name) for place, name, _ in switches]
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
     if deterministic:  # cuBLAS demands it before its first call
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-    def put(values: tuple[bool, ...]) -> None:
-        torch.use_deterministic_algorithms(values[0])
-        torch.utils.deterministic.fill_uninitialized_memory = values[1]  # type: ignore[attr-defined]
-        cudnn.deterministic, cudnn.benchmark = values[2], values[3]
-        cudnn.allow_tf32, matmul.allow_tf32 = values[4], values[5]
-
     try:
-        put((deterministic, False, deterministic, not deterministic, tf32, tf32))
+        torch.use_deterministic_algorithms(deterministic)
+        for place, name, value in switches:
+            setattr(place, name, value)
         yield
     finally:
-        put(before)
-
-
-def needs_compiler() -> None:
-    """Raise EcgcoreError where ``torch.compile`` would find no C++ compiler."""
-    if shutil.which("g++") is None:
-        raise EcgcoreError("compile: no C++ compiler (g++) found; install one, or leave it off.")
+        torch.use_deterministic_algorithms(was_deterministic)
+        for (place, name, _), value in zip(switches, before, strict=True):
+            setattr(place, name, value)
 
 
 def keep_heap() -> bool:
-    """Tell glibc to keep freed memory instead of handing it back to the kernel.
+    """Tell glibc to keep freed memory; return whether it took effect (Linux with glibc).
 
-    Large batches on a CPU allocate and free hundreds of MB a step; by default each step faults
-    every page in again (CNN1D, 500 Hz, batch 64: half of the time).  The cost: the process stays
-    at its peak memory until it ends.  Call it once, at the start of a program; it affects all of
-    it, which is why only the command line does.
-
-    Returns
-    -------
-    bool
-        Whether it took effect (Linux with glibc).
+    Otherwise each large training step on a CPU faults every page in again (CNN1D, 500 Hz, batch
+    64: half of the time). It affects the whole process, so only the command line calls it.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # another C library
-        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     m_trim_threshold, m_mmap_threshold, largest = -1, -3, 2**31 - 1
-    return bool(mallopt(m_mmap_threshold, largest) and mallopt(m_trim_threshold, largest))
+    options = (m_mmap_threshold, m_trim_threshold)
+    return mallopt is not None and all(mallopt(option, largest) for option in options)

@@ -1,24 +1,34 @@
-"""The papers' losses, for one batch of every fold at once."""
+"""The losses of both papers, and the local fidelity penalty of an IMN.
 
-from typing import Literal
+The penalty follows Hammer, Thambawita, Hellton & Halvorsen (arXiv 2606.29951): the linear model
+written for a record is also asked to answer for the record's neighbours.
+
+*Differs from the paper*, which interpolates rows of tables: two ECGs whose beats do not fall
+together have no ECG between them. Here a neighbour is the record itself with the amplitude of each
+lead halved in random stretches; the gain changes smoothly from one stretch to the next.
+"""
+
+import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ecgcore.arrays import Floats32, Ints
+from ecgcore.errors import EcgcoreError
 from ecgcore.models import IMNOutput, logits_of
+from ecgcore.training.config import Loss
+from ecgcore.training.randomness import MaskSource
 
-Loss = Literal["cross_entropy", "weighted_cross_entropy", "bce_pos_weight"]
-LOSSES: tuple[Loss, ...] = ("cross_entropy", "weighted_cross_entropy", "bce_pos_weight")
+_LOWEST_GAIN, _STRETCH_S = 0.5, 0.2
 
 
-def class_weights(y: NDArray[np.integer], loss: Loss, *, balance: bool) -> NDArray[np.float32]:
-    """What an error on (a negative, a positive) record counts.
+def class_weights(y: Ints, loss: Loss, *, balance: bool) -> Floats32:
+    """Return the weights of errors on a negative and on a positive record, shape ``(2,)``.
 
     ``weighted_cross_entropy``: n / n_class (paper A, categorical); ``bce_pos_weight``: 1 and
-    n_negative / n_positive (paper A, single linear); otherwise 1, or n / (2 n_class) if
+    n_negative / n_positive (paper A, single linear); otherwise 1, or n / (2 n_class) with
     ``balance``.
     """
     counts = np.bincount(y, minlength=2).astype(np.float64)
@@ -26,52 +36,47 @@ def class_weights(y: NDArray[np.integer], loss: Loss, *, balance: bool) -> NDArr
         return np.asarray(counts.sum() / counts, np.float32)
     if loss == "bce_pos_weight":
         return np.array([1, counts[0] / counts[1]], np.float32)
-    weights = counts.sum() / (2 * counts) if balance else np.ones(2)
-    return np.asarray(weights, np.float32)
+    return np.asarray(counts.sum() / (2 * counts) if balance else [1, 1], np.float32)
 
 
-def fold_losses(
-    output: Tensor | IMNOutput, y: Tensor, weights: Tensor | None, loss: Loss, weight_l1: float
+def batch_loss(
+    output: Tensor | IMNOutput, y: Tensor, weights: Tensor, loss: Loss, weight_l1: float = 0.0
 ) -> Tensor:
-    """Mean loss of a batch, one a fold.
+    """Return the mean loss of a batch, a scalar, for labels ``y (record,)`` and class weights.
 
-    Parameters
-    ----------
-    output
-        Of a model, with the fold axis: logits ``(record, fold, output)``.
-    y
-        0 or 1, shape ``(record, fold)``.
-    weights
-        Of the two classes, shape ``(fold, 2)``; None if both are 1.
-    loss
-        ``bce_pos_weight`` divides by the number of records, the cross entropies by the sum of
-        their weights, as PyTorch does.
-    weight_l1
-        Factor of mean |W| (IMN only; paper A: 1e-4).
-
-    Returns
-    -------
-    Tensor
-        Shape ``(fold,)``.
+    ``weight_l1`` is the factor of mean |W| (IMN only; paper A: 1e-4).
     """
     logits = logits_of(output).float()
     if loss == "bce_pos_weight":
-        positive = None if weights is None else weights[:, 1]
-        each = F.binary_cross_entropy_with_logits(
-            logits[..., 0], y.to(logits.dtype), pos_weight=positive, reduction="none"
-        )
-        value = each.mean(0)
-    elif logits.shape[1] == 1:  # PyTorch's own, to the bit
-        weight = None if weights is None else weights[0]
-        value = F.cross_entropy(logits[:, 0], y[:, 0], weight=weight)[None]
+        labels = y.to(logits.dtype)
+        value = F.binary_cross_entropy_with_logits(logits[:, 0], labels, pos_weight=weights[1])
     else:
-        rows = logits.reshape(-1, logits.shape[-1])
-        each = F.cross_entropy(rows, y.reshape(-1), reduction="none").view(y.shape)
-        if weights is None:
-            value = each.mean(0)
-        else:
-            picked = torch.where(y == 1, weights[:, 1], weights[:, 0])
-            value = (each * picked).sum(0) / picked.sum(0)
+        value = F.cross_entropy(logits, y, weight=weights)
     if weight_l1 and isinstance(output, IMNOutput):
-        value = value + weight_l1 * output.weights.abs().mean(dim=(0, 2, 3, 4))
+        value = value + weight_l1 * output.weights.abs().mean()
     return value
+
+
+def neighbours(x: Tensor, draw: MaskSource, rate_hz: float) -> Tensor:
+    """Return a neighbour of every record ``(lead, sample)``: about half of its stretches halved."""
+    n_records, n_leads, n_samples = x.shape
+    n_knots = max(2, 1 + math.ceil(n_samples / (_STRETCH_S * rate_hz)))
+    keep = draw(torch.Size([n_records, n_leads, n_knots]), 0.5, x.device) / 2  # 0 or 1
+    gain = _LOWEST_GAIN + (1 - _LOWEST_GAIN) * keep
+    return x * F.interpolate(gain, size=n_samples, mode="linear", align_corners=True)
+
+
+def fidelity_penalty(output: Tensor | IMNOutput, neighbour_x: Tensor) -> tuple[IMNOutput, Tensor]:
+    """Return the output of the records alone, and the penalty, a scalar.
+
+    ``output`` is that of a batch of records followed by their neighbours ``neighbour_x``; the
+    penalty is the mean squared error of the linear models for the neighbours' logits.
+    """
+    if not isinstance(output, IMNOutput):
+        raise EcgcoreError("local_fidelity: expected a model of the IMN family, or the value 0.")
+    of_records, of_neighbours = (
+        IMNOutput(*half) for half in zip(*(part.chunk(2) for part in output), strict=True)
+    )
+    products = of_records.weights * neighbour_x.float().unsqueeze(1)
+    linear = products.sum(dim=(2, 3)) + of_records.bias
+    return of_records, (linear - of_neighbours.logits).square().mean()

@@ -1,114 +1,107 @@
-"""What a step cannot do, told in words that help; smaller batches where that was asked."""
+"""One sentence for what a training cannot do on this machine, if possible before it starts."""
 
 import contextlib
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TypeVar
+import copy
+from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.steps import Group
-
-T = TypeVar("T")
+from ecgcore.training.randomness import set_mask_source
 
 
-class OutOfMemory(EcgcoreError):
-    """Training does not fit; ``fits`` is the batch size that would, 0 if none does."""
+def check_memory(
+    model: EcgModel, config: TrainConfig, device: torch.device, signals: list[Tensor]
+) -> None:
+    """Raise :class:`EcgcoreError` unless the signals and one step may fit: a lower bound."""
+    needed = 16 * sum(p.numel() for p in model.parameters())  # with gradients, Adam's moments
+    needed += _activation_bytes(model, signals[0].shape[-1], config)
+    for x in signals:
+        is_copied = device.type != "cpu" or x.dtype not in (torch.int16, torch.float32)
+        needed += is_copied * x.numel() * (2 if x.dtype == torch.int16 else 4)
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        available = torch.cuda.mem_get_info(device)[0] + cached
+    else:
+        import psutil
 
-    def __init__(self, sentence: str, fits: int) -> None:
-        super().__init__(sentence)
-        self.fits = fits
+        available = psutil.virtual_memory().available
+    if needed > available:
+        raise EcgcoreError(
+            f"memory: the signals and one step with batches of {config.batch_size} records need "
+            f"{needed / 2**30:.1f} GiB on {device}, but {available / 2**30:.1f} GiB are available; "
+            "use a smaller batch_size, fewer records or a lower rate."
+        )
+
+
+def _activation_bytes(model: EcgModel, n_samples: int, config: TrainConfig) -> int:
+    """Return what a step stores for its gradients, counted on tensors without memory."""
+    set_mask_source(model, None)
+    ghost = copy.deepcopy(model).to("meta").train()
+    weights = {p.untyped_storage()._cdata for p in (*ghost.parameters(), *ghost.buffers())}
+    stored: dict[int, torch.UntypedStorage] = {}
+
+    def store(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            stored[storage._cdata] = storage
+        return tensor
+
+    x = torch.empty(2, model.n_leads, n_samples, device="meta")
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(store, lambda tensor: tensor):
+            ghost(x)
+    except RuntimeError:  # a layer of the user's own that cannot be computed without memory
+        return 0
+    n_bytes = sum(storage.nbytes() for storage in stored.values()) * config.batch_size // 2
+    return n_bytes // 2 if config.precision == "bf16" else n_bytes
 
 
 @contextlib.contextmanager
-def told_in_words(group: Group) -> Iterator[None]:
-    """Turn an out-of-memory error into one that names the batch size that would fit.
+def clear_errors(
+    model: EcgModel, config: TrainConfig, loss: Callable[[Tensor], Tensor]
+) -> Iterator[None]:
+    """Turn PyTorch's errors about a step into an :class:`EcgcoreError` that says what would work.
 
-    Also PyTorch's refusal to normalise a single number, which a batch of one very short record
-    comes to after a network's pooling.
+    Where memory runs out, ``loss`` (positions of records to the loss of that batch) is tried with
+    smaller batches.
     """
+    name, size, device = model.spec.name, config.batch_size, next(model.parameters()).device
     try:
         yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise EcgcoreError(
-            f"{group.model.spec.name}: with records of {group.data.x_train.shape[-1]} samples a "
-            "batch of one record leaves one number to normalise; use longer records or a "
-            "batch_size that does not leave a last batch of one."
-        ) from None
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if "primitive descriptor" in str(error) and group.config.precision == "bf16":
-            raise EcgcoreError(
-                f"precision: this CPU cannot compute {group.model.spec.name} in bf16; use fp32."
-            ) from None
-        if not is_out_of_memory(error):
-            raise
-        size = group.config.batch_size
-        message = f"out of memory on {group.device} with batches of {size} records"
-        if len(group.folds) > 1:
-            message += f" in each of {len(group.folds)} folds"
-    else:
         return
-    # outside of the handler: there the error would still hold the activations
-    if group.config.processes > 1:  # a trial in this process alone would wait for the others
-        fits, advice = size // 2, f"try batch_size={size // 2}"
-    else:
-        fits = largest_that_fits(group, size // 2)
-        advice = f"batch_size={fits} fits" if fits else "not even one record fits"
-    fewer = ", or train fewer folds at once" if len(group.folds) > 1 else ""
-    raise OutOfMemory(f"{message}; {advice}{fewer}; precision='bf16' needs about half.", fits)
-
-
-def with_batches_that_fit(
-    models: Sequence[EcgModel],
-    config: TrainConfig,
-    directory: Path | None,
-    train: Callable[[TrainConfig, Path | None], T],
-) -> T:
-    """Train; where memory does not suffice and ``config.halve_batch``, anew with smaller batches.
-
-    Anew, from the same weights: the outcome is that of a training which was given the smaller
-    size from the start, not of one that changed it half-way.
-    """
-    if not config.halve_batch:
-        return train(config, directory)
-    first = [{k: v.detach().clone() for k, v in model.state_dict().items()} for model in models]
-    while True:
+    except (RuntimeError, ValueError) as error:
+        if "more than 1 value per channel" in str(error):
+            raise EcgcoreError(
+                f"{name}: a batch of one record of {model.spec.n_samples} samples leaves one "
+                "number to normalise; use longer records or another batch_size."
+            ) from None
+        if "primitive descriptor" in str(error) and config.precision == "bf16":
+            message = f"precision: this CPU cannot compute {name} in bf16; use fp32."
+            raise EcgcoreError(message) from None
+        if not _is_out_of_memory(error):
+            raise
+    # Outside the handler: inside it the error would still hold the activations.
+    fits = size // 2
+    while fits:
+        torch.cuda.empty_cache()
+        model.zero_grad(set_to_none=True)
         try:
-            return train(config, directory)
-        except OutOfMemory as error:
-            if not error.fits:
+            loss(torch.zeros(fits, dtype=torch.int64, device=device)).backward()  # type: ignore[no-untyped-call]
+            break
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
                 raise
-            size = error.fits
-        config = dataclasses.replace(config, batch_size=size)
-        directory = None if directory is None else directory / f"batch_{size}"
-        for model, state in zip(models, first, strict=True):
-            model.load_state_dict(state)
+        fits //= 2
+    advice = f"batch_size={fits} fits: run it again with -p batch_size={fits}"
+    raise EcgcoreError(
+        f"out of memory on {device} with batches of {size} records; "
+        f"{advice if fits else 'not even one record fits'}; precision 'bf16' needs about half."
+    )
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch means that memory ran out, on a GPU or on the CPU."""
+def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
-def largest_that_fits(group: Group, size: int) -> int:
-    """Halve ``size`` until a forward and backward pass succeeds; 0 if none does."""
-    while size >= 1:
-        if group.device.type == "cuda":
-            torch.cuda.empty_cache()
-        group.model.zero_grad(set_to_none=True)
-        index = torch.zeros(size, len(group.folds), dtype=torch.int64, device=group.device)
-        try:
-            group.losses(index).sum().backward()  # type: ignore[no-untyped-call]
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            size //= 2
-        else:
-            return size
-    return 0

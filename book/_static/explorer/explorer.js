@@ -18,7 +18,8 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   const number = (name) => Number(field[name].value);
   const times = (a, b) => a.map((v, i) => v * b[i]);
-  const chance = (logit) => 1 / (1 + Math.exp(-logit));
+  const position = () => facts.models.indexOf(field.network.value);
+  const chance = (logit) => 1 / (1 + Math.exp(-logit / facts.temperatures[position()])); // calibrated
   const signed = (v, digits = 3) => (v < 0 ? "\u2212" : "+") + Math.abs(v).toFixed(digits);
   const explainsItself = () => ecgcore.networks.find((n) => n.name === field.network.value).writes_weights;
 
@@ -124,6 +125,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   function fillAnswer(map) {
+    root.querySelector("[data-training]").textContent = `This network was ${facts.training[position()]}.`;
     const { before, after } = record, parts = [["probability", chance], ["logit", (v) => v]];
     const rows = parts.map(([name, of]) => [name, of(before.logit), after && of(after.logit)]);
     if (explainsItself()) rows.push(

@@ -1,0 +1,186 @@
+"""The course as files to hand out: student copies without solutions, instructor copies with them.
+
+The sources are the book's own pages (``book/course``): exercises and solutions are the directives
+``exercise`` and ``solution`` there, and code that belongs to the lesson is a ``python`` block.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from ecgcore.errors import EcgcoreError
+
+SETUP = 'archive: str = "simulated"  # a folder in PTB-XL layout, a prepared store, or simulated'
+_FENCE = re.compile(r"^(`{3,}|~{3,})(.*)$")
+_OPTION = re.compile(r"^:(\w+):\s*(.*)$")
+_GIFT_SPECIAL = re.compile(r"([~=#{}:\\])")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a page: ``text``, ``python``, or a directive such as ``exercise``."""
+
+    kind: str
+    text: str
+    title: str = ""
+
+
+def blocks(source: str) -> Iterator[Block]:
+    """Yield the pieces of a page in order; what is inside a directive stays inside its block."""
+    lines, text = iter(source.splitlines()), list[str]()
+    for line in lines:
+        fence = _FENCE.match(line)
+        if not fence:
+            text.append(line)
+            continue
+        inner, info = _inside(lines, line, fence[1]), fence[2].strip()
+        directive = re.match(r"\{([\w-]+)\}\s*(.*)", info)
+        if not directive and info != "python":
+            text += [line, *inner, fence[1]]
+            continue
+        if "".join(text).strip():
+            yield Block("text", "\n".join(text).strip())
+        text = []
+        if not directive:
+            yield Block("python", "\n".join(inner))
+            continue
+        while inner and _OPTION.match(inner[0]):
+            inner.pop(0)
+        yield Block(directive[1], "\n".join(inner).strip(), directive[2])
+    if "".join(text).strip():
+        yield Block("text", "\n".join(text).strip())
+
+
+def _inside(lines: Iterator[str], opening: str, fence: str) -> list[str]:
+    inner = list[str]()
+    for line in lines:
+        if line.strip() == fence:
+            return inner
+        inner.append(line)
+    raise EcgcoreError(f"course page: the block '{opening}' is not closed.")
+
+
+def plain(text: str) -> str:
+    """Return Markdown that any notebook shows: the book's roles become words."""
+    text = re.sub(r"\{doc\}`(?:[^`<]*<)?([^`>]*)>?`", r"*\1* (a page of the book)", text)
+    text = re.sub(r"\{cite:\w+\}`[^`]*`", "", text)
+    return re.sub(r"\{[\w:-]+\}`([^`<]*?)\s*(?:<[^`]*>)?`", r"\1", text)
+
+
+def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
+    """Return a session as a notebook."""
+    setup = new_code_cell(SETUP, metadata={"tags": ["parameters"]})
+    cells, number = [], 0
+    for block in blocks(source):
+        if block.kind in ("text", "python"):
+            cells.append(_cell(block))
+        elif block.kind == "exercise":
+            number += 1
+            words = f"### Exercise {number}: {block.title}\n\n{plain(block.text)}"
+            cells.append(new_markdown_cell(words))
+            if not with_solutions:
+                cells.append(new_code_cell("# your answer"))
+        elif block.kind == "solution" and with_solutions:
+            cells.append(new_markdown_cell(f"**Solution {number}**"))
+            cells += [_cell(part) for part in blocks(block.text)]
+    cells.insert(1, setup)
+    for position, cell in enumerate(cells):
+        cell.id = f"cell-{position}"  # otherwise every export would differ
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def _cell(block: Block) -> nbformat.NotebookNode:
+    is_code = block.kind == "python"
+    return new_code_cell(block.text) if is_code else new_markdown_cell(plain(block.text))
+
+
+def questions(source: Path) -> list[dict[str, Any]]:
+    """Return the question bank; ``answer`` is the position of the right choice.
+
+    Choices come in an order that depends on the question alone.
+
+    Raises
+    ------
+    EcgcoreError
+        A question lacks a part, or two have the same ``id``.
+    """
+    bank: list[dict[str, Any]] = yaml.safe_load(source.read_text(encoding="utf-8"))
+    for question in bank:
+        if set(question) != {"id", "session", "question", "choices", "why"}:
+            raise EcgcoreError(f"{source}: question {question.get('id')} lacks a part.")
+        seed = int.from_bytes(question["id"].encode(), "big") % 2**32
+        order = np.random.default_rng(seed).permutation(len(question["choices"]))
+        question["choices"] = [str(question["choices"][i]) for i in order]
+        question["answer"] = int(np.flatnonzero(order == 0)[0])
+    if len({question["id"] for question in bank}) != len(bank):
+        raise EcgcoreError(f"{source}: two questions have the same id.")
+    return bank
+
+
+def as_markdown(bank: list[dict[str, Any]], *, with_answers: bool) -> str:
+    """Return the question bank for printing."""
+    lines = ["# Question bank", ""]
+    for number, question in enumerate(bank, start=1):
+        lines += [f"{number}. (session {question['session']}) {question['question']}", ""]
+        lines += [f"   - {'abcdef'[i]}) {c}" for i, c in enumerate(question["choices"])]
+        if with_answers:
+            lines += ["", f"   Answer: {'abcdef'[question['answer']]}. {question['why']}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def as_gift(bank: list[dict[str, Any]]) -> str:
+    """Return the question bank in Moodle's GIFT format."""
+    lines = []
+    for question in bank:
+        lines.append(f"::{question['id']}:: {_gift(question['question'])} {{")
+        for position, choice in enumerate(question["choices"]):
+            lines.append(f"\t{'=' if position == question['answer'] else '~'}{_gift(choice)}")
+        lines += [f"\t####{_gift(question['why'])}", "}", ""]
+    return "\n".join(lines)
+
+
+def _gift(text: str) -> str:
+    return _GIFT_SPECIAL.sub(r"\\\1", text)
+
+
+def export(course: Path, to: Path) -> None:
+    """Write ``student`` and ``instructor``: notebooks, question bank, project.
+
+    Parameters
+    ----------
+    course
+        The book's course pages.
+    to
+        Folder; what lies there is replaced.
+
+    Raises
+    ------
+    EcgcoreError
+        No session there, or a page or question that cannot be read.
+    """
+    sessions = sorted(course.glob("session_*.md"))
+    if not sessions:
+        raise EcgcoreError(f"{course}: no session there; expected book/course of the checkout.")
+    bank = questions(course / "questions.yaml")
+    project = plain((course / "project.md").read_text(encoding="utf-8"))
+    for person, is_told in {"student": False, "instructor": True}.items():
+        folder = to / person
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for path in sessions:
+            session = notebook(path.read_text(encoding="utf-8"), with_solutions=is_told)
+            nbformat.write(session, folder / f"{path.stem}.ipynb")
+        text = as_markdown(bank, with_answers=is_told)
+        (folder / "questions.md").write_text(text, encoding="utf-8")
+        (folder / "project.md").write_text(project, encoding="utf-8")
+    (to / "instructor" / "questions.gift").write_text(as_gift(bank), encoding="utf-8")

@@ -1,0 +1,208 @@
+"""Data of the book's ECG explorer: networks, records and attributions as scripts of a page.
+
+A page that was opened from a folder may fetch nothing, but it may load scripts, so everything
+becomes one. Arrays travel as base64 of little-endian numbers.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ecgcore import explanations
+from ecgcore.data import Record, Store, open_store
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS
+from ecgcore.models import EcgModel
+from ecgcore.runs.directory import load_predictions
+from ecgcore.runs.explain import explain_record
+from ecgcore.runs.trained import TrainedRun, load_trained_run
+from ecgcore.training.prediction import for_inference
+
+NETWORKS = ("imn", "imn_categorical", "blackbox_cnn2d")
+"""What ``network.js`` can compute."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is shown, and how much is computed for it."""
+
+    n_records: int = 6
+    methods: tuple[str, ...] = ("saliency", "integrated_gradients", "grad_cam", "occlusion")
+    n_steps: int = 16
+    window_s: float = 0.5
+
+
+def export(folders: Sequence[Path], store_path: Path, to: Path, settings: Settings) -> None:
+    """Write ``weights.js``, a script per record, ``explorer.json`` and ``fallback.png``.
+
+    Parameters
+    ----------
+    folders
+        Run directories of study A that share task, rate and test records; the first one chooses
+        the records and is shown where scripts are not allowed.
+    store_path
+        The store of these runs.
+    to
+        Folder for the files; made if need be.
+
+    Raises
+    ------
+    EcgcoreError
+        A run whose network the page cannot compute, or runs that do not belong together.
+    """
+    trained = [load_trained_run(folder) for folder in folders]
+    _check(trained)
+    store, first = open_store(store_path), trained[0]
+    chosen = choose_records(load_predictions(first.folder), settings.n_records)
+    records = chosen.to_dict("records")
+    to.mkdir(parents=True, exist_ok=True)
+    weights = [{"name": r.params["model"], **describe_network(r.networks[0])} for r in trained]
+    _write_script(to / "weights.js", "networks", weights)
+    for row in records:
+        record = describe_record(store, row["ecg_id"], row["label"], trained, settings)
+        _write_script(to / f"record_{row['ecg_id']}.js", f"record_{row['ecg_id']}", record)
+    _save_picture(store, records[0]["ecg_id"], first, to / "fallback.png")
+    facts = {
+        "task": first.params["task"],
+        "rate_hz": first.rate_hz,
+        "n_samples": round(first.rate_hz * first.duration_s),
+        "simulated": store.is_simulated,
+        "leads": list(LEADS),
+        "records": records,
+        "models": [run.params["model"] for run in trained],
+        "temperatures": [run.temperature or 1.0 for run in trained],
+        "training": [run.training_summary for run in trained],
+        "methods": list(settings.methods),
+        "runs": [run.folder.name for run in trained],
+        "window_s": settings.window_s,
+    }
+    (to / "explorer.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+
+def _check(trained: Sequence[TrainedRun]) -> None:
+    first = trained[0]
+    for run in trained:
+        name = run.networks[0].spec.name
+        if name not in NETWORKS:
+            raise EcgcoreError(
+                f"{run.folder}: the explorer computes {', '.join(NETWORKS)}, not {name}."
+            )
+        for key in ("task", "rate_hz"):
+            if run.params[key] != first.params[key]:
+                raise EcgcoreError(
+                    f"{run.folder}: has {key} {run.params[key]}, but {first.folder} has "
+                    f"{first.params[key]}; the explorer shows one {key} at a time."
+                )
+
+
+def describe_network(model: EcgModel) -> dict[str, Any]:
+    """Return weights for ``network.js``, batch norms folded in; of two outputs their difference.
+
+    Returns
+    -------
+    dict
+        ``leads``, ``writes_weights`` (an IMN), ``tensors`` (names and shapes in order) and
+        ``weights`` (base64, float32).
+    """
+    ready: Any = for_inference(model)
+    parts = {"encoder": ready.encoder}
+    if model.writes_weights:
+        parts["writer"] = ready.transition
+    tensors = {
+        f"{part}_{depth}_{kind}": getattr(conv, kind)
+        for part, block in parts.items()
+        for depth, conv in enumerate(m for m in block.layers if isinstance(m, nn.Conv2d))
+        for kind in ("weight", "bias")
+    }
+    head = ready.bias_head if model.writes_weights else ready.classifier
+    tensors |= {"head_weight": head.weight, "head_bias": head.bias}
+    for name in ("writer_2_weight", "writer_2_bias", "head_weight", "head_bias"):
+        if name in tensors:
+            tensors[name] = _log_odds(tensors[name])
+    flat = np.concatenate([tensor.detach().numpy().ravel() for tensor in tensors.values()])
+    return {
+        "leads": model.n_leads,
+        "writes_weights": model.writes_weights,
+        "tensors": [[name, list(tensor.shape)] for name, tensor in tensors.items()],
+        "weights": as_base64(flat, "<f4"),
+    }
+
+
+def _log_odds(tensor: Tensor) -> Tensor:
+    """Return the difference of (negative, positive), and one output as it is."""
+    return tensor[1:] - tensor[:1] if len(tensor) == 2 else tensor
+
+
+def choose_records(predictions: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Return at most ``n`` test records to look at: ``ecg_id``, ``label`` and ``why``.
+
+    Sure hits, misses and false alarms come first, then the least sure ones.
+    """
+    by_logit = predictions.query("part == 'test'").sort_values("ranking", ascending=False)
+    positive, negative = by_logit.query("y_true == 1"), by_logit.query("y_true == 0")
+    unsure = by_logit.loc[(by_logit.score - 0.5).abs().sort_values(kind="stable").index]
+    groups = [
+        (positive.head(1), "surest positive"),
+        (negative.tail(1), "surest negative"),
+        (positive.tail(1), "positive with the lowest score"),
+        (negative.head(1), "negative with the highest score"),
+        (unsure, "near even odds"),
+    ]
+    rows = pd.concat([part.assign(why=why) for part, why in groups])
+    rows = rows.drop_duplicates("ecg_id").head(n).rename(columns={"y_true": "label"})
+    return rows[["ecg_id", "label", "why"]]
+
+
+def describe_record(
+    store: Store, ecg_id: int, label: int, trained: Sequence[TrainedRun], settings: Settings
+) -> dict[str, Any]:
+    """Return a record for the page: signals, the networks' input, evidence, answers, maps."""
+    pipeline = trained[0].pipeline
+    x = pipeline.inputs(store, [ecg_id], [label])
+    described: dict[str, Any] = {
+        "ecg_id": ecg_id,
+        "statements": ", ".join(map(str, store.table["scp_codes"].loc[ecg_id])),
+        "signals_uv": as_base64(1000 * pipeline.signals(store, [ecg_id], [label])[0], "<i2"),
+        "x": as_base64(x[0], "<f4"),
+        "answers": {},
+    }
+    for run in trained:
+        maps = {
+            method: explanations.attribute(
+                run.networks[0], x, method, n_steps=settings.n_steps, window_s=settings.window_s
+            )[0]
+            for method in settings.methods
+        }
+        described["answers"][run.params["model"]] = {
+            "logit": float(explanations.positive_logits(run.networks[0], x)[0]),
+            "maps": {method: as_base64(m, "<f4") for method, m in maps.items()},
+        }
+    if store.is_simulated:
+        described["evidence"] = as_base64(pipeline.evidence(store, [ecg_id])[0], "u1")
+    return described
+
+
+def _save_picture(store: Store, ecg_id: int, run: TrainedRun, to: Path) -> None:
+    """Draw a record with the network's own reasons, for print and for readers without scripts."""
+    rate_hz = max(store.rates_hz)
+    record = Record(f"record {ecg_id}", store.signals(rate_hz, [ecg_id])[0], rate_hz, ())
+    explain_record(record, run).figure().savefig(to, dpi=110)
+
+
+def as_base64(array: NDArray[Any], kind: str) -> str:
+    """Return an array's bytes in a little-endian type such as ``<f4``; integers are rounded."""
+    whole = np.rint(array) if kind == "<i2" else array
+    return base64.b64encode(np.ascontiguousarray(whole, dtype=kind).tobytes()).decode()
+
+
+def _write_script(path: Path, name: str, value: Any) -> None:
+    text = f"(window.ecgcore ??= {{}}).{name} = {json.dumps(value, separators=(',', ':'))};\n"
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,135 @@
+"""What the book says of a run: data, code, device, numbers, and the command that repeats it."""
+
+import json
+import math
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgcore.files import ASIDE
+from ecgcore.runs.directory import is_whole, read_json
+
+PLACES = ("archive", "runs")
+"""Parameters that name folders: part of the command, but not of what was computed."""
+
+
+def data_kind(archives: Iterable[Mapping[str, Any]]) -> str:
+    """Return *simulated*, *real* or *simulated and real records*, or *no records*."""
+    kinds = {bool(archive.get("is_simulated")) for archive in archives if archive}
+    words = {True: "simulated records", False: "real records"}
+    if not kinds:
+        return "no records"
+    return words[kinds.pop()] if len(kinds) == 1 else "simulated and real records"
+
+
+def data_name(archive: Mapping[str, Any]) -> str:
+    """Return the name of a real archive, and *simulated* for any simulated one."""
+    return "simulated" if archive.get("is_simulated") else str(archive.get("name", "none"))
+
+
+def commit_words(facts: Mapping[str, Any]) -> str:
+    """Return the short commit and whether the checkout had changes on top of it."""
+    return str(facts["git_commit"])[:10] + (" with changes" if facts["git_dirty"] else "")
+
+
+def computed_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that say what was computed."""
+    return {name: v for name, v in params.items() if name not in ("notebook", *PLACES)}
+
+
+def repeat_command(params: Mapping[str, Any]) -> str:
+    """Return the command that repeats a run in a checkout that has made the same tier.
+
+    Folders of the checkout are named as they were; a folder elsewhere on the machine that made
+    the run becomes ``path/to/NAME``.
+    """
+    words = []
+    for name, value in params.items():
+        if name in PLACES and Path(str(value)).is_absolute():
+            value = f"path/to/{Path(str(value)).name}"
+        if name != "notebook":
+            words.append(f"-p {shlex.quote(f'{name}={as_text(value)}')}")
+    notebook = f"notebooks/{params['notebook']}.ipynb"
+    return " ".join(["python -m ecgcore run", notebook, *words, "--out my_run"])
+
+
+def needed_first(params: Mapping[str, Any], tier: str) -> str:
+    """Return the command that makes the folders which :func:`repeat_command` names, or ""."""
+    if not any(str(params.get(name, "")).startswith("_build/") for name in PLACES):
+        return ""
+    is_given = str(params.get("archive", "")).endswith("given-store")
+    return f"make book TIER={tier}" + (" ARCHIVE=path/to/ptb-xl" if is_given else "")
+
+
+def as_text(value: Any) -> str:
+    """Return a parameter's value as the command line takes it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def describe_runs(folder: Path, pages: Mapping[str, Path], tier: str) -> list[dict[str, Any]]:
+    """Return the facts of every complete run in a folder of run directories, by name.
+
+    Parameters
+    ----------
+    pages
+        Run directory of each page of ``notebooks/``, by the page's name.
+    """
+    page_of = {Path(run).name: f"notebooks/{page}" for page, run in pages.items()}
+    finished = sorted(file.parent for file in folder.rglob("params.json"))
+    finished = [run for run in finished if not run.name.endswith(ASIDE) and is_whole(run)]
+    return [_describe(run, page_of.get(run.name), tier) for run in finished]
+
+
+def _describe(run: Path, page: str | None, tier: str) -> dict[str, Any]:
+    params, facts = read_json(run / "params.json"), read_json(run / "provenance.json")
+    archive = facts["archive"]
+    return {
+        "name": run.name,
+        "notebook": params["notebook"],
+        "page": page,
+        "data": data_kind([archive]),
+        "command": repeat_command(params),
+        "first": needed_first(params, tier),
+        "params": {name: as_text(v) for name, v in computed_params(params).items()},
+        "metrics": _test_metrics(run / "metrics.csv"),
+        "results": {name: _finite(v) for name, v in read_json(run / "results.json").items()},
+        "seconds": facts["seconds"],
+        "origin": {
+            "records": archive.get("n_records"),
+            "patients": archive.get("n_patients"),
+            "archive": f"{data_name(archive)} {str(archive.get('fingerprint', ''))[:12]}",
+            "code": commit_words(facts),
+            "device": archive.get("device", "cpu"),
+            "minutes": round(facts["seconds"] / 60, 1),
+            "peak memory [MiB]": facts["peak_memory_mib"],
+        },
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Return None for NaN and infinity, which JSON in browsers does not have."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _test_metrics(path: Path) -> dict[str, tuple[float | None, ...]]:
+    """Return (value, low, high) of the test part by metric; empty for tables of another kind."""
+    if not path.exists() or not path.read_text(encoding="utf-8").strip():
+        return {}
+    table = pd.read_csv(path)
+    if not {"part", "metric", "value"} <= set(table.columns):
+        return {}
+    of_test = table[table["part"].isin(["test", "run"])]
+    columns = of_test.reindex(columns=["value", "low", "high"]).astype(float)
+    rows: Iterable[tuple[Any, ...]] = columns.itertuples(index=False, name=None)
+    return {
+        name: tuple(_finite(v) for v in row)
+        for name, row in zip(of_test["metric"], rows, strict=True)
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON with line breaks."""
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,85 @@
+"""Notebooks that start by themselves on Colab and Binder, and the links that open them.
+
+The notebooks in git have no cell that installs: it would name one copy of the repository, and
+every reader at home would see it. What is published is a branch :data:`BRANCH` of notebooks that
+begin with such a cell, made from one commit by the publishing workflow, so that a button opens
+the code that made the page.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell
+
+from ecgcore import files
+from ecgcore.errors import EcgcoreError
+
+BRANCH = "launch"
+"""Where the publishing workflow puts the notebooks."""
+
+_CELL = """\
+# Set-up on Colab (about two minutes per session); where ecgcore is installed it does nothing.
+import importlib.util, os, subprocess, sys
+if importlib.util.find_spec("ecgcore") is None:
+    subprocess.run(["git", "clone", "--quiet", "{source}", "ecg-book"], check=True)
+    subprocess.run(["git", "-C", "ecg-book", "checkout", "--quiet", "{ref}"], check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", "ecg-book"]
+    subprocess.run(install, check=True)
+    os.chdir("ecg-book")
+    sys.path.insert(0, os.getcwd())
+"""
+
+
+def check_repository(repository: str) -> str:
+    """Return the name of a GitHub repository as it is.
+
+    Raises
+    ------
+    EcgcoreError
+        It is not ``OWNER/NAME``.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
+        raise EcgcoreError(f"--repository {repository}: expected OWNER/NAME, as on GitHub.")
+    return repository
+
+
+def links(repository: str, page: str) -> dict[str, str]:
+    """Return the addresses that open a notebook, by the name of the service."""
+    path = f"notebooks/{page}.ipynb"
+    return {
+        "Colab": f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{path}",
+        "Binder": f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?urlpath=lab/tree/{path}",
+    }
+
+
+def setup_cell(source: str, ref: str) -> nbformat.NotebookNode:
+    """Return the cell that installs this book's library from a git address at a commit."""
+    return new_code_cell(_CELL.format(source=source, ref=ref), id="set-up")
+
+
+def export(notebooks: Path, to: Path, *, repository: str, ref: str) -> list[Path]:
+    """Write copies of all notebooks that begin with the set-up cell.
+
+    ``ecgcore.runs.begin`` finds the parameters cell behind it.
+
+    Parameters
+    ----------
+    notebooks
+        The folder of sources.
+    to
+        Folder of the copies; made if need be.
+    repository
+        ``OWNER/NAME`` on GitHub.
+    ref
+        Commit that the cell checks out.
+    """
+    source = f"https://github.com/{check_repository(repository)}"
+    to.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path in sorted(notebooks.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells.insert(0, setup_cell(source, ref))
+        files.write_whole(to / path.name, nbformat.writes(notebook) + "\n")
+        written.append(to / path.name)
+    return written

@@ -1,0 +1,151 @@
+"""Snakemake's log in one line per finished run: how many are done and how long the rest takes."""
+
+import queue
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+QUIET_S = 60.0
+"""After so long without news, the runs at work are named."""
+
+STEPS = {
+    "simulate": "simulating the records",
+    "real_archive": "writing the archive of real records",
+    "store": "preparing the store",
+    "explorer": "computing the explorer's data",
+    "book": "building the pages",
+}
+_LINE = re.compile(
+    r"(?:local)?rule (?P<rule>\w+):|\s+(?P<fact>jobid|wildcards|log): (?P<value>.+)"
+    r"|Finished jobid: (?P<finished>\d+).*"
+    r"|(?P<error>(?:ecgcore|book\.tools): .+|\S+:\d+: (?:WARNING|ERROR): .+)"
+    r"|(?P<counted>(?:long_)?run) +(?P<count>\d+)|(?P<stats>Job stats:)"
+)
+
+
+@dataclass
+class Progress:
+    """The state of a workflow, from the lines of Snakemake's log.
+
+    ``n_runs`` and ``n_done`` count the jobs that execute a notebook; ``jobs`` holds the facts
+    of those at work by their number.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    n_runs: int = 0
+    n_done: int = 0
+    started: float | None = None
+    jobs: dict[str, dict[str, str]] = field(default_factory=dict)
+    _job: dict[str, str] = field(default_factory=dict)
+
+    def read(self, line: str) -> Iterator[str]:
+        """Take a line of the log; yield what there is to print, if anything."""
+        match = _LINE.fullmatch(line.rstrip())
+        if match is None:
+            self._job = self._job if line.startswith(" ") else {}
+            return
+        if match["stats"]:
+            self.n_runs = self.n_done
+        elif match["counted"]:
+            self.n_runs += int(match["count"])
+        elif match["rule"]:
+            self._job = {"rule": match["rule"]}
+        elif match["error"]:
+            yield match["error"]
+        elif match["finished"]:
+            if "run" in self.jobs.pop(match["finished"], {"rule": ""})["rule"]:
+                self.n_done += 1
+                yield self.status()
+        elif self._job:
+            self._job[match["fact"]] = match["value"]
+            if match["fact"] == "jobid":
+                self.jobs[match["value"]] = self._job
+                yield from self._start(self._job["rule"])
+
+    def _start(self, rule: str) -> Iterator[str]:
+        if rule in STEPS:
+            yield f"{STEPS[rule]} ..."
+        elif self.started is None:
+            self.started = self.clock()
+            yield self.status()
+
+    def status(self) -> str:
+        """Return for example ``12 of 25 runs (48 %), about 4 minutes left``."""
+        text, left = f"{self.n_done} of {self.n_runs} runs", self.n_runs - self.n_done
+        if self.n_done and left > 0 and self.started is not None:
+            seconds = (self.clock() - self.started) / self.n_done * left
+            text += f" ({100 * self.n_done // self.n_runs} %), {duration_words(seconds)} left"
+        return text
+
+    def at_work(self) -> str:
+        """Return the status with the runs at work and the last line of each one's log."""
+        jobs = [job for job in self.jobs.values() if job["rule"] not in STEPS]
+        names = [
+            f"{job.get('wildcards', '').removeprefix('path=')} {_last_line(job.get('log', ''))}"
+            for job in jobs
+        ]
+        return f"{self.status()}; at work: {'; '.join(map(str.strip, names))}" if names else ""
+
+
+def duration_words(seconds: float) -> str:
+    """Return a rounded duration such as ``about 4 minutes``."""
+    minutes = round(seconds / 60)
+    if minutes == 0:
+        return "less than a minute"
+    if minutes < 100:
+        return f"about {minutes} minute{'s' if minutes > 1 else ''}"
+    return f"about {seconds / 3600:.1f} hours"
+
+
+def _last_line(log: str) -> str:
+    path = Path(log.split(" (")[0])
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    text = next((line for line in reversed(lines) if line.strip()), "")
+    return f"({text.strip()[:80]})" if text else ""
+
+
+def run(command: Sequence[str]) -> int:
+    """Execute a Snakemake command, print its progress, and return its exit status.
+
+    If it fails, the error messages of its jobs are printed, or else the end of its log.
+    """
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def forward() -> None:
+        for line in process.stdout or ():
+            lines.put(line.rstrip("\n"))
+        lines.put(None)
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        threading.Thread(target=forward, daemon=True).start()
+        errors, last = _follow(lines)
+    if process.returncode and not errors:
+        print("\n".join(last), file=sys.stderr)
+    return process.returncode
+
+
+def _follow(lines: "queue.SimpleQueue[str | None]") -> tuple[set[str], deque[str]]:
+    """Print progress until the log ends; return its error messages and its last lines."""
+    progress, errors, last = Progress(), set[str](), deque[str](maxlen=20)
+    while True:
+        try:
+            line = lines.get(timeout=QUIET_S)
+        except queue.Empty:
+            print(progress.at_work() or "...", flush=True)
+            continue
+        if line is None:
+            return errors, last
+        if not line.startswith("Using "):  # the profile, the shell
+            last.append(line)
+        for text in progress.read(line):
+            if text not in errors:  # Snakemake repeats them at its end
+                print(text, flush=True)
+            errors |= {text} if text == line else set()

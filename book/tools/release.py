@@ -1,0 +1,204 @@
+"""What a release holds: the pages as a zip for offline reading, the book as PDF, the results.
+
+Two releases of the same pages are byte-identical except for the PDF, which Chromium dates itself.
+"""
+
+import hashlib
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from book.tools.facts import write_json
+from ecgcore import files
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import provenance
+
+if TYPE_CHECKING:
+    from pypdf import PdfWriter
+
+PAGES, PDF, RESULTS = "ecg-book-html.zip", "ecg-book.pdf", "ecg-book-results.zip"
+CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""The date of every member of a zip, which knows none before."""
+
+_PRINTING: dict[str, Any] = {
+    "format": "A4",
+    "margin": {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
+    "print_background": True,
+    "tagged": True,
+    "display_header_footer": True,
+    "header_template": "<span></span>",
+}
+_FOOT = (
+    '<div style="width:100%;font-size:8px;padding:0 16mm;display:flex;'
+    'justify-content:space-between"><span>{title}</span>'
+    '<span>{number}-<span class="pageNumber"></span></span></div>'
+)
+_CONTENTS = '<body style="font-family: sans-serif; line-height: 1.7"><h1>Contents</h1>'
+_LINE = '<p>{number} <a href="{link}">{title}</a></p>'
+
+
+def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
+    """Write the archives of a built book and their checksums.
+
+    Parameters
+    ----------
+    html
+        The built book.
+    to
+        Folder of the release; replaced as a whole.
+    root
+        The checkout, for ``_toc.yml`` and ``results/``.
+
+    Returns
+    -------
+    list of Path
+        ``ecg-book-html.zip``, ``ecg-book.pdf``, ``ecg-book-results.zip``, ``manifest.json``,
+        ``SHA256SUMS``.
+
+    Raises
+    ------
+    EcgcoreError
+        No built book, no Chromium, or the packages that print are not installed.
+    """
+    if not (html / "index.html").exists():
+        raise EcgcoreError(f"{html}: no built book there; run make book first, or name one.")
+    order = pages_in_order((root / "_toc.yml").read_text(encoding="utf-8"))
+    if absent := [name for name in order if not (html / f"{name}.html").exists()]:
+        raise EcgcoreError(f"{html}: no page {absent[0]}, which _toc.yml names; run make book.")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f"{to.name}.partial-", dir=to.parent))
+    try:
+        make_zip(html, new / PAGES, inside="ecg-book")
+        make_zip(root / "results", new / RESULTS, inside="ecg-book-results")
+        print_pdf(html, order, new / PDF)
+        _write_manifest(new, html, root)
+        new.chmod(0o755)
+        files.replace_folder(new, to)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return sorted(to.iterdir())
+
+
+def _write_manifest(folder: Path, html: Path, root: Path) -> None:
+    commit, is_dirty = provenance.git_state(root)
+    sizes = {
+        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.iterdir())
+    }
+    tier = next((p.name.removeprefix(".tier-") for p in html.glob(".tier-*")), "unknown")
+    manifest = {"commit": commit, "with_changes": is_dirty, "tier": tier, "files": sizes}
+    write_json(folder / "manifest.json", manifest)
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pages_in_order(toc: str) -> list[str]:
+    """Return the names of the pages, without suffix, as ``_toc.yml`` lists them."""
+    return re.findall(r"^\s*(?:- )?(?:root|file): (\S+)", toc, re.MULTILINE)
+
+
+def make_zip(folder: Path, to: Path, *, inside: str) -> None:
+    """Write a folder as a zip, sorted and without dates, below one folder ``inside``."""
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = f"{inside}/{path.relative_to(folder).as_posix()}"
+            info = zipfile.ZipInfo(name, EARLIEST)
+            info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(info, path.read_bytes())
+
+
+def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
+    """Print pages one after another into one PDF, with bookmarks and links between chapters.
+
+    Chapters number their own pages, as in *3-1*, since each is printed by itself; contents follow
+    the first. Links to pages of the book become links inside the PDF; links to what the PDF does
+    not hold are dropped, since they would name this machine's folders.
+    """
+    try:
+        from pypdf import PdfReader, PdfWriter
+        from pypdf.constants import PageLabelStyle as Style
+    except ImportError:
+        raise EcgcoreError("pypdf is not installed: pip install 'ecgcore[test]'.") from None
+    book, starts = PdfWriter(), dict[str, int]()
+
+    def append(path: Path, title: str, style: Style, prefix: str | None = None) -> int:
+        first = len(book.pages)
+        book.append(PdfReader(path), outline_item=title, import_outline=False)
+        book.set_page_label(first, len(book.pages) - 1, style=style, prefix=prefix)
+        return first
+
+    with tempfile.TemporaryDirectory() as scratch:
+        chapters, contents = _printed(html, pages, Path(scratch))
+        for number, (name, path, title) in enumerate(chapters):
+            starts[name] = append(path, title, Style.DECIMAL, f"{number}-")
+            if number == 0:
+                append(contents, "Contents", Style.LOWERCASE_ROMAN)
+        _link_inside(book, html, starts)
+        book.add_metadata({"/Title": "ECG deep learning, questioned", "/Producer": "ecgcore"})
+        book.compress_identical_objects()
+        book.write(to)
+
+
+def _printed(
+    html: Path, pages: Sequence[str], scratch: Path
+) -> tuple[list[tuple[str, Path, str]], Path]:
+    """Print without a network; return (page, its PDF, its title) of all, and the contents."""
+    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if chromium is None:
+        raise EcgcoreError("no Chromium on this machine, which prints the PDF: .ci/install-browser")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise EcgcoreError("playwright is not installed: pip install 'ecgcore[test]'.") from None
+    chapters, lines, contents = [], [_CONTENTS], scratch / "contents.pdf"
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(offline=True).new_page()
+        for number, name in enumerate(pages):
+            link, path = (html / f"{name}.html").resolve().as_uri(), scratch / f"{number}.pdf"
+            page.goto(link, wait_until="load")
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")  # see _static/print.js
+            title = str(page.evaluate("document.querySelector('article h1').firstChild.data"))
+            foot = _FOOT.format(title=escape(title), number=number)
+            page.pdf(path=path, footer_template=foot, **_PRINTING)
+            lines.append(_LINE.format(number=number, link=link, title=escape(title)))
+            chapters.append((name, path, title))
+        (scratch / "contents.html").write_text("".join(lines), encoding="utf-8")
+        page.goto((scratch / "contents.html").as_uri())
+        page.pdf(path=contents, **{**_PRINTING, "display_header_footer": False})
+        browser.close()
+    return chapters, contents
+
+
+def _link_inside(book: "PdfWriter", html: Path, starts: Mapping[str, int]) -> None:
+    from pypdf.generic import ArrayObject, DictionaryObject, NameObject
+
+    folder = unquote(html.resolve().as_uri()) + "/"
+    for page in book.pages:
+        remaining = ArrayObject()
+        for annotation in page.get("/Annots") or ():
+            action: Any = annotation.get_object().get("/A")
+            target = unquote(str(action.get_object().get("/URI", ""))) if action else ""
+            name = target.removeprefix(folder).split("#")[0].removesuffix(".html")
+            if name in starts:
+                place = [book.pages[starts[name]].indirect_reference, NameObject("/Fit")]
+                link = {"/S": NameObject("/GoTo"), "/D": ArrayObject(place)}
+                annotation.get_object()[NameObject("/A")] = DictionaryObject(
+                    {NameObject(key): value for key, value in link.items()}
+                )
+            if name in starts or not target.startswith("file:"):
+                remaining.append(annotation)
+        if "/Annots" in page:
+            page[NameObject("/Annots")] = remaining

@@ -1,0 +1,142 @@
+"""Look up the numbers that pages quote: results and tables of runs, and recorded tables.
+
+An address is one of::
+
+    page.key                              a key of the run's results.json
+    page.table[cnn1d,500].low             a cell of a CSV in the run directory
+    page.table[model=cnn1d,rate_hz=500].low
+    recorded.name[cnn1d,500].low          a cell of results/name.csv
+    published.name[cnn1d,500].auroc       a cell of results/published/name.csv
+    recorded.name.size.n_seeds            a fact of results/name.json; ``label`` tells its making
+
+The bracket holds the values of the table's first columns, in order and as many as it takes to
+name one row, or ``column=value``.
+"""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import recorded
+
+TABLES = "tables"
+"""Folder of staged tables: one folder per page, and ``recorded`` with ``recorded/published``."""
+
+_CELL = re.compile(r"([\w-]+)\.(\w+)\[(.*)\]\.(.+)")
+
+
+def look_up(source: Path, address: str) -> Any:
+    """Return the number or word at an address.
+
+    Parameters
+    ----------
+    source
+        The staged book.
+
+    Raises
+    ------
+    EcgcoreError
+        Nothing there, more than one row, or an empty value; the address and the reason are named.
+    """
+    if cell := _CELL.fullmatch(address):
+        page, table, row, column = cell.groups()
+        value = _cell(read_table(source, page, table), address, row, column)
+    else:
+        page, _, key = address.partition(".")
+        value = _recorded_fact(source, address, key) if page == "recorded" else None
+        if page != "recorded":
+            value = read_results(source).get(page, {}).get(key)
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        raise EcgcoreError(f"no result '{address}' in this build.")
+    return value
+
+
+def read_results(source: Path) -> dict[str, dict[str, Any]]:
+    """Return the results of every page's run, by page and key."""
+    path = source / "results.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def read_table(source: Path, page: str, name: str) -> pd.DataFrame:
+    """Return a staged table, every cell as text."""
+    folder = {"published": "recorded/published"}.get(page, page)
+    path = source / TABLES / folder / f"{name}.csv"
+    if not path.exists():
+        raise EcgcoreError(f"no table '{page}.{name}' in this build.")
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _cell(table: pd.DataFrame, address: str, row: str, column: str) -> Any:
+    if column not in table:
+        raise EcgcoreError(
+            f"'{address}': the table has no column '{column}', only {', '.join(table.columns)}."
+        )
+    words = next(csv.reader([row], skipinitialspace=True), [])
+    if len(words) > len(table.columns):
+        raise EcgcoreError(f"'{address}': more values than the table has columns.")
+    rows = table
+    for position, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if not equals or name.strip() not in table:
+            name, value = table.columns[position], word
+        rows = rows[[_same(cell, value.strip()) for cell in rows[name.strip()]]]
+    if len(rows) != 1:
+        n = "no row" if rows.empty else f"{len(rows)} rows"
+        raise EcgcoreError(
+            f"'{address}': {n} with [{row}]; give values of {', '.join(table.columns)}, in this "
+            "order, until they name one row."
+        )
+    return _number(str(rows[column].iloc[0]))
+
+
+def _same(cell: str, value: str) -> bool:
+    if cell == value:
+        return True
+    try:
+        return float(cell) == float(value)
+    except ValueError:
+        return False
+
+
+def _number(text: str) -> Any:
+    """Return an int or a float where the text is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _recorded_fact(source: Path, address: str, key: str) -> Any:
+    name, _, path = key.partition(".")
+    table = recorded.load(name, source / TABLES / "recorded")
+    value: Any = {**table.facts, "label": table.label.replace("`", "")} if path else None
+    for word in path.split("."):
+        if not isinstance(value, Mapping) or word not in value:
+            raise EcgcoreError(f"no fact '{address}' in results/{name}.json.")
+        value = value[word]
+    return value
+
+
+def as_shown(value: Any, form: str) -> str:
+    """Return a value in a format of Python's ``format``, with a true minus sign in numbers.
+
+    Raises
+    ------
+    EcgcoreError
+        The format does not suit the value.
+    """
+    try:
+        text = format(value, form)
+    except (TypeError, ValueError):
+        raise EcgcoreError(f"{value!r} cannot be shown as '{form}'.") from None
+    is_number = isinstance(value, int | float)
+    return text.replace("-", "\u2212") if is_number else text

@@ -1,0 +1,242 @@
+"""From run directories to the book's pages, and from those to HTML, or the old book stays."""
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_markdown_cell
+
+from book.tools import claims, facts, launch, results
+from ecgcore import files
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import provenance, recorded
+from ecgcore.runs.directory import damage, read_json
+from ecgcore.runs.execution import gate
+
+CAVEATS = {"smoke": "This tier only shows that everything runs; its figures mean nothing."}
+WORDS_PER_MINUTE = 150
+"""Of prose with figures to look at."""
+
+PROMPTS = {
+    "parameters": "Parameters and their defaults",
+    "injected-parameters": "Parameters of this run",
+}
+_NOT_SHOWN = ("out", "tier", *facts.PLACES)
+
+
+def stage(
+    root: Path,
+    pages: Mapping[str, Path],
+    to: Path,
+    *,
+    tier: str,
+    explorer: Path | None = None,
+    gallery: Path | None = None,
+    repository: str = "",
+) -> None:
+    """Lay out what Jupyter Book reads: prose, configuration, executed notebooks, numbers.
+
+    Parameters
+    ----------
+    root
+        The checkout: ``_config.yml``, ``_toc.yml``, ``book/`` and ``results/`` are taken from it.
+    pages
+        Run directory of each page of ``notebooks/``, by the page's name.
+    to
+        Staging folder; replaced.
+    explorer
+        Folder that :func:`book.tools.explorer.export` wrote; without it the page that explores
+        ECGs cannot be built.
+    gallery
+        Folder of run directories, all of which get a page.
+    repository
+        ``OWNER/NAME`` on GitHub, from where Colab and Binder open the notebooks; no links if empty.
+
+    Raises
+    ------
+    EcgcoreError
+        A notebook does not pass the gate, or a run directory is not complete.
+    """
+    for page, run in pages.items():
+        if problem := damage(run):
+            raise EcgcoreError(
+                f"{page}: {run} is not a finished run ({problem}); delete it and build again."
+            )
+        gate(run / "notebook.ipynb", name=f"{page}.ipynb")
+    shutil.rmtree(to, ignore_errors=True)
+    (to / "notebooks").mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
+        shutil.copy(root / name, to / name)
+    shutil.copytree(root / "book", to / "book", ignore=shutil.ignore_patterns("tools", "*.pyc"))
+    shutil.copytree(recorded.FOLDER, to / results.TABLES / "recorded")
+    (to / "book" / "_generated").mkdir()
+    for page, run in pages.items():
+        _stage_page(page, run, to, tier, repository)
+    if explorer is not None:
+        shutil.copytree(explorer, to / "book" / "_static" / "explorer_data")
+    if gallery is not None:
+        facts.write_json(to / "runs.json", facts.describe_runs(gallery, pages, tier))
+    provenances = {page: read_json(run / "provenance.json") for page, run in pages.items()}
+    quoted = {page: read_json(run / "results.json") for page, run in pages.items()}
+    facts.write_json(to / "claims.json", claims.gather(pages))
+    facts.write_json(to / "results.json", quoted)
+    facts.write_json(to / "build.json", build_facts(provenances, tier))
+
+
+def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> None:
+    """Write a page's notebook with its card, its figures as files, and its tables."""
+    notebook = nbformat.read(run / "notebook.ipynb", as_version=4)
+    _save_figures(notebook, to / "book" / "_generated")
+    prose = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    card = run_card(
+        page,
+        read_json(run / "provenance.json"),
+        read_json(run / "params.json"),
+        tier,
+        n_words=len(prose.split()),
+        repository=repository,
+    )
+    _clean(notebook, card)
+    nbformat.write(notebook, to / "notebooks" / f"{page}.ipynb")
+    tables = to / results.TABLES / page
+    tables.mkdir()
+    for path in run.glob("*.csv"):
+        shutil.copy(path, tables)
+
+
+def build_facts(provenances: Mapping[str, Mapping[str, Any]], tier: str) -> dict[str, Any]:
+    """Return what the whole build was made from; several words where its pages do not agree."""
+    archives = [one["archive"] for one in provenances.values() if one["archive"]]
+    return {
+        "tier": tier,
+        "data": " and ".join(sorted({facts.data_name(archive) for archive in archives})),
+        "kind": facts.data_kind(archives),
+        "commit": " and ".join(sorted({facts.commit_words(one) for one in provenances.values()})),
+        "caveat": CAVEATS.get(tier, ""),
+    }
+
+
+def run_card(
+    page: str,
+    made: Mapping[str, Any],
+    params: Mapping[str, Any],
+    tier: str,
+    *,
+    n_words: int = 0,
+    repository: str = "",
+) -> nbformat.NotebookNode:
+    """Return what stands below a page's title: its data in a line, the rest behind a toggle.
+
+    Parameters
+    ----------
+    made, params
+        Contents of the run's ``provenance.json`` and ``params.json``.
+    """
+    data, links = made["archive"], launch.links(repository, page) if repository else {}
+    first = facts.needed_first(params, tier)
+    sentence = f"After `{first}`, in the checkout:" if first else "In the checkout:"
+    lines = [
+        "````{div} run-card",
+        f"This build: {facts.data_kind([data])}, tier {tier}. "
+        f"About {max(1, round(n_words / WORDS_PER_MINUTE))} min to read. {CAVEATS.get(tier, '')} "
+        + " ".join(f"[Open in {name}]({address})" for name, address in links.items()),
+        "",
+        "```{dropdown} How this page was made, and how to repeat it",
+        _data_words(data),
+        f"**Code** `{facts.commit_words(made)}`. "
+        f"**Device** {_as_text(data.get('device', 'cpu'))}. "
+        f"**Time** {made['seconds'] / 60:.1f} min. "
+        f"**Peak memory** {made['peak_memory_mib'] / 1024:.1f} GiB.",
+        "",
+        f"**Repeat this run.** {sentence}",
+        "~~~bash",
+        facts.repeat_command(params).replace("\n", "\\n"),  # a line break could end the block
+        "~~~",
+        "```",
+        "````",
+    ]
+    return new_markdown_cell("\n".join(lines), id=f"card-{page}"[:64].replace("_", "-"))
+
+
+def _data_words(data: Mapping[str, Any]) -> str:
+    if not data:
+        return "**Data** recorded results only. "
+    return (
+        f"**Data** {_as_text(facts.data_name(data))}: {data.get('n_records', 0)} records of "
+        f"{data.get('n_patients', 0)} patients, fingerprint `{data.get('fingerprint', '')[:12]}`. "
+    )
+
+
+def _as_text(text: str) -> str:
+    """Escape Markdown: the name of a stranger's folder is no markup."""
+    return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
+def _clean(notebook: nbformat.NotebookNode, card: nbformat.NotebookNode) -> None:
+    """Put the card below the title, hide parameters, drop what names this machine."""
+    notebook.cells.insert(1, card)
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        tags = cell.metadata.get("tags", [])
+        for tag in PROMPTS.keys() & set(tags):
+            cell.metadata["tags"] = [*dict.fromkeys([*tags, "hide-input"])]
+            cell.metadata["mystnb"] = {"code_prompt_show": PROMPTS[tag]}
+        if "injected-parameters" in tags:
+            lines = cell.source.splitlines()
+            cell.source = "\n".join(x for x in lines if x.split(" = ")[0] not in _NOT_SHOWN)
+
+
+def _save_figures(notebook: nbformat.NotebookNode, to: Path) -> None:
+    """Save every named figure as a file, for the pages that show it outside its notebook."""
+    for cell in notebook.cells:
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        for output in cell.get("outputs", []):
+            if name and "image/png" in output.get("data", {}):
+                (to / f"{name}.png").write_bytes(base64.b64decode(output["data"]["image/png"]))
+
+
+def build_book(staging: Path, html: Path) -> None:
+    """Build the staged book with warnings as errors, and only then replace the old pages.
+
+    Raises
+    ------
+    EcgcoreError
+        The build failed; the message holds its warnings, which name page and line.
+    """
+    files.restore(html)
+    for left in staging.parent.glob(f"{staging.name}.built-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # a folder of its own: the builder of a killed call may still be writing into another
+    out = Path(tempfile.mkdtemp(prefix=f"{staging.name}.built-", dir=staging.parent))
+    start = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "build", str(staging)]
+    command += ["--path-output", str(out), "-W", "--keep-going", "-q"]
+    paths = [str(provenance.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),  # where the extensions find book.tools
+        "PYTHONWARNINGS": "ignore",  # the output must not depend on the reader's settings
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    pages = out / "_build" / "html"
+    if done.returncode or not (pages / "index.html").exists():
+        lines = re.sub(r"\x1b\[[\d;]*m", "", done.stderr).replace(f"{staging.resolve()}/", "")
+        warned = [line for line in lines.splitlines() if "WARNING" in line or "rror" in line]
+        raise EcgcoreError(
+            "the book did not build; the old pages stay. "
+            + "\n".join(warned[-20:] or lines.splitlines()[-20:])
+        )
+    html.parent.mkdir(parents=True, exist_ok=True)
+    files.replace_folder(pages, html)
+    shutil.rmtree(out, ignore_errors=True)

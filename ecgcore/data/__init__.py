@@ -1,0 +1,33 @@
+"""Records, archives in PTB-XL's layout, and prepared stores.
+
+Axes are always (record, lead, sample); leads are in the order of :data:`ecgcore.leads.LEADS`.
+"""
+
+from ecgcore.data.archive import DURATION_S as DURATION_S
+from ecgcore.data.archive import LAYERS as LAYERS
+from ecgcore.data.archive import Archive as Archive
+from ecgcore.data.fetch import LUDB as LUDB
+from ecgcore.data.fetch import PTBXL as PTBXL
+from ecgcore.data.fetch import SAMPLING_MATTERS as SAMPLING_MATTERS
+from ecgcore.data.fetch import Dataset as Dataset
+from ecgcore.data.fetch import fetch as fetch
+from ecgcore.data.ludb import Ludb as Ludb
+from ecgcore.data.ludb import band_passed as band_passed
+from ecgcore.data.ludb import load_ludb as load_ludb
+from ecgcore.data.prepare import DEFAULT_ARCHIVE as DEFAULT_ARCHIVE
+from ecgcore.data.prepare import SIMULATED as SIMULATED
+from ecgcore.data.prepare import describe as describe
+from ecgcore.data.prepare import find_archive as find_archive
+from ecgcore.data.prepare import open_data as open_data
+from ecgcore.data.prepare import prepare as prepare
+from ecgcore.data.prepare import quality_report as quality_report
+from ecgcore.data.record import Record as Record
+from ecgcore.data.record import load_record as load_record
+from ecgcore.data.store import Store as Store
+from ecgcore.data.store import open_store as open_store
+from ecgcore.data.write import GAIN as GAIN
+from ecgcore.data.write import INVALID as INVALID
+from ecgcore.data.write import encode_record as encode_record
+from ecgcore.data.write import to_adu as to_adu
+from ecgcore.data.write import write_record as write_record
+from ecgcore.data.write import write_records as write_records

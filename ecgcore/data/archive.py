@@ -1,0 +1,297 @@
+"""An archive on disk in PTB-XL's layout: tables, paths of records, signals, checksums.
+
+Wagner et al., *PTB-XL, a large publicly available electrocardiography dataset*, Scientific Data
+7:154 (2020); layout as in version 1.0.3.
+"""
+
+import ast
+import functools
+import hashlib
+import io
+import json
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecgcore.arrays import Floats32, Ints
+from ecgcore.data.read_wfdb import RecordError, TwelveLeads, read_wfdb, twelve_leads
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS
+
+DATABASE, STATEMENTS, SIMULATION = "ptbxl_database.csv", "scp_statements.csv", "simulation.json"
+CHECKSUMS = "SHA256SUMS.txt"
+FILENAME = {100: "filename_lr", 500: "filename_hr"}
+"""Column of the database that names a record's file, by sampling rate in Hz."""
+
+DURATION_S = 10
+"""Every record of PTB-XL lasts ten seconds."""
+
+LAYERS = (
+    "evidence", "evidence_st", "evidence_t", "evidence_q",
+    "counterfactual", "distractor", "timing", "shortcut",
+)  # fmt: skip
+"""Known parts of the records of a simulated archive; see :mod:`ecgsim`."""
+
+Ids = Sequence[int] | Ints
+Read = Callable[[Floats32, int], None]
+"""Writes the record of an ``ecg_id``, in mV, into an array of shape (lead, sample)."""
+
+
+class Records(ABC):
+    """What an archive and a prepared store have in common.
+
+    ``table`` has one row per record, index ``ecg_id``, all columns of PTB-XL; ``scp_codes`` as
+    dicts (statement -> likelihood in percent). ``statements`` is ``scp_statements.csv``, index the
+    code. ``simulation`` says how the archive was simulated, and is empty for a real one.
+    """
+
+    path: Path
+    name: str
+    rates_hz: tuple[int, ...]
+    simulation: dict[str, Any]
+    table: pd.DataFrame
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the records come from :mod:`ecgsim`."""
+        return bool(self.simulation)
+
+    def rows(self, ecg_ids: Ids | None) -> NDArray[np.intp]:
+        """Positions of records (all) in the table; ``EcgcoreError`` for one that is not there."""
+        if ecg_ids is None:
+            return np.arange(len(self.table))
+        positions = self.table.index.get_indexer(pd.Index(ecg_ids))
+        unknown = np.asarray(ecg_ids)[positions < 0]
+        if len(unknown):
+            why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name}"
+            raise EcgcoreError(
+                f"ecg_ids: {why} (a store leaves damaged ones out: see its quality)."
+            )
+        return positions
+
+    def signals(self, rate_hz: int, ecg_ids: Ids | None = None) -> Floats32:
+        """Records in mV, shape (record, lead, sample), in the order of ``ecg_ids`` (all).
+
+        An archive's equal ``wfdb.rdsamp``, NaN where a sample is missing; a store's are rounded to
+        0.001 mV. Raises ``EcgcoreError`` for a rate or record that is not there or is damaged.
+        """
+        return self._collect(rate_hz, ecg_ids, None)
+
+    def evidence(
+        self, rate_hz: int, ecg_ids: Ids | None = None, layer: str = "evidence"
+    ) -> Floats32:
+        """Signed contribution in mV of what a layer (:data:`LAYERS`) of a simulated archive holds.
+
+        Shape (record, lead, sample); zero in a record without it. Raises ``EcgcoreError`` for a
+        real archive, and where there is no such layer, rate or record.
+        """
+        if not self.is_simulated:
+            why = "is a real archive; only a simulated archive has evidence masks"
+            raise EcgcoreError(f"{self.name}: {why}.")
+        if layer not in LAYERS:
+            raise EcgcoreError(f"layer: there is no '{layer}'; expected one of {LAYERS}.")
+        return self._collect(rate_hz, ecg_ids, layer)
+
+    def check_rate(self, rate_hz: int) -> None:
+        """Refuse a rate that is not there."""
+        if rate_hz not in self.rates_hz:
+            known = ", ".join(map(str, self.rates_hz)) or "none"
+            why = f"{self.name} holds no records at {rate_hz} Hz (it holds: {known})"
+            raise EcgcoreError(f"rate_hz: {why}; preprocessing.preprocess resamples one of those.")
+
+    def _collect(self, rate_hz: int, ecg_ids: Ids | None, layer: str | None) -> Floats32:
+        self.check_rate(rate_hz)
+        wanted = self.table.index[self.rows(ecg_ids)].tolist()
+        mv = np.zeros((len(wanted), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
+        read = self._reader(rate_hz, layer)
+        for part, ecg_id in zip(mv, wanted, strict=True):
+            read(part, ecg_id)
+        return mv
+
+    @abstractmethod
+    def _reader(self, rate_hz: int, layer: str | None) -> Read: ...
+
+
+class Archive(Records):
+    """A folder in PTB-XL's layout: real or simulated, whole or in part.
+
+    Raises ``EcgcoreError`` where there is no archive (the nearest folder that is one is named), or
+    a table is missing, truncated or malformed.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = _archive_folder(Path(path).expanduser())
+        self.name = self.path.resolve().name
+        self.table = read_table(self.path / DATABASE)
+        statements = _read_csv(self.path / STATEMENTS, ["diagnostic", "rhythm", "diagnostic_class"])
+        self.statements = statements.set_index(statements.columns[0]).rename_axis("code")
+        self.rates_hz = tuple(r for r in FILENAME if (self.path / f"records{r}").is_dir())
+        file = self.path / SIMULATION
+        try:
+            self.simulation = dict(json.loads(file.read_bytes())) if file.exists() else {}
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise EcgcoreError(f"{file}: cannot be read ({error}); copy it again.") from None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the tables and the list of files: cheap, changes when the archive does."""
+        digest = hashlib.sha256()
+        for name in (DATABASE, STATEMENTS, CHECKSUMS, "RECORDS", SIMULATION):
+            file = self.path / name
+            if file.exists():
+                digest.update(name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def stems(self, rate_hz: int, layer: str | None = None) -> dict[int, Path]:
+        """Paths without suffix by ``ecg_id``: of all records, or of those that a layer has."""
+        self.check_rate(rate_hz)
+        folder = self.path / "layers" / layer if layer else self.path
+        pairs = zip(self.table.index.tolist(), self.table[FILENAME[rate_hz]], strict=True)
+        stems = {ecg_id: folder / name for ecg_id, name in pairs}
+        return {i: s for i, s in stems.items() if not layer or Path(f"{s}.dat").exists()}
+
+    def _reader(self, rate_hz: int, layer: str | None) -> Read:
+        stems = self.stems(rate_hz, layer)
+
+        def read(out: Floats32, ecg_id: int) -> None:
+            if ecg_id in stems:
+                out[...] = read_ten_seconds(stems[ecg_id], rate_hz).mv
+
+        return read
+
+    def verify(self) -> pd.DataFrame:
+        """Compare the files of every rate that the archive has with ``SHA256SUMS.txt``.
+
+        Columns ``file`` and ``problem`` (missing | differs); empty when whole.
+        """
+        problems = []
+        absent = tuple(f"records{rate_hz}/" for rate_hz in FILENAME if rate_hz not in self.rates_hz)
+        for name, expected in read_checksums(self.path / CHECKSUMS).items():
+            if not (path := self.path / name).is_file():
+                problems += [] if name.startswith(absent) else [(name, "missing")]
+            elif hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+                problems.append((name, "differs"))
+        return pd.DataFrame(problems, columns=["file", "problem"])
+
+
+def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
+    """A record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``.
+
+    A record that is one or two samples short is filled with its last sample.
+    """
+    recording = read_wfdb(stem)
+    if abs(recording.rate_hz / rate_hz - 1) > 1e-6:
+        raise RecordError(stem, f"says {recording.rate_hz:g} Hz; expected {rate_hz} Hz here")
+    record = twelve_leads(recording, stem)
+    n_samples, expected = record.mv.shape[1], rate_hz * DURATION_S
+    if n_samples == expected:
+        return record
+    if not expected - 2 <= n_samples < expected:
+        why = f"holds {n_samples} samples per lead; expected {expected} ({DURATION_S} s)"
+        raise RecordError(stem, why, "length")
+    mv = np.pad(record.mv, ((0, 0), (0, expected - n_samples)), "edge")
+    note = f"{expected - n_samples} samples short of {DURATION_S} s; the last one is repeated"
+    return record._replace(mv=mv, notes=(*record.notes, note))
+
+
+def _archive_folder(path: Path) -> Path:
+    """The folder itself if it is an archive, else an error that names the nearest archive."""
+    if (path / DATABASE).is_file():
+        return path
+    if not path.is_dir():
+        raise EcgcoreError(f"{path}: there is no such folder; expected one with {DATABASE}.")
+    above = [p for p in path.resolve().parents[:3] if (p / DATABASE).is_file()]
+    below = [p.parent for p in (*path.glob(f"*/{DATABASE}"), *path.glob(f"*/*/{DATABASE}"))]
+    hint = f"did you mean {[*above, *sorted(below)][0]}?" if above or below else "fetch one first."
+    raise EcgcoreError(f"{path}: is not an archive (no {DATABASE} in it); {hint}")
+
+
+def _whole(cell: str) -> int | None:
+    return int(float(cell)) if re.fullmatch(r"-?\d{1,15}(\.0*)?", cell, re.ASCII) else None
+
+
+def _inside(cell: str) -> str | None:
+    return None if cell == "nan" or re.search(r"^[/\\]|\.\.|:|\x00", cell) else cell
+
+
+def _codes(cell: str) -> dict[str, float] | None:
+    try:
+        codes = {str(code): float(share) for code, share in ast.literal_eval(cell).items()}
+    except (ValueError, SyntaxError, AttributeError, TypeError, ArithmeticError, RecursionError,
+            MemoryError):  # fmt: skip
+        return None
+    return codes if all(map(math.isfinite, codes.values())) else None
+
+
+_CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
+    **dict.fromkeys(("ecg_id", "patient_id", "strat_fold"), (_whole, "a whole number")),
+    **dict.fromkeys(("filename_lr", "filename_hr"), (_inside, "a file of the archive")),
+    "scp_codes": (_codes, "a dict such as {'NORM': 100.0}"),
+}
+"""How the needed cells of the database, which are read as text, are parsed; None if they are bad"""
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read ``ptbxl_database.csv``; see :class:`Records` for what it becomes.
+
+    Raises ``EcgcoreError`` for a file that is missing, truncated, separated otherwise, lacks a
+    column or has a cell that cannot be read; names the file, the line and the column.
+    """
+    table = _read_csv(path, list(_CELLS))
+    for name, (parse, expected) in _CELLS.items():
+        values = [parse(str(cell)) for cell in table[name]]
+        if None in values:
+            k = values.index(None)
+            why = f"line {k + 2} has {name} {str(table[name][k])[:60]!r}; expected {expected}"
+            raise EcgcoreError(f"{path}: {why}: the file is damaged, fetch it again.")
+        table[name] = pd.Series(values, dtype=np.int64 if parse is _whole else object)
+    for ecg_id in table.loc[table["ecg_id"].duplicated(), "ecg_id"]:
+        raise EcgcoreError(f"{path}: ecg_id {ecg_id} occurs twice; expected one row per record.")
+    return table.set_index("ecg_id")
+
+
+def _read_csv(path: Path, required: list[str]) -> pd.DataFrame:
+    again = "the file is damaged, fetch it again"
+    try:
+        content = path.read_bytes()
+        as_text = dict.fromkeys(_CELLS, str)  # pandas would convert TRUE and names of digits
+        table = pd.read_csv(io.BytesIO(content), low_memory=False, dtype=as_text)
+    except FileNotFoundError:
+        raise EcgcoreError(f"{path}: there is no such file; fetch or copy it again.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise EcgcoreError(f"{path}: cannot be read as CSV ({why}): {again}.") from None
+    if b"\0" in content or not isinstance(table.index, pd.RangeIndex):  # pandas misreads both
+        raise EcgcoreError(f"{path}: has a zero byte, or more cells than columns: {again}.")
+    missing = [column for column in required if column not in table.columns]
+    if missing and re.search(r"[;\t|]", str(table.columns[0])):
+        raise EcgcoreError(f"{path}: is not separated by commas; save it as CSV with commas.")
+    if missing:
+        raise EcgcoreError(f"{path}: column {', '.join(missing)} is missing; fetch it again.")
+    return table
+
+
+def read_checksums(path: Path) -> dict[str, str]:
+    """File name -> SHA-256; ``EcgcoreError`` for no such list, or names that lead out of it."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+        listed = {name.lstrip("*"): digest.lower() for digest, name in pairs}
+        if not all(len(digest) == 64 and digest.isalnum() for digest in listed.values()):
+            raise ValueError("a digest has 64 characters")
+    except FileNotFoundError:
+        raise EcgcoreError(f"{path}: there is no such file; nothing can be verified.") from None
+    except (ValueError, OSError) as error:
+        raise EcgcoreError(f"{path}: is not a list of checksums ({error}).") from None
+    for name in listed:
+        if re.search(r"^/|\\|:|(^|/)\.\.(/|$)", name):
+            why = "leads out of the archive's folder; it was tampered with, nothing of it was used"
+            raise EcgcoreError(f"{name!r}: {why}.")
+    return listed

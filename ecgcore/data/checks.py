@@ -1,0 +1,150 @@
+"""Checks of one record's signals: the same for a user's own ECG and for every record of an archive.
+
+A finding is an error (the record cannot be trusted: refused, or left out of a store), a warning
+(the record is read) or a note.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from ecgcore.arrays import Bools, Floats32
+from ecgcore.data.read_wfdb import TwelveLeads
+from ecgcore.leads import LEADS, LIMB, twelve_from_eight
+
+FLAT_S = 1.0
+"""A lead that keeps one value for so long is reported as flat; in 500 real records none does."""
+IDENTITY_MV = 0.05
+"""Largest deviation from Einthoven's and Goldberger's identities; rounding makes 0.002 mV."""
+OFFSET_MV, OUTLIER_MV = 2.0, 10.0
+"""Largest median of a lead, and largest distance of a sample from it."""
+PLATEAU_S, PLATEAU_MV = 0.02, 2.0
+"""A peak of at least this height that stays at its extreme for so long looks clipped."""
+USUAL_SIZE_MV, SIZES_MV, POSSIBLE_SIZES_MV = 1.35, (0.1, 5.5), (0.005, 100.0)
+"""Peak-to-peak amplitude of the median lead in 500 records of PTB-XL: its median, its range (0.6 to
+4.8) with a margin, and what no ECG exceeds."""
+
+
+class Finding(NamedTuple):
+    """What a check noticed in one record; ``lead`` may name several."""
+
+    lead: str
+    kind: str
+    severity: str
+    detail: str
+
+
+def check(record: TwelveLeads, rate_hz: float) -> list[Finding]:
+    """All findings of one record, errors first."""
+    mv, notes = record.mv, [Finding("", "read", "note", note) for note in record.notes]
+    absent = np.isnan(mv)
+    if absent.any():
+        worst = int(absent.sum(axis=1).argmax())
+        positions = np.flatnonzero(absent[worst])
+        span = f"from {positions[0] / rate_hz:g} to {(positions[-1] + 1) / rate_hz:g} s"
+        said = f"has missing samples (NaN): {len(positions):,} in {LEADS[worst]}, {span}"
+        return [_of_leads("nan", "error", np.asarray(absent.any(axis=1)), said), *notes]
+    flat = _flat(mv, max(2, round(FLAT_S * rate_hz)))
+    if flat.all() or mv.shape[1] < 2:
+        return [_of_leads("flat", "error", np.ones(12, dtype=np.bool_), "has no signal"), *notes]
+    low, high = mv.min(axis=1), mv.max(axis=1)
+    median = np.median(mv[:, ::8], axis=1)  # every eighth sample: fast
+    n_held = max(3, round(PLATEAU_S * rate_hz))
+    clipped = _clipped(mv, high, high - median, n_held) | _clipped(mv, low, median - low, n_held)
+    is_offset, is_tall = np.abs(median) > OFFSET_MV, np.abs([high, low] - median) > OUTLIER_MV
+    table = [
+        ("flat", flat, f"keeps one value for {FLAT_S:g} s or longer"),
+        ("offset", is_offset, f"has an offset of up to {np.abs(median).max():.3g} mV"),
+        ("amplitude", is_tall.any(axis=0), f"has an amplitude beyond {OUTLIER_MV:g} mV"),
+        ("clipping", clipped, "looks clipped at its extreme"),
+    ]
+    findings = [_of_leads(k, "warning", where, said) for k, where, said in table if where.any()]
+    findings += _size(float(np.median(high - low))) + _identities(record)
+    return sorted(findings, key=lambda finding: finding.severity) + notes
+
+
+def _of_leads(kind: str, severity: str, where: Bools, said: str) -> Finding:
+    names = np.array(LEADS)[where]
+    return Finding(" ".join(names), kind, severity, f"lead {', '.join(names)} {said}")
+
+
+def _longest_run(true: Bools) -> int:
+    edges = np.flatnonzero(np.diff(true.astype(np.int8), prepend=0, append=0))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _flat(mv: Floats32, n_still: int) -> Bools:
+    """A long run of equal values holds two equal probes: only such leads are looked at in full."""
+    probes = mv[:, :: n_still // 2]
+    flat = np.asarray((probes[:, 1:] == probes[:, :-1]).any(axis=1))
+    for lead in np.flatnonzero(flat):
+        flat[lead] = _longest_run(mv[lead, 1:] == mv[lead, :-1]) >= n_still
+    return flat
+
+
+def _clipped(mv: Floats32, extreme: Floats32, height: Floats32, n_held: int) -> Bools:
+    clipped = np.asarray(height >= PLATEAU_MV)
+    for lead in np.flatnonzero(clipped):
+        clipped[lead] = _longest_run(mv[lead] == extreme[lead]) >= n_held
+    return clipped
+
+
+def _size(size_mv: float) -> list[Finding]:
+    """Whether the ECG is so tall or small, from peak to peak, that its unit is probably wrong."""
+    if SIZES_MV[0] <= size_mv <= SIZES_MV[1]:
+        return []
+    power = round(np.log10(size_mv / USUAL_SIZE_MV)) if size_mv > 0 else 0
+    units = {3: "uV read as mV", -3: "V read as mV", 6: "nV read as mV"}
+    guess = units.get(power, f"a gain that is wrong by a factor of about {10.0 ** abs(power):g}")
+    is_possible = POSSIBLE_SIZES_MV[0] <= size_mv <= POSSIBLE_SIZES_MV[1]
+    detail = f"its leads measure {size_mv:.3g} mV from peak to peak, an ECG about {USUAL_SIZE_MV:g}"
+    detail += f" mV; this looks like {guess}: check the unit and the gain"
+    return [Finding("", "size", "warning" if is_possible else "error", detail)]
+
+
+def _identities(record: TwelveLeads) -> list[Finding]:
+    """Whether III = II - I, aVR = -(I + II) / 2, and so on; a constant offset is no violation."""
+    limb, gains = record.mv[:6], np.array(record.gains[:6], dtype=np.float32)
+    step_mv = float(1 / np.abs(gains).min())  # coarse gains round coarsely
+    tolerance = max(IDENTITY_MV, 2 * step_mv)
+    residual = _residual(limb)
+    if max(float(residual.max()), -float(residual.min())) <= tolerance:  # fast, and most records
+        return []
+    deviation = np.abs(residual - np.median(residual, axis=1, keepdims=True))
+    off = deviation.max(axis=0) > tolerance
+    if not off.any():
+        return []
+    adu, size = limb * gains[:, None], f"by up to {deviation.max():.3g} mV"
+    in_adu = float(np.quantile(np.abs(_residual(adu)), 0.99))
+    if np.ptp(gains) > 1e-6 * gains.max() and in_adu <= max(2.0, 0.01 * float(np.ptp(adu))):
+        detail = (
+            "gains normalised: the limb leads obey Einthoven's identities as integers, not in mV, "
+            "so that every lead has a scale of its own and voltages mean nothing"
+        )
+        return [Finding("", "gains", "warning", detail)]
+    if off.mean() < 0.1:
+        detail = f"{off.sum()} samples violate the identities of the limb leads {size}"
+        return [Finding("", "identities", "warning", detail)]
+    detail = f"III = II - I and aVR = -(I + II) / 2 and so on do not hold, {size}"
+    detail += _explanation(limb, max(IDENTITY_MV / 5, step_mv))
+    return [Finding("", "identities", "error", detail)]
+
+
+def _residual(limb: Floats32) -> Floats32:
+    """By how much each of the four identities fails, shape (4, sample)."""
+    return np.asarray(limb[2:] - twelve_from_eight(limb[:2])[2:], dtype=np.float32)
+
+
+def _explanation(limb: Floats32, tolerance: float) -> str:
+    """The exchange of two limb leads, or the inversion of one, that makes the identities hold."""
+    changes = {}
+    for a, b in itertools.combinations(range(6), 2):
+        swapped = limb.copy()
+        swapped[[a, b]] = limb[[b, a]]
+        changes[f"; leads {LIMB[a]} and {LIMB[b]} look swapped"] = swapped
+    for k, name in enumerate(LIMB):
+        sign = np.where(np.arange(6) == k, -1, 1).astype(np.float32)
+        changes[f"; lead {name} looks inverted"] = limb * sign[:, None]
+    errors = {s: np.median(np.abs(_residual(x)), axis=1).max() for s, x in changes.items()}
+    return next((said for said, error in errors.items() if error <= tolerance), "")

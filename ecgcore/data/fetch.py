@@ -1,0 +1,198 @@
+"""Published datasets from their server or a mirror, by pooch: in parallel, verified, continued."""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from ecgcore import files
+from ecgcore.data.archive import CHECKSUMS, DATABASE, STATEMENTS, read_checksums
+from ecgcore.errors import EcgcoreError
+
+if TYPE_CHECKING:
+    import pooch
+
+RETRIES, TIMEOUT_S = 4, 30.0
+_NETWORKS = {
+    62: "a636ac66f58e7d22a8b1a8426bca797d7ddecd5da23f2e524e4f0f29705bd853",
+    100: "0bae5137250b0236408780664674f8fd253bace98d8950bae90d3c3cce6804db",
+    250: "a7b7d7267d26b14806ffbf19523772f0027a43cf581999df2aea63caa195a4d4",
+    500: "becd97ddb1b081046edc561735530953e834f8d97275d916b5cd5e986562cfe4",
+}
+"""SHA-256 over the sorted names and the bytes of the tensors of five folds, by rate in Hz."""
+_CHECKPOINT = "checkpoints/ptb-xl/{}hz/cnn1d/fold_{}/best.pt"
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A published dataset: ``needed`` are files without which it is incomplete, ``checksums``
+    SHA-256 by file name (those of its ``SHA256SUMS.txt``; None where ``check`` verifies them)."""
+
+    name: str
+    url: str
+    needed: tuple[str, ...]
+    size: str
+    checksums: Mapping[str, str | None] | None = None
+    check: Callable[[Path], None] | None = None
+
+
+def _check_networks(folder: Path) -> None:
+    """Compare the tensors with what was published, and write them as safetensors beside."""
+    import torch
+    from safetensors.torch import save_file
+
+    for rate_hz, expected in _NETWORKS.items():
+        digest = hashlib.sha256()
+        for fold in range(1, 6) if (folder / _CHECKPOINT.format(rate_hz, 1)).exists() else ():
+            path = folder / _CHECKPOINT.format(rate_hz, fold)
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            for name in sorted(state):
+                digest.update(name.encode() + state[name].contiguous().numpy().tobytes())
+            save_file(state, folder / f"sampling-matters-cnn1d-{rate_hz}hz-fold{fold}.safetensors")
+            if fold == 5 and digest.hexdigest() != expected:
+                raise EcgcoreError(f"{path.parents[1]}: these are not the published networks.")
+
+
+_PHYSIONET = "https://physionet.org/files/"
+_SIZE = "3 GB at both rates, 0.6 GB at 100 Hz alone"
+PTBXL = Dataset("PTB-XL 1.0.3", f"{_PHYSIONET}ptb-xl/1.0.3/", (DATABASE, STATEMENTS), _SIZE)
+"""CC BY 4.0; doi:10.13026/kfzx-aw45."""
+LUDB = Dataset("LUDB 1.0.1", f"{_PHYSIONET}ludb/1.0.1/", ("ludb.csv",), "30 MB")
+"""ODC-By 1.0; doi:10.13026/eegm-h675."""
+SAMPLING_MATTERS = Dataset(
+    "the networks of Sampling Matters",
+    "https://github.com/vlbthambawita/AF_detection_vs_freq/raw/"
+    "3b4e80eb3bb476282046aea512ec2d7531b034ba/",
+    (),
+    "12 MB",
+    {_CHECKPOINT.format(rate_hz, k): None for rate_hz in _NETWORKS for k in range(1, 6)},
+    _check_networks,
+)
+"""The CNN1D of arXiv 2604.16437, 4 rates x 5 folds; MIT License."""
+DATASETS = {"ptbxl": PTBXL, "ludb": LUDB, "sampling-matters": SAMPLING_MATTERS}
+
+
+def fetch(
+    dataset: str | Dataset,
+    to: Path | str,
+    *,
+    rates_hz: Sequence[int] | None = None,
+    mirror: str | None = None,
+    jobs: int = 8,
+    progress: Progress | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Path:
+    """Fetch a dataset (a name in :data:`DATASETS`), or its files that are missing or damaged.
+
+    Every file is verified. Files that arrived before an interruption are not fetched again; a new
+    folder, which is returned, gets its name only when it is complete. ``rates_hz`` selects
+    sampling rates (all), ``mirror`` is another folder with the same files, ``jobs`` the number of
+    files at a time; ``progress`` gets the numbers of files fetched and of all, ``announce`` a
+    sentence on the size.
+
+    Raises ``EcgcoreError``, after which the same call continues: server unreachable, a web page
+    instead of a file, a file missing or wrong after all retries, an unsafe path, a full disk.
+    """
+    if isinstance(dataset, str) and dataset not in DATASETS:
+        raise EcgcoreError(f"There is no dataset '{dataset}'; expected {', '.join(DATASETS)}.")
+    dataset = DATASETS[dataset] if isinstance(dataset, str) else dataset
+    to, url = Path(to).expanduser(), (mirror or dataset.url).rstrip("/") + "/"
+    with files.file_errors(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with files.locked(to, wait_s=0):
+            is_there = any((to / n).exists() for n in dataset.needed or dataset.checksums or ())
+            if to.exists() and not is_there and any(to.iterdir()):
+                why = f"holds files that are not {dataset.name}; choose another folder"
+                raise EcgcoreError(f"{to}: {why}.")
+            folder = to if is_there else to.with_name(to.name + ".partial")
+            folder.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as inside:
+                if not dataset.checksums:
+                    _fetch_files(url, Path(inside), {CHECKSUMS: None}, 1, None)
+                listed = dataset.checksums or read_checksums(Path(inside, CHECKSUMS))
+                wanted = _wanted(listed, dataset, url, rates_hz)
+                if announce:
+                    announce(f"{url}: {len(wanted):,} files of {dataset.name} ({dataset.size})")
+                _fetch_files(url, folder, wanted, jobs, progress)
+                if not dataset.checksums:
+                    os.replace(Path(inside, CHECKSUMS), folder / CHECKSUMS)
+            if dataset.check:
+                dataset.check(folder)
+            if folder != to:
+                files.replace_folder(folder, to)
+    return to
+
+
+def _wanted(
+    listed: Mapping[str, str | None], dataset: Dataset, url: str, rates_hz: Sequence[int] | None
+) -> dict[str, str | None]:
+    """The files of some sampling rates (all), and those that belong to none."""
+    for name in set(dataset.needed) - set(listed):
+        raise EcgcoreError(f"{url}: does not list {name}; it is not {dataset.name}.")
+    matches = {n: re.search(r"(?:^|/)(?:records(\d+)|(\d+)hz)/", n) for n in listed}
+    rate_of = {n: int(match[1] or match[2]) if match else 0 for n, match in matches.items()}
+    known = sorted(set(rate_of.values()) - {0})
+    for rate_hz in set(rates_hz or ()) - set(known):
+        raise EcgcoreError(f"rate: {dataset.name} has no {rate_hz} Hz; expected one of {known}.")
+    return {n: digest for n, digest in listed.items() if rate_of[n] in (0, *(rates_hz or known))}
+
+
+def _fetch_files(
+    url: str, folder: Path, wanted: Mapping[str, str | None], jobs: int, progress: Progress | None
+) -> None:
+    import pooch  # imports tqdm.auto, which warns in a kernel without widgets
+
+    registry = {name: digest and f"sha256:{digest}" for name, digest in wanted.items()}
+    remote = pooch.create(folder, url, registry=registry, retry_if_failed=RETRIES)
+    pooch.get_logger().setLevel("ERROR")
+    for parent in {(folder / name).parent for name in registry}:
+        parent.mkdir(parents=True, exist_ok=True)  # pooch's own making of folders can race
+    with ThreadPoolExecutor(jobs) as pool, requests.Session() as session:
+        try:
+            arrivals = pool.map(lambda name: _fetch_one(remote, name, session), registry)
+            for n_done, _ in enumerate(arrivals, start=1):
+                if progress:
+                    progress(n_done, len(registry))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class _Refused(Exception):
+    """An answer that another attempt would not change; pooch retries errors of other classes."""
+
+
+def _fetch_one(remote: "pooch.Pooch", name: str, session: requests.Session) -> None:
+    """Fetch one file unless it is there and right."""
+
+    def download(url: str, output_file: str, pooch: object) -> None:
+        with session.get(url, stream=True, timeout=TIMEOUT_S) as answer:
+            if 400 <= answer.status_code < 500 and answer.status_code not in (408, 425, 429):
+                raise _Refused(f"answers {answer.status_code} {answer.reason}")
+            answer.raise_for_status()
+            with open(output_file, "wb") as file:
+                for k, block in enumerate(answer.iter_content(1 << 16)):
+                    if k == 0 and block.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+                        raise _Refused("sent a web page instead of the file; sign in")
+                    file.write(block)
+
+    again = f"{RETRIES + 1} times in a row"
+    try:
+        remote.fetch(name, downloader=download)
+        return
+    except _Refused as error:
+        why = f"the server {error}; check the address"
+    except requests.exceptions.RequestException as error:
+        why = f"the connection failed {again} ({error}); check the network or name another mirror, "
+        why += "then run it again: files that arrived are kept"
+    except ValueError:  # pooch: the hash differs, after all retries
+        why = f"its bytes differ from {CHECKSUMS}, {again}; the mirror is damaged: name another"
+    raise EcgcoreError(f"{remote.get_url(name)}: {why}.")

@@ -1,0 +1,97 @@
+"""Maps and networks that know nothing and must lose, and one that knows and must win."""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ecgcore import models
+from ecgcore.arrays import Bools, Floats32, Ints
+from ecgcore.explanations.forward import decompose, gradients, native_method
+
+
+def derangement(n: int, seed: int) -> Ints:
+    """A permutation of ``n`` >= 2 positions that leaves none in place (one random cycle)."""
+    order = np.random.default_rng(seed).permutation(n)
+    partner = np.empty(n, dtype=np.int64)
+    partner[order] = np.roll(order, 1)
+    return partner
+
+
+def control_maps(
+    x: NDArray[np.floating],
+    *,
+    seed: int,
+    weights: NDArray[np.floating] | None = None,
+    bias: NDArray[np.floating] | None = None,
+) -> dict[str, Floats32]:
+    """Attributions that cannot know the class, by name, each of the shape of ``x``.
+
+    ``random`` (white noise), ``abs_signal`` and ``squared_signal`` (they mark edges and peaks
+    whatever the class is); with ``weights`` (W of the same records, or the gradient of a network
+    without W) ``other_record``: W of another record times this x; with ``bias (record,)``
+    ``bias_only``: b has no place, so it is spread evenly over the record.
+    """
+    signals = np.asarray(x, dtype=np.float32)
+    rng = np.random.default_rng(seed)
+    maps = {
+        "random": rng.standard_normal(signals.shape, dtype=np.float32),
+        "abs_signal": np.abs(signals),
+        "squared_signal": signals**2,
+    }
+    if weights is not None and len(signals) > 1:
+        other = np.asarray(weights, dtype=np.float32)[derangement(len(signals), seed)]
+        maps["other_record"] = other * signals
+    if bias is not None:
+        share = np.asarray(bias, np.float32)[:, None, None] / signals[0].size
+        maps["bias_only"] = np.broadcast_to(share, signals.shape).copy()
+    return maps
+
+
+def untrained_map(model: models.EcgModel, x: Floats32, *, seed: int) -> Floats32:
+    """W * x (or gradient * x, of a network without W) of the same network before any training."""
+    fresh = models.untrained(model, seed=seed)
+    if native_method(fresh) == "imn":
+        return decompose(fresh, x).contribution
+    return np.asarray(x * gradients(fresh, x), np.float32)
+
+
+def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Cascading randomisation (Adebayo et al. 2018): layers lose their training, output first.
+
+    Yields the name of the layer just randomised and a copy of the model; the last copy is wholly
+    untrained.  ``fresh`` is the same architecture from :func:`ecgcore.models.untrained`.
+    """
+    layers = [k for k, layer in model.named_modules() if list(layer.parameters(recurse=False))]
+    current, untrained = copy.deepcopy(model), dict(fresh.named_modules())
+    modules = dict(current.named_modules())
+    for name in reversed(layers):
+        modules[name].load_state_dict(untrained[name].state_dict())
+        yield name, copy.deepcopy(current)
+
+
+def planted_sign(
+    n_records: int, *, n_samples: int, seed: int, n_leads: int = 12
+) -> tuple[Floats32, Ints, Bools]:
+    """Records whose class is one local sign: the positive control that an explanation must win.
+
+    Every lead has a large slow wave without meaning; records of class 1 also have smaller rapid
+    waves of 16 samples, in a lead and at a time drawn for each record.  A network that separates
+    the classes must read the rapid waves, while the squared signal points at the slow ones, and
+    another record's W at another place.  Returns x ``(record, lead, sample)``, y ``(record,)`` and
+    the mask of the sign.
+    """
+    rng = np.random.default_rng(seed)
+    shape = n_records, n_leads, n_samples
+    period, phase = rng.uniform(40, 80, shape[:2]), rng.uniform(0, 1, shape[:2])
+    turns = np.arange(n_samples) / period[..., None] + phase[..., None]
+    x = (3 * np.sin(2 * np.pi * turns) + rng.normal(0, 0.1, shape)).astype(np.float32)
+    mask = np.zeros(shape, bool)
+    y = np.arange(n_records) % 2
+    for record in np.flatnonzero(y):
+        lead, start = rng.integers(n_leads), rng.integers(n_samples - 15)
+        x[record, lead, start : start + 16] += 2 * np.sin(np.arange(16) * np.pi / 2)
+        mask[record, lead, start : start + 16] = True
+    return x, y, mask

@@ -1,0 +1,68 @@
+"""Windows of a record in seconds: sums over them, and the leads and windows that weigh most."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecgcore.arrays import Floats
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS
+
+
+def window_sums(
+    values: NDArray[np.floating],
+    rate_hz: float,
+    *,
+    window_s: float = 0.5,
+    stride_s: float | None = None,
+) -> tuple[Floats, Floats]:
+    """Sums of ``values (..., sample)`` over windows, ``(..., window)``, and their starts in s.
+
+    Windows start every ``stride_s`` (default: half a window, as in paper A); the last one is moved
+    back so that it ends with the record.
+    """
+    stride_s = window_s / 2 if stride_s is None else stride_s
+    if not (window_s > 0 and stride_s > 0):
+        raise EcgcoreError(
+            f"window_s, stride_s: expected seconds above 0, got {window_s} and {stride_s}."
+        )
+    n_samples = values.shape[-1]
+    size = min(n_samples, max(1, round(window_s * rate_hz)))
+    step = max(1, round(stride_s * rate_hz))
+    starts = np.unique(np.minimum(np.arange(0, n_samples - size + step, step), n_samples - size))
+    total = np.zeros((*values.shape[:-1], n_samples + 1))
+    np.cumsum(values, axis=-1, dtype=np.float64, out=total[..., 1:])
+    return total[..., starts + size] - total[..., starts], starts / rate_hz
+
+
+def top_segments(
+    attribution: NDArray[np.floating],
+    rate_hz: float,
+    *,
+    k: int = 5,
+    window_s: float = 0.5,
+    stride_s: float | None = None,
+) -> pd.DataFrame:
+    """The ``k`` windows that speak most for, and the ``k`` that speak most against, the class.
+
+    Of a signed ``attribution (lead, sample)``: ``sign`` (+1 or -1), ``rank`` (from 1), ``lead``,
+    ``start_s``, ``end_s``, ``value``; only windows of that sign, strongest first.
+    """
+    sums, start_s = window_sums(attribution, rate_hz, window_s=window_s, stride_s=stride_s)
+    rows = []
+    for sign in (1, -1):
+        order = np.argsort(-sign * sums, axis=None, kind="stable")[:k]
+        for rank, flat in enumerate(order, start=1):
+            lead, window = np.unravel_index(flat, sums.shape)
+            value = float(sums[lead, window])
+            if sign * value > 0:
+                start = float(start_s[window])
+                rows.append((sign, rank, LEADS[lead], start, start + window_s, value))
+    return pd.DataFrame(rows, columns=["sign", "rank", "lead", "start_s", "end_s", "value"])
+
+
+def lead_shares(attribution: NDArray[np.floating]) -> Floats:
+    """Share of every lead in the absolute attribution, shape ``(..., lead)``; sums to 1."""
+    by_lead = np.abs(attribution).sum(axis=-1, dtype=np.float64)
+    total = by_lead.sum(axis=-1, keepdims=True)
+    return np.asarray(np.divide(by_lead, total, out=np.full_like(by_lead, np.nan), where=total > 0))

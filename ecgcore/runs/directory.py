@@ -1,0 +1,132 @@
+"""Run directories as others read them: complete or not, current or not, and their tables."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgcore import files
+from ecgcore.errors import EcgcoreError
+
+RESULTS = (".csv", ".json", ".parquet", ".safetensors")
+"""Suffixes of the files that a run leaves beside its notebook."""
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file, or an empty one where there is no file."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def is_whole(folder: Path) -> bool:
+    """Return whether a run directory has all that a finished run leaves, unchanged."""
+    return not damage(folder)
+
+
+def damage(folder: Path) -> str:
+    """Return what is wrong with a run directory, according to its ``provenance.json``, or ""."""
+    try:
+        facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        (folder / "params.json").stat()
+        for name, digest in facts.get("files", {}).items():
+            if sha256(folder / name) != digest:
+                return f"{name} was changed"
+    except OSError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (ValueError, AttributeError):
+        return "provenance.json cannot be read"
+    return ""
+
+
+def is_current(folder: Path, identity: str, code: str) -> bool:
+    """Return whether a folder holds the complete run of this identity, made by this code."""
+    if damage(folder) or not (folder / "notebook.ipynb").exists():
+        return False
+    facts = read_json(folder / "provenance.json")
+    return (facts.get("identity"), facts.get("code")) == (identity, code)
+
+
+def _finished(folder: Path | str) -> Iterator[tuple[Path, dict[str, Any], dict[str, Any]]]:
+    """Yield directory, parameters and provenance of runs that are not at work and not killed."""
+    for file in sorted(Path(folder).rglob("params.json")):
+        run = file.parent
+        if not run.name.endswith(files.ASIDE) and (run / "provenance.json").exists():
+            yield run, read_json(file), read_json(run / "provenance.json")
+
+
+def runs_digest(folder: Path | str) -> str:
+    """Return a hash of the finished runs below a folder that summaries may read.
+
+    It is part of a summary's identity: a summary is made anew when a run came or changed.
+    """
+    digest = hashlib.sha256()
+    for run, params, facts in _finished(folder):
+        if "runs" not in params:  # not itself a summary
+            digest.update(f"{run.name} {facts.get('identity')} {facts.get('files')}".encode())
+    return digest.hexdigest()[:12]
+
+
+def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
+    """Return the parameters of every complete run of a notebook below a folder, by directory.
+
+    Raises :class:`EcgcoreError`: there is none, or one that was complete is damaged.
+    """
+    runs = {}
+    for run, params, _ in _finished(folder):
+        if params.pop("notebook", None) == notebook:
+            if problem := damage(run):
+                raise EcgcoreError(f"{run}: {problem}; delete this run directory and run it again.")
+            runs[str(run)] = params
+    if not runs:
+        why = f"no complete run of {notebook} here; run that notebook first"
+        raise EcgcoreError(f"{folder}: {why}.")
+    return runs
+
+
+def check_archive(folder: Path | str, fingerprint: str, name: str) -> None:
+    """Refuse to read runs below a folder together with an archive that they were not made on.
+
+    Raises :class:`EcgcoreError` that names the first run of another archive.
+    """
+    for run, params, facts in _finished(folder):
+        archive = facts.get("archive", {})
+        if "runs" not in params and archive.get("fingerprint") not in (None, fingerprint):
+            raise EcgcoreError(
+                f"{run}: was made on the archive {archive.get('name')}, but the parameter "
+                f"'archive' names {name}; give the archive of these runs."
+            )
+
+
+def load_tables(folder: Path | str, notebook: str, name: str) -> pd.DataFrame:
+    """Return one table of every run of a notebook, with the run's parameters as columns.
+
+    ``name`` is the table's file stem; runs without it, or with an empty one, are left out. The
+    column ``run`` is the run directory.
+    """
+    frames = []
+    for run, params in find_runs(folder, notebook).items():
+        file = Path(run, f"{name}.csv")
+        if not file.exists() or not file.read_text(encoding="utf-8").strip():
+            continue
+        frame = pd.read_csv(file)
+        for key in params.keys() - set(frame.columns):
+            frame[key] = [params[key]] * len(frame)
+        frames.append(frame.assign(run=run))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def load_runs(folder: Path | str, notebook: str) -> pd.DataFrame:
+    """Return the tidy metrics of every complete run of a notebook; see :func:`load_tables`."""
+    return load_tables(folder, notebook, "metrics")
+
+
+def load_predictions(run: Path | str) -> pd.DataFrame:
+    """Return one row per record of a run: ecg_id, patient_id, part, y_true, score and logit."""
+    return files.read_parquet(Path(run) / "predictions.parquet")

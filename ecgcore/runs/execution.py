@@ -1,0 +1,179 @@
+"""Execute a notebook with parameters into a run directory, or leave everything as it was."""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ecgcore import files
+from ecgcore.data import find_archive
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import parameters, provenance
+from ecgcore.runs.directory import is_current, read_json
+from ecgcore.runs.notebook import KERNEL_ENDS_S, run_identity
+
+_WATCH_S = 2.0
+
+
+def run_notebook(
+    notebook: Path,
+    given: Mapping[str, Any],
+    out: Path,
+    *,
+    timeout_s: int | None = None,
+    force: bool = False,
+) -> Path:
+    """Execute a notebook with parameters into a run directory.
+
+    Parameters that are not in ``given`` keep their defaults. Work goes on in ``out`` with
+    ``.partial`` behind its name, which a later call resumes. ``timeout_s`` is the longest time for
+    any one cell; ``force`` repeats a run that is already there. Returns ``out``, complete.
+
+    Raises :class:`EcgcoreError`: a wrong parameter; a cell raised an error (both are named); the
+    kernel died; the notebook did not pass the gate; the disk is full or cannot be written.
+    """
+    notebook, out = Path(notebook), Path(out)
+    values = parameters.check(parameters.of_notebook(notebook), given)
+    if "archive" in values:
+        find_archive(values["archive"])
+    identity = run_identity(notebook.stem, values)
+    code = provenance.code_fingerprint(notebook)
+    if not force and is_current(out, identity, code):
+        return out
+    partial = out.with_name(out.name + ".partial")
+    with files.file_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with files.file_errors(out), files.locked(out):
+        files.restore(out)
+        if not force and is_current(out, identity, code):  # by the process that we waited for
+            return out
+        with files.locked(partial, KERNEL_ENDS_S):
+            library = provenance.code_fingerprint(notebook, with_source=False)
+            _reuse_or_clear(partial, f"{identity} {library}")
+        executed, provenance_file = partial / "notebook.ipynb", partial / "provenance.json"
+        with _progress(partial / "checkpoints"):
+            _execute(notebook, {**values, "out": str(partial)}, executed, timeout_s)
+        gate(executed, name=notebook.name)
+        if not provenance_file.exists():
+            raise EcgcoreError(f"{notebook.name}: ran, but did not call run.finish(...).")
+        # Inside its kernel a notebook does not know its own file, so its code is named here.
+        facts = {**read_json(provenance_file), "code": code}
+        files.write_whole(provenance_file, json.dumps(facts, indent=1) + "\n")
+        (partial / "identity").unlink()
+        shutil.rmtree(partial / "checkpoints", ignore_errors=True)
+        files.replace_folder(partial, out)
+    return out
+
+
+def _reuse_or_clear(partial: Path, identity: str) -> None:
+    """Keep a half-finished run of the same parameters and code, drop any other."""
+    mark = partial / "identity"
+    if not mark.exists() or mark.read_text(encoding="utf-8") != identity:
+        shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(exist_ok=True)
+    (partial / "provenance.json").unlink(missing_ok=True)
+    mark.write_text(identity, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _progress(checkpoints: Path) -> Iterator[None]:
+    """Print epoch and time left of the trainings below a folder, one line per change."""
+    done, printed = threading.Event(), set[str]()
+
+    def watch() -> None:
+        while not done.wait(_WATCH_S):
+            for file in sorted(checkpoints.rglob("progress.json")):
+                try:
+                    line = _progress_line(json.loads(file.read_text(encoding="utf-8")))
+                except (OSError, ValueError, KeyError):
+                    continue  # being written, or of an older version
+                line = line if file.parent == checkpoints else f"{file.parent.name}: {line}"
+                if line not in printed:
+                    printed.add(line)
+                    print(line, file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _progress_line(facts: Mapping[str, Any]) -> str:
+    line, seconds = f"epoch {facts['epoch']} of {facts['epochs']}", facts["seconds_left"]
+    if facts["epoch"] == facts["epochs"]:
+        return line
+    left = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    return f"{line}, at most {left} left"
+
+
+def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int | None) -> None:
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
+    with tempfile.TemporaryDirectory(prefix="ecgcore-") as sockets:
+        # Sockets in files of this run alone: over TCP each kernel warns about eavesdropping.
+        is_posix = os.name == "posix"
+        kernel = {"transport": "ipc", "ip": f"{sockets}/k"} if is_posix else {}
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(to),
+                parameters=dict(values),
+                kernel_name="python3",
+                progress_bar=False,
+                execution_timeout=timeout_s,
+                config=Config({"KernelManager": kernel}),
+            )
+        except PapermillExecutionError as error:
+            why = f"cell {error.exec_count} raised {error.ename}: {error.evalue}"
+        except DeadKernelError:
+            why = "the kernel died (out of memory, or killed); run it again to go on."
+        except CellTimeoutError:
+            why = f"a cell ran longer than {timeout_s} s."
+        else:
+            return
+    raise EcgcoreError(f"{source.name}: {why}")
+
+
+def gate(path: Path, *, name: str = "") -> None:
+    """Refuse an executed notebook that may not enter the book.
+
+    Every code cell ran, in order, once, without an error; nothing was written to stderr (warnings
+    name this machine's folders); there is no widget, which a static page cannot show.
+
+    Raises :class:`EcgcoreError` that names the notebook, the cell and the reason.
+    """
+    import nbformat
+
+    name = name or Path(path).name
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception as error:
+        raise EcgcoreError(f"{name}: not a readable notebook ({error}).") from None
+    if notebook.metadata.get("papermill", {}).get("exception"):
+        raise EcgcoreError(f"{name}: its run ended with an error.")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    for position, cell in enumerate(code, start=1):
+        if cell.execution_count != position:
+            raise EcgcoreError(f"{name}: code cell {position} did not run in order.")
+        for output in cell.outputs:
+            why = ""
+            if output.output_type == "error":
+                why = f"raised {output.ename}: {output.evalue}"
+            elif output.get("name") == "stderr":
+                why = f"wrote to stderr: {output.text.strip().splitlines()[0]}"
+            elif "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                why = "shows a widget, which a page cannot"
+            if why:
+                raise EcgcoreError(f"{name}: cell {position} {why}.")

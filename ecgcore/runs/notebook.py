@@ -1,0 +1,172 @@
+"""A run, seen from inside its notebook: check the parameters, open the data, leave the results."""
+
+import ast
+import datetime
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from ecgcore import files
+from ecgcore.data import Store, describe, find_archive, open_data
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import directory, parameters, provenance
+
+KERNEL_ENDS_S = 30.0
+"""A kernel whose runner was killed notices it within a second or two, and ends."""
+
+
+@dataclass
+class Run:
+    """One run. ``params`` are checked values by name; ``dir`` is where results go."""
+
+    notebook: str
+    params: dict[str, Any]
+    dir: Path
+    started: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.monotonic)
+    lock: FileLock | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def open_data(self) -> Store:
+        """Open the archive that the parameter ``archive`` names, prepared first if need be.
+
+        What it is goes into the run's provenance. Raises :class:`EcgcoreError` if there is none,
+        or if the runs that a summary reads were made on another one.
+        """
+        store = open_data(self.params["archive"])
+        self.data = describe(store)
+        if "runs" in self.params:
+            directory.check_archive(self.params["runs"], store.fingerprint, store.name)
+        return store
+
+    def note(self, **facts: Any) -> None:
+        """Add facts (device, records used, ...) to the run's provenance."""
+        self.data.update(facts)
+
+    def finish(
+        self,
+        *,
+        metrics: pd.DataFrame | None = None,
+        predictions: pd.DataFrame | None = None,
+        tables: Mapping[str, pd.DataFrame] | None = None,
+        results: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the run directory: tables first, ``provenance.json`` last, each file whole.
+
+        ``metrics`` is tidy (one row per part and metric, with its interval), ``predictions`` has
+        one row per record; ``tables`` are written as CSV by file stem; ``results`` are numbers and
+        words by name that prose may quote.
+        """
+        with files.file_errors(self.dir):
+            for stem, table in {"metrics": metrics, **(tables or {})}.items():
+                if table is not None:
+                    files.write_whole(self.dir / f"{stem}.csv", table.to_csv(index=False))
+            if predictions is not None:
+                path = self.dir / "predictions.parquet"
+                files.write_whole(path, lambda part: predictions.to_parquet(part, index=False))
+            files.write_whole(self.dir / "results.json", _as_json(dict(results or {})))
+            computed = {k: v for k, v in self.params.items() if k not in parameters.NOT_COMPUTED}
+            params = _as_json({"notebook": self.notebook, **computed})
+            files.write_whole(self.dir / "params.json", params)
+            files.write_whole(self.dir / "provenance.json", _as_json(self._facts()))
+        if self.lock is not None:
+            files.release(self.lock)
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what made this run, and the files that it left."""
+        source = provenance.ROOT / "notebooks" / f"{self.notebook}.ipynb"
+        results = (path for path in sorted(self.dir.iterdir()) if path.suffix in directory.RESULTS)
+        return {
+            "notebook": self.notebook,
+            "identity": run_identity(self.notebook, self.params),
+            "tier": self.params.get("tier", "custom"),
+            "seed": self.params.get("seed"),
+            "archive": self.data,
+            "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
+            "seconds": round(time.monotonic() - self.clock, 2),
+            **provenance.here(source if source.exists() else None),
+            "files": {p.name: directory.sha256(p) for p in results if p.name != "provenance.json"},
+        }
+
+
+def run_identity(notebook: str, values: Mapping[str, Any]) -> str:
+    """Return a hash of a notebook's parameters and, for a summary, of the runs that it reads."""
+    identity = parameters.identity(notebook, values)
+    if values.get("runs"):
+        return f"{identity}-{directory.runs_digest(Path(values['runs']))}"
+    return identity
+
+
+def begin(notebook: str) -> Run:
+    """Check the parameters of the notebook that calls this, and start its run.
+
+    The parameters cell, and what papermill injected after it, are read from IPython's own
+    history, so that a name which the notebook never declared is noticed too. The cell need not be
+    the first one. Checked values are put back into the notebook's namespace in their types.
+
+    Raises :class:`EcgcoreError` for an unknown name, a value that is not allowed, a device or
+    archive that is not there, a run directory that cannot be written or in which another process
+    works, or outside a notebook.
+    """
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        raise EcgcoreError("runs.begin: call this in a notebook, right after its parameters cell.")
+    declared, injected = _parameter_cells(notebook, shell.user_ns["In"])
+    names = {parameter.name: parameter for parameter in declared}
+    for name in injected:
+        if name not in names:
+            raise parameters.unknown(name, names)
+    values = parameters.check(declared, {name: shell.user_ns[name] for name in names})
+    shell.user_ns.update(values)
+    if "device" in values:
+        from ecgcore.training import resolve_device
+
+        resolve_device(values["device"])  # an error now, not after minutes of preparing
+    if "archive" in values:
+        find_archive(values["archive"])
+    stem = f"{notebook}-{parameters.identity(notebook, values)}"
+    folder = Path(values.get("out") or Path("runs") / stem)
+    with files.file_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = files.acquire(folder, KERNEL_ENDS_S)
+    return Run(notebook, values, folder, lock=lock)
+
+
+def _parameter_cells(
+    notebook: str, history: Sequence[str]
+) -> tuple[list[parameters.Parameter], list[str]]:
+    """Return declared parameters, and names that papermill injected, from the cells run so far.
+
+    A cell counts as the parameters cell if it declares parameters and nothing else. Where several
+    do, because a reader ran a cell of their own that looks like one, the longest is taken.
+    """
+    declared: list[parameters.Parameter] = []
+    injected: list[str] = []
+    problem = EcgcoreError(f"{notebook}: its parameters cell has not been run; run it first.")
+    for source in history:
+        if source.startswith(parameters.INJECTED):
+            nodes = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+            injected += [ast.unparse(node.targets[0]) for node in nodes]
+            continue
+        try:
+            declared = max(declared, parameters.parse_cell(source), key=len)
+        except EcgcoreError as error:
+            problem = error if ": str = " in source or ": int = " in source else problem
+    if not declared:
+        raise problem
+    return declared, injected
+
+
+def _as_json(value: Any) -> str:
+    def plain(item: Any) -> Any:
+        return item.item() if hasattr(item, "item") else str(item)
+
+    return json.dumps(value, indent=1, default=plain) + "\n"

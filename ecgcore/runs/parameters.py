@@ -1,0 +1,236 @@
+"""What a notebook's parameters cell declares, and the check of what a user passes.
+
+A parameters cell holds one assignment per line, with a type and a comment::
+
+    rate_hz: int = 100  # sampling rate [Hz]; allowed: 25..500
+    model: str = "cnn1d"  # network; allowed: cnn1d | cnn_lstm
+    weight_l1: float = -1.0  # penalty, -1 for the model's own; allowed: -1 | 0..
+
+The cell is the only place where a parameter is declared: the check in the kernel, the command
+line and the book's tables all read it. papermill reads the same lines for ``--help-notebook``;
+by itself it only warns about an unknown name and guesses types from text, so we check.
+"""
+
+import ast
+import difflib
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecgcore.errors import EcgcoreError
+
+INJECTED = "# Parameters"
+"""First line of the cell that papermill injects."""
+
+NOT_COMPUTED = frozenset({"out", "tier", "device"})
+"""Parameters that say where and for what page a run is made, not what it computes."""
+
+_FOLDERS = {"archive", "runs", "out"}
+_TYPES = {"int": "an integer", "float": "a number", "str": "text", "bool": "true or false"}
+_RANGE = re.compile(r"^(-?[\d.e+-]*?)\.\.(-?[\d.e+-]*)$")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a notebook.
+
+    ``kind`` is int, float, str, bool or ``list[...]`` of one of them. A value must be one of
+    ``allowed`` or lie within ``limits``; with neither, anything of that type will do.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    meaning: str
+    unit: str = ""
+    allowed: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
+
+    @property
+    def expected(self) -> str:
+        """What is allowed, in words, for an error message or a table."""
+        item = self.kind.removeprefix("list[").removesuffix("]")
+        words = _TYPES[item]
+        if self.limits:
+            low, high = self.limits
+            words += f" from {low:g} to {high:g}" if high < math.inf else f" of at least {low:g}"
+            words += "".join(f", or {word}" for word in self.allowed)
+        elif self.allowed:
+            words = "one of " + ", ".join(self.allowed)
+        if self.unit:
+            words += f" [{self.unit}]"
+        return f"a list, each item {words}" if self.kind.startswith("list[") else words
+
+    def check(self, value: Any) -> Any:
+        """Return ``value`` in the declared type, or raise :class:`EcgcoreError`."""
+        try:
+            if not self.kind.startswith("list["):
+                return self._check_item(value, self.kind)
+            if isinstance(value, str):  # papermill -p and the command line pass lists as text
+                items = (item.strip(" '\"") for item in value.strip("[] ").split(","))
+                value = [item for item in items if item]
+            if not isinstance(value, Sequence):
+                raise ValueError
+            return [self._check_item(item, self.kind[5:-1]) for item in value]
+        except (ValueError, TypeError, OverflowError):
+            raise EcgcoreError(
+                f"Parameter '{self.name}': expected {self.expected}, got {value!r}."
+            ) from None
+
+    def _check_item(self, value: Any, kind: str) -> Any:
+        value = _coerce(value, kind)
+        is_named = f"{value:g}" in self.allowed if kind == "float" else str(value) in self.allowed
+        is_within = self.limits is not None and self.limits[0] <= value <= self.limits[1]
+        if (self.allowed or self.limits) and not is_named and not is_within:
+            raise ValueError
+        return value
+
+
+def _coerce(value: Any, kind: str) -> Any:
+    """Convert what YAML or papermill made of a value to its declared type, without guessing."""
+    if kind == "bool":
+        if str(value).lower() not in ("true", "false"):
+            raise ValueError
+        return str(value).lower() == "true"
+    if isinstance(value, bool):
+        raise ValueError
+    if kind == "str":
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError
+        return value
+    if kind == "int" and (isinstance(value, int) or str(value).strip().lstrip("+-").isdecimal()):
+        return int(value)  # not by way of a float, which would round beyond 2**53
+    number = float(value)
+    if not math.isfinite(number) or (kind == "int" and not number.is_integer()):
+        raise ValueError
+    return number if kind == "float" else int(number)
+
+
+def parse_cell(source: str) -> list[Parameter]:
+    """Return the parameters that a cell declares.
+
+    Raises :class:`EcgcoreError` for a line that is not
+    ``name: type = literal  # meaning [unit]; allowed: ...``.
+    """
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    lines = source.split("\n")
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise EcgcoreError(f"Parameters cell: is not Python ({error}).") from None
+    parameters = []
+    for node in statements:
+        last = (node.end_lineno or node.lineno) - 1
+        comment = lines[last].encode()[node.end_col_offset :].decode()
+        try:
+            parameters.append(_declared(node, comment.strip().removeprefix("#").strip()))
+        except (ValueError, TypeError, RecursionError, MemoryError):
+            line = lines[node.lineno - 1].strip()
+            raise EcgcoreError(
+                f"Parameters cell: '{line}' is not 'name: type = value  # meaning', with a type "
+                "of int, float, str, bool or list[...], a plain value, and limits that are numbers."
+            ) from None
+    return parameters
+
+
+def _declared(node: ast.stmt, comment: str) -> Parameter:
+    """Return what a statement declares; raises ValueError if it is no declaration."""
+    if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+        raise ValueError
+    kind, value = ast.unparse(node.annotation), ast.literal_eval(node.value or ast.Name("none"))
+    meaning, _, allowed_text = (part.strip() for part in comment.partition("; allowed:"))
+    if kind.removeprefix("list[").removesuffix("]") not in _TYPES or not meaning:
+        raise ValueError
+    unit = re.search(r"\[([^\]]+)\]", meaning)
+    limits, words = None, []
+    for part in filter(None, map(str.strip, allowed_text.split("|"))):
+        if bounds := _RANGE.match(part):
+            limits = (float(bounds[1] or "-inf"), float(bounds[2] or "inf"))
+        else:
+            words.append(part)
+    meaning = re.sub(r"\s*\[[^\]]+\]", "", meaning)
+    unit_name = unit[1] if unit else ""
+    return Parameter(node.target.id, kind, value, meaning, unit_name, tuple(words), limits)
+
+
+def of_notebook(path: Path) -> list[Parameter]:
+    """Return the parameters that a notebook declares in its one cell tagged ``parameters``.
+
+    Raises :class:`EcgcoreError`: no such file, not a notebook, or not exactly one such cell.
+    """
+    try:
+        cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+        tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        sources = ["".join(cell["source"]) for cell in tagged]
+    except FileNotFoundError:
+        raise EcgcoreError(f"{path}: no such notebook; the book's own are in notebooks/.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise EcgcoreError(f"{path}: not a Jupyter notebook (expected JSON with cells).") from None
+    if len(tagged) != 1:
+        raise EcgcoreError(
+            f"{path}: expected exactly one cell tagged 'parameters', but there are {len(tagged)}."
+        )
+    return parse_cell(sources[0])
+
+
+def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every parameter's value: the given one, checked, or else the default.
+
+    A leading ``~`` in ``archive``, ``runs`` and ``out`` becomes the user's home folder.
+
+    Raises :class:`EcgcoreError` for an unknown name, offering the nearest one, or a value that is
+    not allowed.
+    """
+    known = {parameter.name: parameter for parameter in declared}
+    for name in given:
+        if name not in known:
+            raise unknown(name, known)
+    values = {name: p.check(given.get(name, p.default)) for name, p in known.items()}
+    for name in _FOLDERS & values.keys():
+        values[name] = os.path.expanduser(values[name])
+    return values
+
+
+def unknown(name: str, known: Mapping[str, Any]) -> EcgcoreError:
+    """Return the error for a name that no parameter has; it offers the nearest one."""
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return EcgcoreError(
+        f"Parameter '{name}': there is no such parameter; {hint}allowed: {', '.join(known)}."
+    )
+
+
+def identity(notebook: str, values: Mapping[str, Any]) -> str:
+    """Return a short hash of a notebook's name and its parameters without NOT_COMPUTED."""
+    computed = {name: value for name, value in values.items() if name not in NOT_COMPUTED}
+    text = json.dumps([notebook, computed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def from_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of parameters, in UTF-8 or, with its mark, UTF-16.
+
+    Raises :class:`EcgcoreError`: no such file, another encoding, or not lines ``name: value``.
+    """
+    import yaml
+
+    try:
+        content = path.read_bytes()
+        is_utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+        values = yaml.safe_load(content.decode("utf-16" if is_utf16 else "utf-8-sig"))
+    except UnicodeDecodeError:
+        raise EcgcoreError(f"{path}: is not text in UTF-8; save it as UTF-8.") from None
+    except (OSError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        raise EcgcoreError(f"{path}: is not a readable YAML file of parameters ({why}).") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise EcgcoreError(f"{path}: expected lines such as 'rate_hz: 125'.")
+    return values

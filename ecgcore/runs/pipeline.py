@@ -1,0 +1,200 @@
+"""From a record to a network's input, as one run defines it: the only place that knows how."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecgcore import preprocessing
+from ecgcore.arrays import Bools, Floats32
+from ecgcore.data import Record, Store
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS
+
+if TYPE_CHECKING:
+    from ecgsim import Shortcut
+
+Ids = Sequence[int] | NDArray[np.integer]
+
+EVIDENCE_MV = 0.02
+"""Evidence is where a pathology changes the signal by more than this."""
+
+NO_NOISE_DB = 100.0
+"""Value of ``muscle_snr_db`` that stands for no added noise."""
+
+_SAME_NAMES = (
+    "normalisation", "resampler", "muscle_snr_db", "content_hz", "upsampled_from_hz", "seed",
+)  # fmt: skip
+"""Fields that are parameters of run notebooks."""
+
+
+@dataclass(frozen=True)
+class InputPipeline:
+    """What a run does to records, in this order, before its network sees them.
+
+    Plant the shortcut, add muscle noise, remove high frequencies, sample at a lower rate first;
+    then :func:`ecgcore.preprocessing.preprocess`.
+    """
+
+    rate_hz: int
+    normalisation: str = "record_lead"
+    statistics: preprocessing.LeadStatistics | None = None
+    """Of the training part, for ``train_lead``; :meth:`fit` computes them."""
+    resampler: str = "fft"
+    shortcut: "Shortcut | None" = None
+    muscle_snr_db: float = NO_NOISE_DB
+    content_hz: float = 0.0
+    """Remove everything at and above this frequency; 0 removes nothing."""
+    upsampled_from_hz: int = 0
+    """Sample the records at this rate first; 0 does not."""
+    from_highest_rate: bool = False
+    """Start from the store's highest rate, even where it holds ``rate_hz`` itself."""
+    seed: int = 0
+    noise_seed: int = 0
+
+    @classmethod
+    def from_params(cls, params: dict[str, Any]) -> "InputPipeline":
+        """Return the pipeline that a run's parameters describe, before :meth:`fit`.
+
+        Raises :class:`EcgcoreError` for a shortcut at a rate that cannot carry it.
+        """
+        rate_hz, shortcut = int(params["rate_hz"]), None
+        if params.get("shortcut"):
+            from ecgsim import Shortcut
+
+            amplitude_mv = float(params.get("shortcut_mv", Shortcut.amplitude_mv))
+            shortcut = Shortcut(condition="any", amplitude_mv=amplitude_mv)
+            if rate_hz <= 2 * shortcut.frequency_hz:
+                raise EcgcoreError(
+                    f"shortcut: a burst of {shortcut.frequency_hz:g} Hz is lost at rate_hz "
+                    f"{rate_hz}; expected a rate above {2 * shortcut.frequency_hz:g} Hz."
+                )
+        return cls(
+            rate_hz=rate_hz,
+            shortcut=shortcut,
+            from_highest_rate="resampler" in params,
+            noise_seed=int(params.get("split_seed", params.get("seed", 0))),
+            **{name: params[name] for name in _SAME_NAMES if name in params},
+        )
+
+    @classmethod
+    def of_run(cls, folder: Path | str) -> "InputPipeline":
+        """Return the pipeline of a finished run, with the statistics of its training part."""
+        params = json.loads((Path(folder) / "params.json").read_text(encoding="utf-8"))
+        pipeline, file = cls.from_params(params), Path(folder) / "lead_statistics.csv"
+        if pipeline.normalisation != "train_lead":
+            return pipeline
+        table = pd.read_csv(file)
+        columns = (table[name].to_numpy(np.float32) for name in ("mean_mv", "sd_mv"))
+        return replace(pipeline, statistics=preprocessing.LeadStatistics(*columns))
+
+    def fit(self, store: Store, ecg_ids: Ids, labels: Ids) -> "InputPipeline":
+        """Return this pipeline with the statistics of the training part, where it needs them."""
+        if self.normalisation != "train_lead":
+            return self
+        signals_mv = self.signals(store, ecg_ids, labels)
+        return replace(self, statistics=preprocessing.lead_statistics(signals_mv))
+
+    def signals(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
+        """Return records at the network's rate in mV, for pictures: ``(record, lead, sample)``."""
+        return self._resample(*self._change(store, ecg_ids, labels))
+
+    def inputs(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
+        """Return what the network reads, shape ``(record, lead, sample)``."""
+        return self._preprocess(*self._change(store, ecg_ids, labels))
+
+    def record_signals(self, record: Record) -> Floats32:
+        """Return one record at the network's rate in mV, shape ``(lead, sample)``."""
+        resampled = self._resample(*self._limit(record.signals_mv[None], record.rate_hz))
+        return np.asarray(resampled[0], np.float32)
+
+    def record_inputs(self, record: Record) -> Floats32:
+        """Return what the network reads of one record, shape ``(1, lead, sample)``.
+
+        Everything is done as in training, but nothing is added: a run that planted an artefact or
+        laid noise over its records does not do so to a user's record.
+        """
+        return self._preprocess(*self._limit(record.signals_mv[None], record.rate_hz))
+
+    def evidence(self, store: Store, ecg_ids: Ids, layer: str = "evidence") -> Bools:
+        """Return where a simulated record's evidence lies, at the network's rate."""
+        source_hz = self._source_hz(store)
+        return self._is_changed(store.evidence(source_hz, ecg_ids, layer), source_hz)
+
+    def artefact(self, store: Store, ecg_ids: Ids, labels: Ids) -> Bools:
+        """Return where the planted shortcut lies, at the network's rate."""
+        return self._is_changed(self._planted(store, ecg_ids, labels), self._source_hz(store))
+
+    def without_shortcut(self) -> "InputPipeline":
+        """Return the pipeline that does not plant its artefact."""
+        return replace(self, shortcut=None)
+
+    def table(self) -> pd.DataFrame:
+        """Return the statistics of ``train_lead`` for a run directory; empty without them."""
+        if self.statistics is None:
+            return pd.DataFrame()
+        values = {"mean_mv": self.statistics.mean_mv, "sd_mv": self.statistics.sd_mv}
+        return pd.DataFrame({"lead": LEADS, **values})
+
+    def _is_changed(self, change_mv: Floats32, rate_hz: int) -> Bools:
+        return np.abs(preprocessing.resample(change_mv, rate_hz, self.rate_hz)) > EVIDENCE_MV
+
+    def _source_hz(self, store: Store) -> int:
+        if self.rate_hz in store.rates_hz and not self.from_highest_rate:
+            return self.rate_hz
+        return max(store.rates_hz)
+
+    def _planted(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
+        source_hz = self._source_hz(store)
+        n_samples = store.adu(source_hz).shape[2]
+        if self.shortcut is None:
+            return np.zeros((len(ecg_ids), len(LEADS), n_samples), np.float32)
+        from ecgsim import plant_shortcut
+
+        return plant_shortcut(
+            self.shortcut, ecg_ids, labels, rate_hz=source_hz, n_samples=n_samples, seed=self.seed
+        )
+
+    def _change(self, store: Store, ecg_ids: Ids, labels: Ids) -> tuple[Floats32, int]:
+        """Return records with all but the last sampling and :meth:`_preprocess`, and their rate."""
+        rate_hz = self._source_hz(store)
+        signals_mv = store.signals(rate_hz, ecg_ids)
+        if self.shortcut is not None:
+            signals_mv = signals_mv + self._planted(store, ecg_ids, labels)
+        if self.muscle_snr_db < NO_NOISE_DB:
+            from ecgsim import add_noise
+
+            signals_mv, snr_db = signals_mv.copy(), self.muscle_snr_db
+            for k, ecg_id in enumerate(ecg_ids):  # a stream of random numbers per record
+                sequence = np.random.SeedSequence((self.noise_seed, int(ecg_id)))
+                seed = int(sequence.generate_state(1)[0])
+                one = slice(k, k + 1)
+                signals_mv[one] = add_noise(signals_mv[one], rate_hz, "muscle", snr_db, seed=seed)
+        return self._limit(signals_mv, rate_hz)
+
+    def _limit(self, signals_mv: Floats32, rate_hz: int) -> tuple[Floats32, int]:
+        """Return records with band limit and first sampling applied, and their rate."""
+        if self.content_hz and self.content_hz < rate_hz / 2:
+            signals_mv = preprocessing.band_limit(signals_mv, rate_hz, self.content_hz)
+        if self.upsampled_from_hz and self.upsampled_from_hz != rate_hz:
+            signals_mv = preprocessing.resample(signals_mv, rate_hz, self.upsampled_from_hz)
+            rate_hz = self.upsampled_from_hz
+        return signals_mv, rate_hz
+
+    def _resample(self, signals_mv: Floats32, rate_hz: int) -> Floats32:
+        return preprocessing.resample(signals_mv, rate_hz, self.rate_hz, method=self.resampler)
+
+    def _preprocess(self, signals_mv: Floats32, rate_hz: int) -> Floats32:
+        return preprocessing.preprocess(
+            signals_mv,
+            rate_hz,
+            self.rate_hz,
+            method=self.resampler,
+            normalise=self.normalisation,
+            statistics=self.statistics,
+        )

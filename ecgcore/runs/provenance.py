@@ -1,0 +1,137 @@
+"""What made a result: code, packages, machine."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout, or the folder that the packages are installed in."""
+
+OUR_PACKAGES = ("ecgcore", "ecgsim")
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "wfdb", "captum", "papermill")
+"""Packages whose versions a run records."""
+
+
+def here(source: Path | None = None) -> dict[str, Any]:
+    """Return commit, package versions, machine and peak memory of this process, ready for JSON.
+
+    ``source`` is the notebook or module whose code, with all that it imports, is fingerprinted.
+    """
+    commit, dirty = git_state(ROOT)
+    return {
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "code": code_fingerprint(source),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "peak_memory_mib": round(peak_memory_mib()),
+    }
+
+
+def git_state(folder: Path) -> tuple[str, bool]:
+    """Return the commit and whether tracked files differ from it; unknown and True elsewhere."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", True
+
+
+def changed_since(root: Path, commit: str, paths: Sequence[str]) -> list[str] | None:
+    """Return the files among ``paths`` that differ from a commit; None where git cannot tell.
+
+    git cannot tell outside a repository, or where the commit is not in the repository.
+    """
+    try:
+        return _git(root, "diff", "--name-only", f"{commit}^{{commit}}", "--", *paths).splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def dependencies(source: Path) -> list[Path]:
+    """Return the files of our packages that a notebook or module imports, directly or not.
+
+    The imports are read from the source, those inside functions included, so nothing that a
+    result depends on can be forgotten in a list kept by hand.
+    """
+    seen: set[Path] = set()
+    waiting = list(_imported(source))
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += _imported(path)
+    return sorted(seen)
+
+
+@functools.cache
+def _imported(source: Path) -> tuple[Path, ...]:
+    text = source.read_text(encoding="utf-8")
+    if source.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith(("%", "!")))
+    names = set(_module_names(ast.parse("\n".join(lines))))
+    return tuple(path for name in names for path in _files(name))
+
+
+def _module_names(tree: ast.AST) -> Iterator[str]:
+    """Yield ``a.b`` for ``import a.b``; ``a.b`` and ``a.b.c`` for ``from a.b import c``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files(name: str) -> Iterator[Path]:
+    """Yield the files of a module of ours and of the packages that hold it."""
+    parts = name.split(".")
+    if parts[0] not in OUR_PACKAGES:
+        return
+    for n in range(1, len(parts) + 1):
+        path = ROOT.joinpath(*parts[:n])
+        for file in (path / "__init__.py", path.with_suffix(".py")):
+            if file.is_file():
+                yield file
+
+
+def code_fingerprint(source: Path | None = None, *, with_source: bool = True) -> str:
+    """Return a short hash of the code that ``source`` depends on, or of all of our packages.
+
+    ``with_source`` includes the notebook or module itself.
+    """
+    if source is None:
+        paths = sorted(path for name in OUR_PACKAGES for path in (ROOT / name).rglob("*.py"))
+    else:
+        paths = [*dependencies(source), *([source] if with_source else [])]
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def peak_memory_mib() -> float:
+    """Return the largest resident memory of this process so far; nan where it is not known."""
+    try:
+        import resource  # Linux counts KiB, macOS bytes; Windows has no such module
+    except ImportError:
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,109 @@
+"""Recorded results: small tables of runs that a reader cannot repeat in minutes, with provenance.
+
+``results/NAME.csv`` holds a tidy table, ``results/NAME.json`` how it was made: command,
+parameters, archive, commit, versions, machine. ``results/published/`` holds figures that others
+published, with their sources; they are shown beside ours, never among them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgcore import files
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import provenance
+
+FOLDER = provenance.ROOT / "results"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recorded table and how it was made."""
+
+    table: pd.DataFrame
+    facts: dict[str, Any]
+
+    @property
+    def commits(self) -> list[str]:
+        """Commits of the code that made the runs."""
+        return [str(c) for c in self.facts.get("runs_commit") or [self.facts["git_commit"]]]
+
+    @property
+    def label(self) -> str:
+        """A sentence in Markdown for a page: the command, the code, and whether it has changed."""
+        code = ", ".join(f"`{commit[:10]}`" for commit in self.commits)
+        return f"Recorded by `{self.facts['command']}`, code {code}. {self.age}"
+
+    @property
+    def age(self) -> str:
+        """Sentences that say whether code that the result depends on has changed since."""
+        sentences, changed = [], self.changed_since()
+        if repeated := self.facts.get("repeated"):
+            sentences.append(
+                f"Of {repeated['n_runs']} runs that were repeated with code "
+                f"{repeated['commit'][:10]}, {repeated['n_same']} matched exactly."
+            )
+        if self.facts.get("runs_dirty") or self.facts.get("git_dirty"):
+            sentences.append("The code had uncommitted changes when this was made.")
+        if changed is None:
+            sentences.append("Its commit is not in this repository, so changes cannot be told.")
+        elif changed:
+            names = ", ".join(sorted(changed)[:3]) + (", …" if len(changed) > 3 else "")
+            n = "One source file has" if len(changed) == 1 else f"{len(changed)} source files have"
+            sentences.append(f"{n} since changed ({names}); this may need re-running.")
+        else:
+            sentences.append("No code that it depends on has changed since.")
+        return " ".join(sentences)
+
+    def changed_since(self) -> set[str] | None:
+        """Return the files that the result depends on and that differ from those that made it.
+
+        These are the notebooks and scripts in ``depends_on`` and all modules of ours that they
+        import; None where a commit is not in the repository. Repeated runs do not make a result
+        younger.
+        """
+        root, paths = provenance.ROOT, set(self.facts.get("depends_on", []))
+        for source in [root / name for name in paths]:
+            if source.suffix in (".py", ".ipynb") and source.exists():
+                paths |= {str(p.relative_to(root)) for p in provenance.dependencies(source)}
+        listed = sorted(paths or provenance.OUR_PACKAGES)
+        changes = [provenance.changed_since(root, commit, listed) for commit in self.commits]
+        return None if None in changes else {name for names in changes for name in names or ()}
+
+
+def load(name: str, folder: Path = FOLDER) -> Recorded:
+    """Read a recorded result; :class:`EcgcoreError` if there is none, or it cannot be read."""
+    try:
+        facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        return Recorded(pd.read_csv(folder / f"{name}.csv"), facts)
+    except FileNotFoundError:
+        why = "there is no such recorded result; those of the book lie in results/ of the checkout"
+        raise EcgcoreError(f"{folder / name}.csv: {why}.") from None
+    except ValueError as error:
+        raise EcgcoreError(f"{folder / name}.csv: cannot be read ({error}).") from None
+
+
+def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
+    """Write a result with its provenance.
+
+    ``facts`` hold at least ``command``. ``runs_commit`` names the commits that made the runs,
+    where it is not the present one, and ``runs_dirty`` says that one of them had changes on top;
+    ``depends_on`` names notebooks and scripts whose change makes the result stale.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**facts, **provenance.here()}, indent=1) + "\n"
+    for suffix, content in ((".csv", table.to_csv(index=False)), (".json", text)):
+        files.write_whole(folder / f"{name}{suffix}", content)
+
+
+def published(name: str) -> pd.DataFrame:
+    """Return a table of ``results/published``, such as ``sampling_matters_test``."""
+    path = FOLDER / "published" / f"{name}.csv"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.csv")))
+        raise EcgcoreError(f"published: there is no table {name!r}; expected one of {known}.")
+    return pd.read_csv(path)

@@ -1,0 +1,224 @@
+"""Calibration maps, fitted on validation logits and called on test logits; reliability curves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import optimize
+from scipy.special import expit, logit
+
+from ecgcore.arrays import Floats
+from ecgcore.errors import EcgcoreError
+from ecgcore.statistics.metrics import Settings, evaluate
+from ecgcore.statistics.resampling import paired_bootstrap
+from ecgcore.statistics.scores import Pooling, binary, finite, probabilities, require_columns, share
+
+METHODS = ("raw", "prior", "temperature", "prior + temperature", "Platt", "isotonic")
+"""``raw``: no map.  ``prior``: from balanced training to the prevalence of the validation parts.
+The others are fitted for each network on its own validation part."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """``p = sigmoid(slope * logit + intercept)`` of a logit: temperature (slope 1/T) or Platt."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    @property
+    def temperature(self) -> float:
+        """T; above 1 the model was overconfident."""
+        return 1 / self.slope
+
+    def logit(self, logits: ArrayLike) -> Floats:
+        """Return calibrated logits, shape ``(record,)``."""
+        return np.asarray(self.slope * np.asarray(logits, dtype=float) + self.intercept)
+
+    def __call__(self, logits: ArrayLike) -> Floats:
+        """Return probabilities of the positive class, shape ``(record,)``."""
+        return np.asarray(expit(self.logit(logits)))
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A monotone map through ``(logit, probability)`` knots, flat outside of them."""
+
+    knots: Floats
+    values: Floats
+
+    def __call__(self, logits: ArrayLike) -> Floats:
+        """Return probabilities of the positive class, shape ``(record,)``."""
+        return np.asarray(np.interp(np.asarray(logits, dtype=float), self.knots, self.values))
+
+    def logit(self, logits: ArrayLike) -> Floats:
+        """Return calibrated logits; answers of exactly 0 or 1 count as 0.001 and 0.999."""
+        return np.asarray(logit(np.clip(self(logits), 0.001, 0.999)))
+
+
+def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) -> Scaling:
+    """Return temperature scaling (Guo et al. 2017, arXiv 1706.04599): one slope, least log loss.
+
+    ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes;
+    ``intercept``, a known change of prior odds, is added to the scaled logits.
+    """
+    labels, z = _both_classes(y, logits)
+
+    def loss(log_slope: float) -> float:
+        scaled = np.exp(log_slope) * z + intercept
+        return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
+
+    # The loss is convex in the slope; the bounds keep separable data from running to infinity.
+    best = optimize.minimize_scalar(loss, bounds=(-7.0, 7.0), method="bounded")
+    return Scaling(float(np.exp(best.x)), intercept)
+
+
+def fit_platt(y: ArrayLike, logits: ArrayLike) -> Scaling:
+    """Return Platt's (1999) scaling: a logistic regression on smoothed targets.
+
+    Targets are (n+ + 1)/(n+ + 2) and 1/(n- + 2), which keeps separable data finite.
+    """
+    labels, z = _both_classes(y, logits)
+    n_positive, n_negative = labels.sum(), (1 - labels).sum()
+    target = np.where(labels == 1, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+    scale = float(np.abs(z).max()) or 1.0
+    design = np.stack([z / scale, np.ones_like(z)])
+
+    def loss(w: Floats) -> tuple[float, Floats]:
+        line = w @ design
+        value = np.sum(np.logaddexp(0, line) - target * line)
+        return float(value), np.asarray(design @ (expit(line) - target))
+
+    best = optimize.minimize(loss, np.zeros(2), jac=True, method="BFGS", options={"gtol": 1e-8})
+    return Scaling(float(best.x[0]) / scale, float(best.x[1]))
+
+
+def fit_isotonic(y: ArrayLike, logits: ArrayLike) -> Isotonic:
+    """Return isotonic regression (Zadrozny & Elkan 2002) of the labels on the logits."""
+    from sklearn.isotonic import IsotonicRegression
+
+    labels, z = _both_classes(y, logits)
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(z, labels)
+    return Isotonic(fitted.X_thresholds_, fitted.y_thresholds_)
+
+
+def _both_classes(y: ArrayLike, logits: ArrayLike) -> tuple[Floats, Floats]:
+    labels = binary(y, "y")
+    if labels.min() == labels.max():
+        raise EcgcoreError(f"y: only class {labels[0]}; calibration needs both classes.")
+    return labels.astype(np.float64), finite(logits, labels.size, "logits")
+
+
+def prior_shift(p: ArrayLike, *, trained_prevalence: float, prevalence: float) -> Floats:
+    """Move probabilities from the prevalence of training to that of where they are used.
+
+    Saerens, Latinne & Decaestecker (2002, Neural Comput 14:21), eq. 2.4; shares above 0, below 1.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    with np.errstate(divide="ignore"):  # 0 and 1 stay where they are
+        before = logit(probabilities(values, values.size, "p"))
+    return np.asarray(expit(before + _log_odds(trained_prevalence, prevalence)))
+
+
+def _log_odds(trained_prevalence: float, prevalence: float) -> float:
+    trained = share(trained_prevalence, "trained_prevalence")
+    return float(logit(share(prevalence, "prevalence")) - logit(trained))
+
+
+def prior_shift_effect(
+    y: ArrayLike,
+    p: ArrayLike,
+    prevalences: Sequence[float],
+    *,
+    trained_prevalence: float,
+    metrics: Sequence[str] = ("brier", "ece"),
+    **options: Any,
+) -> pd.DataFrame:
+    """Return what :func:`prior_shift` does to Brier score and ECE at each prevalence of use.
+
+    As :func:`~ecgcore.statistics.paired_bootstrap` of records weighted to each ``prevalence`` (a
+    column); ``a`` is shifted, ``b`` as predicted.
+    """
+    tables = []
+    for prevalence in prevalences:
+        moved = prior_shift(p, trained_prevalence=trained_prevalence, prevalence=prevalence)
+        table = paired_bootstrap(y, moved, p, metrics=metrics, prevalence=prevalence, **options)
+        tables.append(table.assign(prevalence=prevalence))
+    return pd.concat(tables, ignore_index=True)
+
+
+def calibrated(
+    predictions: pd.DataFrame, *, pooling: Pooling = "logits", trained_prevalence: float = 0.5
+) -> pd.DataFrame:
+    """Return probabilities by calibration method for the test and the validation records.
+
+    ``predictions`` of ``frequency_train`` have parts ``valid`` and ``test_fold`` (one network
+    alone, ``fold``), else :class:`EcgcoreError`.  ``pooling`` is what is averaged over the networks
+    after each was mapped; a validation record has the answer of the network that did not train on
+    it.  Columns: ``ecg_id, patient_id, part, y_true`` and one for each of :data:`METHODS`.
+    """
+    keys = ["ecg_id", "patient_id", "part", "y_true"]
+    require_columns(predictions, [*keys, "fold", "logit"], "predictions")
+    if not {"valid", "test_fold"} <= set(predictions["part"]):
+        raise EcgcoreError("predictions: no validation answers; run frequency_train again.")
+    parts = dict(iter(predictions.groupby("part")))
+    valid = {k: rows.reset_index(drop=True) for k, rows in parts["valid"].groupby("fold")}
+    test = parts["test_fold"].drop_duplicates("ecg_id").assign(part="test").reset_index(drop=True)
+    alone = parts["test_fold"].set_index(["fold", "ecg_id"])["logit"]
+    by = _log_odds(trained_prevalence, float(parts["valid"]["y_true"].mean()))
+    for method in METHODS:
+        mapped = []
+        for k, rows in valid.items():
+            calibrator = _fit(method, rows, by)
+            rows[method] = calibrator(rows["logit"])
+            z = alone.loc[k].loc[test["ecg_id"]].to_numpy()
+            mapped.append(calibrator.logit(z) if pooling == "logits" else calibrator(z))
+        test[method] = expit(np.mean(mapped, 0)) if pooling == "logits" else np.mean(mapped, 0)
+    return pd.concat([*valid.values(), test], ignore_index=True)[[*keys, *METHODS]]
+
+
+def _fit(method: str, rows: pd.DataFrame, log_odds: float) -> Scaling | Isotonic:
+    if method in ("Platt", "isotonic"):
+        return (fit_platt if method == "Platt" else fit_isotonic)(rows["y_true"], rows["logit"])
+    intercept = log_odds if method.startswith("prior") else 0.0
+    if method in ("raw", "prior"):
+        return Scaling(intercept=intercept)
+    return fit_temperature(rows["y_true"], rows["logit"], intercept=intercept)
+
+
+def calibration_table(
+    predictions: pd.DataFrame, *, trained_prevalence: float = 0.5, **scoring: Any
+) -> pd.DataFrame:
+    """Return every metric of the test records, one row per pooling and method."""
+    rows = []
+    for pooling in get_args(Pooling):
+        table = calibrated(predictions, pooling=pooling, trained_prevalence=trained_prevalence)
+        test = table[table["part"] == "test"]
+        for method in METHODS:
+            row = {"pooling": pooling, "method": method, "mean_probability": test[method].mean()}
+            rows.append(row | evaluate(test["y_true"], test[method], **scoring))
+    return pd.DataFrame(rows)
+
+
+def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, **options: Any) -> pd.DataFrame:
+    """Return observed frequency against predicted probability, one row per bin (its upper edge in).
+
+    Columns: ``low, high`` (edges), ``n, n_positive, mean_predicted, observed`` (``nan`` in an empty
+    bin), Wilson's ``observed_low, observed_high``.  ``options`` are ``ece_bins, level``.
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    y, settings = binary(y_true), Settings(**options)
+    p = probabilities(y_score, y.size)
+    which, size = settings.bin_index(p), settings.ece_bins
+    n, k, total = (np.bincount(which, w, size) for w in (np.ones_like(p), y, p))
+    edges = np.linspace(0, 1, size + 1)
+    table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "n": n, "n_positive": k})
+    with np.errstate(invalid="ignore", divide="ignore"):
+        table["mean_predicted"], table["observed"] = total / n, k / n
+        low, high = proportion_confint(k, n, alpha=1 - settings.level, method="wilson")
+    table["observed_low"] = np.minimum(low, table["observed"])
+    table["observed_high"] = np.maximum(high, table["observed"])
+    return table.astype({"n": int, "n_positive": int})

@@ -1,0 +1,161 @@
+"""Labels and scores: checks, and one number per record from logits or from the simple baseline."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ecgcore.arrays import Floats, Ints
+from ecgcore.errors import EcgcoreError
+
+Pooling = Literal["logits", "probabilities"]
+
+
+def binary(y: ArrayLike, name: str = "y_true") -> Ints:
+    """Return labels as int64 0 or 1, shape ``(record,)``; :class:`EcgcoreError` otherwise."""
+    values = np.asarray(y)
+    if values.ndim != 1 or values.size == 0:
+        raise EcgcoreError(f"{name}: expected one label per record, got shape {values.shape}.")
+    wrong = values[~np.isin(values, (0, 1))]
+    if wrong.size:
+        raise EcgcoreError(f"{name}: expected only 0 and 1, got {wrong[0]!r}; map the classes.")
+    return values.astype(np.int64)
+
+
+def finite(score: ArrayLike, n_records: int, name: str = "y_score") -> Floats:
+    """Return finite scores as float64, shape ``(record,)``; :class:`EcgcoreError` otherwise."""
+    values = np.asarray(score, dtype=np.float64)
+    if values.shape != (n_records,):
+        raise EcgcoreError(f"{name}: expected the shape ({n_records},), got {values.shape}.")
+    if not np.isfinite(values).all():
+        record = int(np.argmin(np.isfinite(values)))
+        raise EcgcoreError(f"{name}: record {record} (counted from 0) is not finite; train again.")
+    return values
+
+
+def probabilities(score: ArrayLike, n_records: int, name: str = "y_score") -> Floats:
+    """Return scores as float64 between 0 and 1, shape ``(record,)``."""
+    values = finite(score, n_records, name)
+    if values.min() < 0 or values.max() > 1:
+        extremes = f"{values.min():.4g} to {values.max():.4g}"
+        raise EcgcoreError(f"{name}: {extremes} are no probabilities; use positive_probability().")
+    return values
+
+
+def share(value: float, name: str) -> float:
+    """Return a share that lies above 0 and below 1; :class:`EcgcoreError` otherwise."""
+    if not 0 < value < 1:
+        raise EcgcoreError(f"{name}: expected a share above 0 and below 1, got {value}.")
+    return float(value)
+
+
+def group_codes(groups: ArrayLike | None, n_records: int) -> Ints:
+    """Number the groups from 0 in sorted order; without groups every record is its own group."""
+    values = np.arange(n_records) if groups is None else np.asarray(groups)
+    if values.shape != (n_records,) or pd.isna(values).any():
+        raise EcgcoreError(f"groups: expected {n_records} patients, none missing, one per record.")
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
+
+
+def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    """Raise :class:`EcgcoreError` with the names of missing columns."""
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise EcgcoreError(f"{name}: missing columns {missing}; it has {list(frame.columns)}.")
+
+
+def positive_logit(logits: ArrayLike) -> Floats:
+    """Return the log odds of the positive class, shape ``(record,)``.
+
+    ``logits`` has shape ``(record,)`` or ``(record, 1)`` (sigmoid) or ``(record, 2)`` (softmax over
+    negative, positive), else :class:`EcgcoreError`.
+    """
+    values = np.asarray(logits, dtype=np.float64)
+    if values.ndim == 2 and values.shape[1] in (1, 2):
+        values = values[:, 1] - values[:, 0] if values.shape[1] == 2 else values[:, 0]
+    if values.ndim != 1:
+        raise EcgcoreError(f"logits: expected (record,), (record, 1 or 2), got {values.shape}.")
+    return values
+
+
+def positive_probability(logits: ArrayLike) -> Floats:
+    """Return the probability of the positive class from logits as of :func:`positive_logit`."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -positive_logit(logits))))
+
+
+def ranking(logits: ArrayLike) -> Floats:
+    """Return numbers in (0, 1) in the order of the logits, shape ``(record,)``, to rank records.
+
+    Probabilities of logits beyond about 37, as of an ECG-IMN, round to exactly 1 and would tie.
+    """
+    return np.asarray(0.5 + np.arctan(positive_logit(logits)) / np.pi)
+
+
+def ensemble(logits_list: Sequence[ArrayLike], *, pooling: Pooling = "logits") -> Floats:
+    """Return the probability of the positive class from several models, shape ``(record,)``.
+
+    ``"logits"`` averages before the sigmoid or softmax, as paper B does, else after it.
+    """
+    arrays = [np.asarray(logits, dtype=np.float64) for logits in logits_list]
+    shapes = {one.shape for one in arrays}
+    if len(shapes) != 1 or pooling not in get_args(Pooling):
+        raise EcgcoreError(
+            f"ensemble: expected logits of one shape, pooled as one of {get_args(Pooling)}; got "
+            f"{shapes or 'none'} and {pooling!r}."
+        )
+    if pooling == "logits":
+        return positive_probability(np.mean(arrays, axis=0))
+    return np.asarray(np.mean([positive_probability(one) for one in arrays], axis=0))
+
+
+def balanced_subset(y: ArrayLike, seed: int) -> Ints:
+    """Return ascending positions of the smaller class and as many, drawn, of the larger one."""
+    labels = binary(y, "y")
+    classes = [np.flatnonzero(labels == value) for value in (0, 1)]
+    n_each = min(c.size for c in classes)
+    if n_each == 0:
+        raise EcgcoreError("y: a balanced subset needs records of both classes, got only one.")
+    rng = np.random.default_rng(seed)
+    parts = [c if c.size == n_each else rng.choice(c, n_each, replace=False) for c in classes]
+    return np.sort(np.concatenate(parts)).astype(np.int64)
+
+
+class MomentBaseline:
+    """Logistic regression on the mean, standard deviation and skewness of each lead.
+
+    ``x`` has shape ``(record, lead, sample)``.  A network that does not beat this has shown no use
+    of waveforms.
+    """
+
+    def __init__(self, *, c: float = 1.0) -> None:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        self._pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+
+    def fit(self, x: ArrayLike, y: ArrayLike) -> "MomentBaseline":
+        """Fit on signals and labels 0/1; :class:`EcgcoreError` for another shape."""
+        self._pipeline.fit(moments(x), binary(y, "y"))
+        return self
+
+    def predict_logit(self, x: ArrayLike) -> Floats:
+        """Return the logit of the positive class, shape ``(record,)``."""
+        return np.asarray(self._pipeline.decision_function(moments(x)), dtype=np.float64)
+
+
+def moments(x: ArrayLike) -> Floats:
+    """Return mean, SD and skewness (0 of a flat lead) of each lead, ``(record, 3 * lead)``."""
+    signals, blocks = np.asarray(x), []
+    if signals.ndim != 3 or signals.size == 0:
+        raise EcgcoreError(f"x: expected the shape (record, lead, sample), got {signals.shape}.")
+    for start in range(0, len(signals), 512):  # float64 copies of a whole data set are large
+        block = signals[start : start + 512].astype(np.float64)
+        mean = block.mean(axis=2)
+        centred = block - mean[..., None]
+        deviation = np.sqrt((centred**2).mean(axis=2))
+        skewness = (centred**3).mean(axis=2) / np.maximum(deviation, 1e-9) ** 3
+        blocks.append(np.concatenate([mean, deviation, skewness], axis=1))
+    return np.concatenate(blocks).round(6)  # the mean of a z-scored lead is rounding error

@@ -1,0 +1,274 @@
+"""Networks trained with several seeds: means, differences, interactions, and records needed.
+
+Patients and seeds are both random, as in the multi-reader multi-case analysis of Obuchowski &
+Rockette (1995, Commun Stat Simul Comput 24:285) with the degrees of freedom of Hillis (2007, Stat
+Med 26:596).  *Differs from the paper* in three ways, for the coverage at three and five seeds
+(``benchmarks/coverage.py``): seeds are nested in networks unless ``paired``; the variance over
+seeds is at least what the patients alone would cause; the patients' part has the degrees of freedom
+of the smaller class.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, special, stats
+
+from ecgcore.arrays import Floats
+from ecgcore.errors import EcgcoreError
+from ecgcore.statistics.delong import auroc_covariance, holm
+from ecgcore.statistics.metrics import METRICS, RANK_METRICS, Settings
+from ecgcore.statistics.resampling import Sample, closed_form, resample
+from ecgcore.statistics.scores import binary, group_codes, require_columns
+from ecgcore.statistics.verdicts import MINIMUM, SeedDifference, Spread, Verdict
+
+Predictions = Mapping[Hashable, pd.DataFrame] | Sequence[pd.DataFrame]
+"""One table per seed, one row per record: ``ecg_id, patient_id, y_true``, and ``ranking`` (for
+AUROC and AUPRC) or ``score`` (a probability, for the other metrics)."""
+
+
+@dataclass(frozen=True)
+class SeedSettings(Settings):
+    """Options of every comparison over seeds.
+
+    ``within`` names the column with the outer fold of each record: the metric is averaged over
+    folds, whose networks have no common scale.  ``paired`` says that equal seeds stand for one
+    trained network, for instance before and after calibration.
+    """
+
+    metric: str = "auroc"
+    within: str | None = None
+    paired: bool = False
+
+
+def obuchowski_rockette(
+    values: Sequence[Floats],
+    covariance: Floats,
+    coefficients: Sequence[float] = (1.0, -1.0),
+    *,
+    paired: bool = False,
+    df_patients: float = float("inf"),
+) -> Spread:
+    """Return the contrast of mean values over seeds; its variance is ``nan`` for a single seed.
+
+    ``values`` holds the metric of each network, shape ``(seed,)``; ``covariance`` is that of all
+    values, network after network, over patients.  ``paired``: the k-th seeds belong together.
+    """
+    if paired:
+        weights: Floats = np.kron(coefficients, np.eye(len(values[0]))).astype(np.float64)
+        values = [np.asarray(weights @ np.concatenate(values))]
+        covariance, coefficients = weights @ covariance @ weights.T, (1.0,)
+    network = np.repeat(np.arange(len(values)), [len(v) for v in values])
+    if min(len(v) for v in values) < 2:
+        return Spread(float(np.dot(coefficients, [v.mean() for v in values])), float("nan"))
+    value = common = own = seeds = satterthwaite = 0.0
+    for i, (c, theta) in enumerate(zip(coefficients, values, strict=True)):
+        n = len(theta)
+        block = covariance[np.ix_(network == i, network == i)]
+        shared = float(block.sum() - np.trace(block)) / (n * (n - 1))
+        noise = max(float(np.trace(block)) / n - max(shared, 0.0), 0.0)
+        total = max(float(theta.var(ddof=1)), noise)
+        value += c * float(theta.mean())
+        common += c**2 * shared
+        own += c**2 * noise / n
+        seeds += c**2 * (total - noise) / n
+        satterthwaite += (c**2 * total / n) ** 2 / (n - 1)
+        for k in range(i):
+            between = covariance[np.ix_(network == i, network == k)].mean()
+            common += 2 * c * coefficients[k] * float(between)
+    df_seeds = (own + seeds) ** 2 / satterthwaite if satterthwaite > 0 else np.inf
+    return Spread(value, max(common, 0.0), own, seeds, df_seeds, df_patients)
+
+
+def measure(
+    tables: Sequence[pd.DataFrame], settings: SeedSettings
+) -> tuple[Sample, Floats, Floats]:
+    """Return the records, the metric of each table, and its covariance over patients."""
+    metric, within = settings.metric, settings.within
+    if metric not in METRICS:
+        raise EcgcoreError(f"metric: unknown {metric!r}; expected one of {', '.join(METRICS)}.")
+    column = "ranking" if metric in RANK_METRICS else "score"
+    keys = ["ecg_id", "y_true", *([within] if within else [])]
+    for table in tables:
+        require_columns(table, [*keys, "patient_id", column], "predictions")
+    tables = [table.sort_values("ecg_id", kind="stable") for table in tables]
+    first, parts = tables[0], []
+    same = all(np.array_equal(table[key], first[key]) for table in tables for key in keys)
+    if not same or not first["ecg_id"].is_unique:
+        raise EcgcoreError(
+            f"predictions: tables differ in {' or '.join(keys)}, or hold a record twice; "
+            "compare only networks that were tested on the same records."
+        )
+    y, group = binary(first["y_true"]), group_codes(first["patient_id"], len(first))
+    scores = np.stack([table[column].to_numpy(float) for table in tables])
+    fold = first[within].to_numpy() if within else np.zeros(y.size)
+    for one in np.unique(fold):  # folds have no patient in common
+        rows = fold == one
+        part = Sample(y[rows], scores[:, rows], group_codes(group[rows], int(rows.sum())))
+        parts.append(_with_covariance(part, settings))
+    values, covariance = (np.mean(each, axis=0) for each in zip(*parts, strict=True))
+    return Sample(y, scores, group), values, covariance / len(parts)
+
+
+def _with_covariance(sample: Sample, settings: SeedSettings) -> tuple[Floats, Floats]:
+    """Return the metric of each score, and DeLong's covariance or that of a bootstrap."""
+    name = settings.metric
+    if name == "auroc":
+        return auroc_covariance(sample.y, sample.scores, sample.group)
+    values, resampled = np.split(resample(sample, [name], settings)[name], [1], axis=1)
+    defined = resampled[:, np.isfinite(resampled).all(axis=0)]
+    shape = len(values), len(values)
+    if defined.shape[1] < 2:  # such as the MCC of a network that calls every record negative
+        return values[:, 0], np.full(shape, np.nan)
+    return values[:, 0], np.cov(defined).reshape(shape)
+
+
+@dataclass(frozen=True)
+class SeedMean:
+    """Mean of a metric over seeds; ``low, high`` speak of other patients and other seeds."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    sd_seeds: float
+    n_seeds: int
+    n_records: int
+    n_positive: int
+
+
+def seed_difference(a: Predictions, b: Predictions, **options: Any) -> SeedDifference:
+    """Return the difference ``a - b`` of a metric between two networks with several seeds each.
+
+    :class:`EcgcoreError` if they differ in records, labels or folds; ``options``:
+    :class:`SeedSettings`.
+    """
+    return _contrast([a, b], [1.0, -1.0], SeedSettings(**options))
+
+
+def interaction(
+    a1: Predictions, a2: Predictions, b1: Predictions, b2: Predictions, **options: Any
+) -> SeedDifference:
+    """Return ``a - b`` with ``a = a1 - a2`` and ``b = b1 - b2``; as :func:`seed_difference`."""
+    return _contrast([a1, a2, b1, b2], [1.0, -1.0, -1.0, 1.0], SeedSettings(**options))
+
+
+def _contrast(
+    sides: Sequence[Predictions], coefficients: list[float], settings: SeedSettings
+) -> SeedDifference:
+    tables = [_tables(side) for side in sides]
+    if settings.paired:
+        seeds = [list(one) for one in tables]
+        if any(set(one) != set(seeds[0]) for one in seeds):
+            raise EcgcoreError(f"paired: every network needs the same seeds, got {seeds}.")
+        tables = [{k: one[k] for k in seeds[0]} for one in tables]
+    sizes = [len(one) for one in tables]
+    sample, joined, covariance = measure([t for one in tables for t in one.values()], settings)
+    values = np.split(joined, np.cumsum(sizes)[:-1])
+    how: dict[str, Any] = {"paired": settings.paired, "df_patients": sample.df_patients}
+    spread = obuchowski_rockette(values, covariance, coefficients, **how)
+    parts = [c * float(v.mean()) for c, v in zip(coefficients, values, strict=True)]
+    a, b = sum(parts[: len(parts) // 2]), -sum(parts[len(parts) // 2 :])
+    counts = min(sizes), sample.y.size, int(sample.y.sum())
+    return SeedDifference(settings.metric, a, b, spread, *counts, level=settings.level)
+
+
+def _tables(predictions: Predictions) -> dict[Hashable, pd.DataFrame]:
+    pairs = predictions.items() if isinstance(predictions, Mapping) else enumerate(predictions)
+    by_seed: dict[Hashable, pd.DataFrame] = dict(pairs)
+    if not by_seed:
+        raise EcgcoreError("predictions: expected at least one table, got none; run this network.")
+    return by_seed
+
+
+def seed_mean(predictions: Predictions, **options: Any) -> SeedMean:
+    """Return the mean of a metric over seeds; options as of :func:`seed_difference`.
+
+    The interval is formed on the logit scale for metrics between 0 and 1, is a score interval where
+    every seed has exactly 0 or 1, and ``nan`` for a single seed.
+    """
+    settings = SeedSettings(**options)
+    sample, values, covariance = measure(list(_tables(predictions).values()), settings)
+    spread = obuchowski_rockette([values], covariance, [1.0], df_patients=sample.df_patients)
+    mean, n_seeds, (low, high) = spread.value, len(values), spread.interval(settings.level)
+    if settings.metric not in ("mcc", "log_loss") and 0 < mean < 1:
+        centre, half = special.logit(mean), (high - mean) / (mean * (1 - mean))
+        low, high = float(special.expit(centre - half)), float(special.expit(centre + half))
+    elif mean in (0.0, 1.0) and n_seeds > 1:
+        low, high = closed_form(settings.metric, mean, sample, settings)
+    sd = float(values.std(ddof=1)) if n_seeds > 1 else float("nan")
+    counts = n_seeds, sample.y.size, int(sample.y.sum())
+    return SeedMean(settings.metric, mean, low, high, sd, *counts)
+
+
+def fold_auroc(predictions: Predictions, *, within: str = "fold", level: float = 0.95) -> SeedMean:
+    """Return the AUROC within each outer fold, averaged over folds and over seeds."""
+    return seed_mean(predictions, within=within, level=level)
+
+
+def compare_models(
+    networks: Mapping[Hashable, Predictions], reference: Hashable, *, margin: float, **options: Any
+) -> pd.DataFrame:
+    """Compare every network with one of them, each over its seeds; one row per network.
+
+    Columns: ``name, reference``, those of :class:`SeedMean` (as ``n, value_low, value_high``) and
+    of :meth:`~ecgcore.statistics.SeedDifference.row` (name minus reference), ``p_holm, verdict``
+    (with ``margin``; empty for the reference), ``reason``.  Options as of :func:`seed_difference`.
+    """
+    if reference not in networks:
+        raise EcgcoreError(f"No predictions of the reference {reference!r}; run it first.")
+    rows, differences = [], {}
+    for name, runs in networks.items():
+        mean = dict(vars(seed_mean(runs, **options)))
+        mean |= {"value_low": mean.pop("low"), "value_high": mean.pop("high")}
+        rows.append({"name": name, "reference": reference, "n": mean.pop("n_records"), **mean})
+        if name != reference:
+            differences[name] = seed_difference(runs, networks[reference], **options)
+    corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    for name, row in zip(networks, rows, strict=True):
+        row["p_holm"], verdict = float(corrected.get(name, np.nan)), Verdict("", "reference")
+        if name in differences:
+            row |= differences[name].row()
+            verdict = differences[name].verdict(margin, p=row["p_holm"])
+        row |= {"verdict": verdict.word, "reason": verdict.reason}
+    return pd.DataFrame(rows)
+
+
+def records_needed(
+    result: SeedDifference,
+    difference: float,
+    *,
+    equivalence: bool = False,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    n_seeds: int | None = None,
+) -> tuple[float, float]:
+    """Return how many records, and positives among them, a test of a true difference would need.
+
+    Infinite where training varies too much for ``n_seeds``, which no number of records can mend.
+    With ``equivalence``, ``difference`` is the margin of a true one of 0 and ``alpha`` one-sided.
+    """
+    spread, before = result.spread, result.n_seeds or 0
+    seeds = n_seeds or before
+    if not spread.se > 0 or difference == 0 or min(seeds, before) < 2:
+        raise EcgcoreError("records_needed: needs a difference, two seeds, and values that vary.")
+    tails = (alpha, (1 - power) / 2) if equivalence else (alpha / 2, 1 - power)
+    fewer, df_seeds = before / seeds, spread.df_seeds * (seeds - 1) / (before - 1)
+
+    def excess(log_factor: float) -> float:
+        factor = float(np.exp(log_factor))
+        patients = {"common": spread.common / factor, "own": spread.own * fewer / factor}
+        training = {"seeds": spread.seeds * fewer, "df_seeds": df_seeds}
+        scaled = replace(spread, df_patients=spread.df_patients * factor, **patients, **training)
+        law = stats.t(scaled.degrees_of_freedom)
+        return abs(difference) - sum(float(law.isf(tail)) for tail in tails) * scaled.se
+
+    low, high = np.log(MINIMUM.records / result.n_records), np.log(1e6)
+    if excess(high) < 0:
+        return float("inf"), float("inf")
+    factor = float(np.exp(low if excess(low) > 0 else optimize.brentq(excess, low, high)))
+    factor = max(factor, MINIMUM.per_class / (result.sizes["n_per_class"] or 1))
+    records, positives = np.ceil(factor * np.array([result.n_records, result.n_positive]) - 1e-6)
+    return float(records), float(positives)

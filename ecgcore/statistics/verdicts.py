@@ -1,0 +1,304 @@
+"""Differences, claims and rival explanations: each verdict follows from an interval, with a reason.
+
+A difference is *better*, *worse*, *equivalent* or *undecided*; a claim is *supported*,
+*contradicted* or *undecided*.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ecgcore.statistics.metrics import LOWER_IS_BETTER
+
+DifferenceWord = Literal["better", "worse", "equivalent", "undecided"]
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Smallest sample that any verdict may rest on."""
+
+    records: int = 30
+    per_class: int = 10
+    seeds: int = 3
+
+    def shortfall(self, **sizes: float | None) -> str:
+        """Return what the sample lacks, as a phrase; empty if it is large enough.
+
+        ``sizes``: ``n_records``, ``n_per_class`` (the smaller), ``n_seeds``; ``None`` is no limit.
+        """
+        lacking = []
+        for name, n in sizes.items():
+            least = getattr(self, name.removeprefix("n_"))
+            if n is not None and n < least:
+                what = f"{'seed' if name == 'n_seeds' else 'record'}{'' if n == 1 else 's'}"
+                what += " of the smaller class" if name == "n_per_class" else ""
+                lacking.append(f"only {n:g} {what}, at least {least} are needed")
+        return "; ".join(lacking)
+
+
+MINIMUM = Minimum()
+"""The one rule for the smallest sample; nothing else in the project states these numbers."""
+NO_WIDTH = "no interval: the estimates do not vary"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of the words above, and why it is that word."""
+
+    word: str
+    reason: str
+
+
+def difference_verdict(
+    low: float,
+    high: float,
+    *,
+    margin: float | None,
+    equivalence: tuple[float, float] | None = None,
+    p: float | None = None,
+    alpha: float = 0.05,
+    lower_is_better: bool = False,
+    **sizes: float | None,
+) -> Verdict:
+    """Judge a difference by its interval ``low, high`` of level ``1 - alpha``.
+
+    ``equivalence`` is that of level ``1 - 2 alpha``; ``margin`` the largest difference that counts
+    as none, stated beforehand; ``p`` a corrected one; ``sizes`` as of :meth:`Minimum.shortfall`.
+    *undecided* if the sample is too small or the interval has no width; else *equivalent* if the
+    interval lies within the margin, even where it excludes 0; else *better* or *worse* if ``low,
+    high`` excludes 0 and ``p`` is below ``alpha``; else *undecided*.
+    """
+    lacking = MINIMUM.shortfall(**sizes)
+    if lacking or not high - low > 0:
+        return Verdict("undecided", lacking or NO_WIDTH)
+    inner = (low, high) if equivalence is None else equivalence
+    if margin is not None and -margin < inner[0] and inner[1] < margin:
+        return Verdict("equivalent", f"the interval lies within the margin of {margin:g}")
+    if low > 0 or high < 0:
+        if p is not None and not p < alpha:
+            return Verdict("undecided", f"p = {p:.3g} after correction for several tests")
+        word = "better" if (low > 0) != lower_is_better else "worse"
+        return Verdict(word, f"the whole interval lies {'above' if low > 0 else 'below'} 0")
+    beyond = "" if margin is None else f" and reaches beyond the margin of {margin:g}"
+    return Verdict("undecided", f"the interval includes 0{beyond}")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A contrast of mean values with the parts of its variance.
+
+    ``common`` comes from the patients and is the same for all seeds, ``own`` comes from them too
+    and averages out over seeds, ``seeds`` comes from training.
+    """
+
+    value: float
+    common: float
+    own: float = 0.0
+    seeds: float = 0.0
+    df_seeds: float = float("inf")
+    df_patients: float = float("inf")
+
+    @property
+    def se(self) -> float:
+        """Standard error; ``nan`` where nothing varies."""
+        variance = self.common + self.own + self.seeds
+        return float(np.sqrt(variance)) if variance > 1e-20 else float("nan")
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """Satterthwaite's, of the part that varies over seeds and the part that does not."""
+        seeds = self.own + self.seeds
+        parts = seeds**2 / self.df_seeds + self.common**2 / self.df_patients
+        return float((seeds + self.common) ** 2 / parts) if parts > 0 else float("inf")
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return Student's interval of this level."""
+        half = float(stats.t.ppf((1 + level) / 2, self.degrees_of_freedom)) * self.se
+        return self.value - half, self.value + half
+
+
+@dataclass(frozen=True)
+class SeedDifference:
+    """Difference ``a - b`` of a metric between two networks, or two sets of networks.
+
+    ``n_seeds`` is ``None`` for two given networks, about which alone it speaks.  Bounds are ``nan``
+    for a single seed and where nothing varies.
+    """
+
+    metric: str
+    a: float
+    b: float
+    spread: Spread
+    n_seeds: int | None
+    n_records: int
+    n_positive: int
+    level: float = 0.95
+
+    @property
+    def difference(self) -> float:
+        return self.spread.value
+
+    @property
+    def low(self) -> float:
+        return self.spread.interval(self.level)[0]
+
+    @property
+    def high(self) -> float:
+        return self.spread.interval(self.level)[1]
+
+    @property
+    def sizes(self) -> dict[str, int | None]:
+        """Sizes for :meth:`Minimum.shortfall`."""
+        per_class = min(self.n_positive, self.n_records - self.n_positive)
+        return {"n_records": self.n_records, "n_per_class": per_class, "n_seeds": self.n_seeds}
+
+    @property
+    def p(self) -> float:
+        """Two-sided p value; ``nan`` below :data:`~ecgcore.statistics.MINIMUM`."""
+        if MINIMUM.shortfall(**self.sizes):
+            return float("nan")
+        statistic = abs(self.difference) / self.spread.se
+        return float(2 * stats.t.sf(statistic, self.spread.degrees_of_freedom))
+
+    def row(self) -> dict[str, float]:
+        """Return ``difference, low, high, p`` and the bounds of Schuirmann's one-sided tests."""
+        low, high = self.spread.interval(2 * self.level - 1)
+        row = {name: float(getattr(self, name)) for name in ("difference", "low", "high", "p")}
+        return row | {"equivalence_low": low, "equivalence_high": high}
+
+    def verdict(self, margin: float | None, *, p: float | None = None) -> Verdict:
+        """Judge the difference; ``p`` is its own one, corrected for several tests."""
+        inner = self.spread.interval(2 * self.level - 1)
+        how: dict[str, Any] = {"margin": margin, "equivalence": inner, "alpha": 1 - self.level}
+        how |= {"p": self.p if p is None else p, "lower_is_better": self.metric in LOWER_IS_BETTER}
+        return difference_verdict(self.low, self.high, **how | self.sizes)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement that a measurement can support or contradict.
+
+    ``measured`` names the quantity with its unit, ``value, low, high`` are its estimate and
+    interval.  The claim holds where the quantity lies between ``holds_above`` and ``holds_below``.
+    ``level`` is 0.90 where two one-sided tests at 5 % settle a claim of no harm or of equivalence.
+    """
+
+    claim: str
+    measured: str
+    value: float
+    low: float
+    high: float
+    holds_above: float = -np.inf
+    holds_below: float = np.inf
+    level: float = 0.95
+    n_records: float | None = None
+    n_per_class: float | None = None
+    n_seeds: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """*supported* if the whole interval lies where the claim holds, *contradicted* if none of
+        it does, else *undecided*."""
+        sizes = {name: getattr(self, name) for name in ("n_records", "n_per_class", "n_seeds")}
+        is_measured = np.isfinite([self.low, self.high]).all()
+        lacking = MINIMUM.shortfall(**sizes) or ("" if is_measured else "not measured")
+        if lacking or not self.high - self.low > 0:
+            return Verdict("undecided", lacking or NO_WIDTH)
+        if self.holds_above <= self.low and self.high <= self.holds_below:
+            return Verdict("supported", "the whole interval lies where the claim holds")
+        if self.high < self.holds_above or self.low > self.holds_below:
+            return Verdict("contradicted", "the whole interval lies where the claim fails")
+        return Verdict("undecided", "the interval reaches both sides of the threshold")
+
+
+def claims_table(claims: Sequence[Claim], *, digits: int = 3) -> pd.DataFrame:
+    """Return ``claim, measured, value, interval, level, n, holds where, verdict, reason``."""
+    rows = []
+    for one in claims:
+        bounds = ((one.holds_above, "at least"), (one.holds_below, "at most"))
+        sizes = ((one.n_records, "records"), (one.n_seeds, "seeds"))
+        known = np.isfinite([one.low, one.high]).all()
+        row = {
+            "claim": one.claim,
+            "measured": one.measured,
+            "value": f"{one.value:.{digits}f}" if np.isfinite(one.value) else "",
+            "interval": f"{one.low:.{digits}f} to {one.high:.{digits}f}" if known else "",
+            "level": f"{100 * one.level:g} %" if known else "",
+            "n": ", ".join(f"{n:g} {what}" for n, what in sizes if n is not None),
+            "holds where": " and ".join(f"{w} {b:g}" for b, w in bounds if np.isfinite(b)),
+        }
+        rows.append(row | {"verdict": one.verdict.word, "reason": one.verdict.reason})
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two kinds of run that differ in one thing, and what each explanation predicts of them.
+
+    ``changed`` and ``reference`` are parameters of runs, beside those of ``ecgcore.runs.NATIVE``;
+    ``if_field`` and ``if_noise`` say how they compare if that is the cause.
+    """
+
+    arm: str
+    question: str
+    changed: Mapping[str, Any]
+    reference: Mapping[str, Any]
+    if_field: DifferenceWord
+    if_noise: DifferenceWord
+
+    @property
+    def decides(self) -> bool:
+        """Whether the explanations predict different outcomes."""
+        return self.if_field != self.if_noise
+
+    def supported(self, outcome: str) -> str:
+        """Return which explanation an outcome supports."""
+        field, noise = outcome == self.if_field, outcome == self.if_noise
+        if outcome == "undecided" or (field and noise):
+            return "as both predict" if field else outcome
+        return "receptive field" if field else "noise" if noise else "as neither predicts"
+
+
+def judge(
+    contrasts: Sequence[Contrast], differences: Sequence[SeedDifference | None], *, margin: float
+) -> pd.DataFrame:
+    """Return one row per contrast: prediction, difference (if run), outcome, reason, verdict.
+
+    ``differences`` are changed minus reference, None where runs are missing.
+    """
+    rows = []
+    for contrast, result in zip(contrasts, differences, strict=True):
+        row: dict[str, Any] = {**vars(contrast), "decides": contrast.decides}
+        outcome = Verdict("undecided", "not run")
+        if result is not None:
+            outcome = result.verdict(margin)
+            row |= {"n_seeds": result.n_seeds, **result.row()}
+        row |= {"outcome": outcome.word, "reason": outcome.reason}
+        rows.append(row | {"verdict": contrast.supported(outcome.word)})
+    return pd.DataFrame(rows).drop(columns=["changed", "reference"])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The explanation that stands (or *neither alone*, *undecided*), and counts of experiments."""
+
+    explained_by: str
+    n_decided: int
+    n_for_field: int
+    n_for_noise: int
+    n_against_both: int
+
+
+def answer(table: pd.DataFrame) -> Answer:
+    """Sum up a table of :func:`judge`: an explanation stands if one experiment came out as it alone
+    predicts and none otherwise; if each was contradicted, it is *neither alone*."""
+    counts = table[table["decides"]]["verdict"].value_counts()
+    words = ("receptive field", "noise", "as neither predicts")
+    field, noise, neither = (int(counts.get(word, 0)) for word in words)
+    explained_by = words[0] if field else words[1] if noise else "undecided"
+    explained_by = "neither alone" if neither or (field and noise) else explained_by
+    return Answer(explained_by, field + noise + neither, field, noise, neither)

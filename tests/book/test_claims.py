@@ -1,0 +1,51 @@
+"""Claims with all evidence: real first, simulated second, each labelled, no interval lost."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from book.tools import claims
+from ecgcore.runs import recorded
+
+
+def save(folder: Path, name: str, table: pd.DataFrame, *, simulated: bool) -> None:
+    facts = {"command": "x", "archive": {"is_simulated": simulated, "n_records": 9}}
+    recorded.save(name, table, facts, folder)
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> list[dict[str, object]]:
+    table = pd.DataFrame(
+        {
+            "claim": ["as good", "other"], "measured": "AUROC", "value": [-0.01, 1.0],
+            "interval": ["-0.02 to 0.01 (90 %)", ""], "holds where": "at least -0.02",
+            "verdict": ["undecided", "supported"], "page": ["imn_better", "elsewhere"],
+        }
+    )  # fmt: skip
+    results, run = tmp_path / "results", tmp_path / "run"
+    save(results, "imn_claims", table, simulated=True)
+    no_page = table.drop(columns=["page", "interval"]).assign(**{"95 % interval": "-1 to 1"})
+    save(results, "real_claims", no_page, simulated=False)
+    run.mkdir()
+    table.iloc[:1].drop(columns="page").assign(level="95 %").to_csv(run / "claims.csv", index=False)
+    made = {"archive": {"is_simulated": True, "n_records": 5}}
+    (run / "provenance.json").write_text(json.dumps(made))
+    (claim,) = claims.gather({"imn_better": run}, results)
+    assert (claim["page"], claim["claim"]) == ("imn_better", "as good")
+    return claim["evidence"]
+
+
+def test_real_evidence_comes_first_and_all_is_labelled(evidence: list[dict[str, object]]) -> None:
+    assert [row["data"] for row in evidence] == [
+        "real records (9 in the archive), recorded as real_claims",
+        "simulated records (9 in the archive), recorded as imn_claims",
+        "simulated records (5 in the archive), this build",
+    ]
+
+
+def test_no_interval_or_level_is_lost(evidence: list[dict[str, object]]) -> None:
+    assert [claims.value_words(row) for row in evidence] == [
+        "-0.01 [-1 to 1, 95 %]", "-0.01 [-0.02 to 0.01, 90 %]", "-0.01 [-0.02 to 0.01, 90 %]",
+    ]  # fmt: skip

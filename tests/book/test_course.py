@@ -1,0 +1,101 @@
+"""The course: exercises that run, solutions that are right, and students who do not get them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from book.tools import course
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import parameters
+
+SESSIONS = [f"session_{number}" for number in range(1, 7)]
+
+
+@pytest.fixture(scope="module")
+def exported(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    to = tmp_path_factory.mktemp("course")
+    course.export(root / "book" / "course", to)
+    return to
+
+
+def page(root: Path, session: str) -> str:
+    return (root / "book" / "course" / f"{session}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_the_instructors_copy_runs_with_its_solutions(
+    exported: Path, small_store: str, session: str
+) -> None:
+    notebook = nbformat.read(exported / "instructor" / f"{session}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert [p.name for p in parameters.parse_cell(cells[0])] == ["archive"]
+    names: dict[str, Any] = {"archive": small_store}
+    for source in cells[1:]:
+        exec(compile(source, session, "exec"), names)
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_students_get_no_solution(root: Path, exported: Path, session: str) -> None:
+    blocks = list(course.blocks(page(root, session)))
+    solutions = [block for block in blocks if block.kind == "solution"]
+    exercises = [block for block in blocks if block.kind == "exercise"]
+    assert len(exercises) == len(solutions) >= 3
+    notebook = nbformat.read(exported / "student" / f"{session}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    handed_out = "\n".join(cell.source for cell in notebook.cells)
+    others = "\n".join(block.text for block in blocks if block.kind != "solution")
+    for block in solutions:
+        lines = [line.strip() for line in block.text.splitlines() if len(line.strip()) > 12]
+        secret = [line for line in lines if line not in others]
+        assert len(secret) >= 2
+        assert not [s for s in secret if s in handed_out or course.plain(s) in handed_out]
+    assert handed_out.count("# your answer") == len(exercises)
+    assert not re.search(r"\b[Ss]olution", handed_out)
+
+
+def test_an_export_is_the_same_every_time(root: Path, exported: Path, tmp_path: Path) -> None:
+    course.export(root / "book" / "course", tmp_path)
+    files = [path for path in exported.rglob("*") if path.is_file()]
+    assert len(files) == 2 * 8 + 1
+    for path in files:
+        assert path.read_bytes() == (tmp_path / path.relative_to(exported)).read_bytes()
+        assert not re.search(r"\{\w+(:\w+)?\}`", path.read_text(encoding="utf-8")), path
+
+
+def test_every_session_has_what_a_teacher_needs(root: Path) -> None:
+    for session in SESSIONS:
+        text = page(root, session)
+        for part in ("```{project-this-page}", "**Time**", "## Take-aways"):
+            assert part in text, (session, part)
+
+
+def test_questions_are_answered_once_and_secretly(root: Path, exported: Path) -> None:
+    bank = course.questions(root / "book" / "course" / "questions.yaml")
+    assert {q["session"] for q in bank} == set(range(1, 7))
+    assert min(sum(q["session"] == s for q in bank) for s in range(1, 7)) >= 4
+    assert len({q["answer"] for q in bank}) > 2, "the right answer is not always at one place"
+    paper = (exported / "student" / "questions.md").read_text(encoding="utf-8")
+    assert "Answer" not in paper
+    assert not [q["why"] for q in bank if q["why"] in paper]
+    gift = (exported / "instructor" / "questions.gift").read_text(encoding="utf-8")
+    assert len(re.findall(r"^\t=", gift, re.M)) == len(bank)
+    assert len(re.findall(r"^\t~", gift, re.M)) == sum(len(q["choices"]) - 1 for q in bank)
+    assert not (exported / "student" / "questions.gift").exists()
+
+
+def test_what_a_page_may_look_like(tmp_path: Path) -> None:
+    exercise = "````{exercise} T\n:label: t\nDo\n```python\ny\n```\n````"
+    blocks = list(course.blocks(f"A\n\n```python\nx = 1\n```\n\n{exercise}\n\nB"))
+    assert [b.kind for b in blocks] == ["text", "python", "exercise", "text"]
+    assert (blocks[2].title, blocks[2].text) == ("T", "Do\n```python\ny\n```")
+    with pytest.raises(EcgcoreError, match="is not closed"):
+        list(course.blocks("```python\nx"))
+    assert course.plain("{doc}`../imn`, {term}`logits <logit>`, {cite:p}`a,b`") == (
+        "*../imn* (a page of the book), logits, "
+    )
+    with pytest.raises(EcgcoreError, match="no session there"):
+        course.export(tmp_path, tmp_path / "to")

@@ -1,0 +1,88 @@
+"""Notebooks that install themselves: they run, and install where ecgcore is not."""
+
+import os
+import re
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from book.tools import launch
+from ecgcore.errors import EcgcoreError
+
+PROBE = """
+import ecgcore, ecgcore.runs.recorded
+print(ecgcore.__file__)
+print(ecgcore.runs.recorded.FOLDER.is_dir())
+"""
+
+
+def test_the_set_up_cell_installs_where_nothing_is(root: Path, tmp_path: Path) -> None:
+    """From this checkout, into an environment that has all packages but this one."""
+    venv.create(tmp_path / "env", with_pip=False)
+    python = tmp_path / "env" / "bin" / "python"
+    site = next((tmp_path / "env" / "lib").glob("python*")) / "site-packages"
+    others = sysconfig.get_path("purelib")  # its .pth files, and so this package, are not read
+    (site / "packages.pth").write_text(others + "\n")
+    (tmp_path / "work").mkdir()
+    environment = {**os.environ, "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "1"}
+    environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONPATH": ""}
+
+    def run(code: str) -> str:
+        done = subprocess.run(
+            [python, "-c", code], cwd=tmp_path / "work", env=environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    cell = launch.setup_cell(root.as_uri(), "HEAD").source
+    assert "None" in run("import importlib.util; print(importlib.util.find_spec('ecgcore'))")
+    first = run(cell + PROBE)
+    assert str(tmp_path / "work" / "ecg-book" / "ecgcore") in first
+    assert "True" in first
+    assert run(cell + "print('again')") == "again\n"  # installed now, so nothing is cloned
+
+
+@pytest.mark.parametrize("name", ["imn_train", "frequency_sweep", "data_quality"])
+def test_an_exported_notebook_begins_its_run(
+    root: Path, tmp_path: Path, small_store: str, name: str
+) -> None:
+    """All cells up to the one that begins the run are executed; a person's cell comes first."""
+    from nbclient import NotebookClient
+
+    launch.export(root / "notebooks", tmp_path / "to", repository="a/b", ref="c0ffee")
+    notebook = nbformat.read(tmp_path / "to" / f"{name}.ipynb", as_version=4)
+    assert "https://github.com/a/b" in notebook.cells[0].source
+    source = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4)
+    assert notebook.cells[1:] == source.cells
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    last = next(i for i, cell in enumerate(code) if "begin(" in cell.source)
+    person = nbformat.v4.new_code_cell("print('a person tries something')")
+    notebook.cells = [person, *code[: last + 1], nbformat.v4.new_code_cell("print(run.params)")]
+    (tmp_path / "runs").mkdir()
+    lines = {"archive: str": small_store, "out: str": str(tmp_path / "out"),
+             "runs: str": str(tmp_path / "runs")}  # fmt: skip
+    for cell in notebook.cells:
+        for start, value in lines.items():
+            pattern = rf"^{start} = .*?(?=  #)"
+            cell.source = re.sub(pattern, f"{start} = {value!r}", cell.source, flags=re.M)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": root}}).execute()
+    assert small_store in notebook.cells[-1].outputs[0].text
+
+
+def test_links_name_files_that_the_branch_has(root: Path) -> None:
+    for page in (root / "notebooks").glob("*.ipynb"):
+        for address in launch.links("owner/name", page.stem).values():
+            assert address.endswith(f"notebooks/{page.name}")
+            assert f"owner/name/{'blob/' * ('colab' in address)}{launch.BRANCH}" in address
+    with pytest.raises(EcgcoreError, match="OWNER/NAME"):
+        launch.check_repository("https://github.com/owner/name; rm -rf ~")
+    text = (root / ".github" / "workflows" / "publish.yml").read_text()
+    steps = [step.get("run", "") for step in yaml.safe_load(text)["jobs"]["book"]["steps"]]
+    assert any(f"refs/heads/{launch.BRANCH}" in step for step in steps)
+    assert any("-m book.tools launch --repository" in step for step in steps)

@@ -1,0 +1,236 @@
+"""The built book as a reader without a network sees it: every page in headless Chromium."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from browser import DESKTOP, PHONE
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+# else axe fetches style sheets by script, which file:// forbids, and reports all that passed
+QUICK = {"preload": False, "resultTypes": ["violations"]}
+RUN_AXE = "([skipped, options]) => axe.run({exclude: skipped}, options)"
+COLOURED = ("imn_train",)
+"""Pages whose code is examined too, word by word; it is coloured alike on all, and takes long."""
+
+LOOK = """() => {
+  document.querySelectorAll('details').forEach(d => d.open = true);
+  const seen = e => { const r = e.getBoundingClientRect(); return r.width > 0 && r.height > 0; };
+  return {
+    ids: [...document.querySelectorAll('[id]')].map(e => e.id),
+    links: [...document.querySelectorAll('a[href]')].map(a => a.href),
+    headings: [...document.querySelectorAll('article h1')].map(h => h.textContent),
+    formulas: [...document.querySelectorAll('math')].filter(seen).length,
+    broken_formulas: document.querySelectorAll('merror, .formula:not(:has(math))').length,
+    images: [...document.querySelectorAll('article img')].map(i => ({
+      src: i.getAttribute('src'), alt: i.getAttribute('alt') || '',
+      drawn: i.complete && i.naturalWidth > 0 && (seen(i) || !!i.closest('.print-only'))})),
+  };
+}"""
+
+
+@dataclass
+class Visit:
+    """What one page did and showed."""
+
+    path: Path
+    requests: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    overflow_px: dict[int, int] = field(default_factory=dict)
+    violations: dict[str, list[str]] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def visits(html: Path, context: Any) -> list[Visit]:
+    """Every page, opened once from ``file://`` with the network off."""
+    pages = sorted(p for p in html.rglob("*.html") if "_static" not in p.parts)
+    return [visit(context, path) for path in pages if not is_redirect(path)]
+
+
+def visit(context: Any, path: Path) -> Visit:
+    """Open one page, wide and narrow, light and dark; the theme changes colours only."""
+    page, seen = context.new_page(), Visit(path)
+    page.on("request", lambda r: seen.requests.append(r.url))
+    page.on("requestfailed", lambda r: seen.failures.append(f"{r.url}: {r.failure}"))
+    page.on("pageerror", lambda e: seen.complaints.append(str(e)))
+    page.on("console", lambda m: seen.complaints.append(m.text) if m.type == "error" else None)
+    page.goto(path.as_uri(), wait_until="load")
+    page.wait_for_function("[...document.images].every(i => i.complete)")
+    seen.shown = page.evaluate(LOOK)
+    for size in (PHONE, DESKTOP):
+        page.set_viewport_size(size)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        seen.overflow_px[size["width"]] = width - size["width"]
+    page.add_style_tag(content="* { transition: none !important; }")
+    if examined_by_axe(path):
+        page.evaluate(AXE_SCRIPT)
+        skipped = [] if path.stem in COLOURED else [".highlight"]
+        for theme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+            page.evaluate("t => { document.documentElement.dataset.theme = t; }", theme)
+            found = page.evaluate(RUN_AXE, [skipped, {**QUICK, **options}])
+            seen.violations[theme] = [
+                f"{v['id']} ({v['impact']}): {node['html'][:120]}"
+                for v in found["violations"]
+                for node in v["nodes"]
+            ]
+    page.close()
+    return seen
+
+
+def examined_by_axe(path: Path) -> bool:
+    """Pages of runs are all made by one template: one with metrics and one without will do."""
+    one_of_each = {"frequency_train-cnn1d-100", "frequency_train-cnn1d-100-42"}
+    return path.parent.name != "runs" or path.stem in one_of_each
+
+
+def is_redirect(path: Path) -> bool:
+    """Whether a page only sends the reader on, as Jupyter Book's own ``index.html`` does."""
+    return 'http-equiv="Refresh"' in path.read_text(encoding="utf-8")
+
+
+def test_book_has_every_page_of_its_contents(root: Path, html: Path, visits: list[Visit]) -> None:
+    named = re.findall(r"(?:root|file): (\S+)", (root / "_toc.yml").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    pages = {str(v.path.relative_to(html)) for v in visits}
+    assert {f"{name}.html" for name in named} <= pages
+    sent = re.search(r"url=([^\"]+)", (html / "index.html").read_text(encoding="utf-8"))
+    assert sent is not None
+    assert (html / sent.group(1)).exists()
+
+
+def outside_requests(seen: Visit, html: Path) -> list[str]:
+    return [r for r in seen.requests if not r.startswith((html.as_uri(), "data:", "blob:"))]
+
+
+def bad_images(seen: Visit, html: Path) -> list[str]:
+    return [
+        f"{image['src']}: drawn {image['drawn']}, alt '{image['alt']}'"
+        for image in seen.shown["images"]
+        if not image["drawn"]
+        or len(image["alt"]) < 20
+        or re.search(r"\.(png|svg)$|[0-9a-f]{16}", image["alt"])
+    ]
+
+
+def titles(seen: Visit, html: Path) -> list[str]:
+    has_none = seen.path.name in {"genindex.html", "search.html", "py-modindex.html"}
+    return [] if has_none or len(seen.shown["headings"]) == 1 else [str(seen.shown["headings"])]
+
+
+FAULTS: dict[str, Callable[[Visit, Path], Any]] = {
+    "requests outside the book": outside_requests,
+    "failed requests": lambda seen, html: seen.failures,
+    "console messages": lambda seen, html: seen.complaints,
+    "no title, or several": titles,
+    "images not drawn or not described": bad_images,
+    "formulas not drawn": lambda seen, html: seen.shown["broken_formulas"],
+    "wider than a phone": lambda seen, html: max(0, seen.overflow_px[PHONE["width"]]),
+    "wider than a desktop": lambda seen, html: max(0, seen.overflow_px[DESKTOP["width"]]),
+    "axe, light": lambda seen, html: seen.violations.get("light"),
+    "axe, dark": lambda seen, html: seen.violations.get("dark"),
+    "heavier than 500 KiB": lambda seen, html: seen.path.stat().st_size > 500 * 1024,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_page_has(html: Path, visits: list[Visit], fault: str) -> None:
+    found = {str(v.path.relative_to(html)): FAULTS[fault](v, html) for v in visits}
+    assert {page: what for page, what in found.items() if what} == {}
+
+
+def test_something_was_looked_at(visits: list[Visit]) -> None:
+    assert all(len(v.requests) > 1 for v in visits)
+    assert sum(len(v.shown["images"]) for v in visits) >= 10
+    assert sum(v.shown["formulas"] for v in visits) >= 10
+    assert sum(len(v.shown["links"]) for v in visits) > 100
+    assert sum("dark" in v.violations for v in visits) > 10
+
+
+def test_links_and_anchors_resolve(html: Path, visits: list[Visit]) -> None:
+    ids = {v.path.resolve(): {*v.shown["ids"], "", "top"} for v in visits}
+
+    def dead(seen: Visit) -> list[str]:
+        found = []
+        for link in seen.shown["links"]:
+            parts = urlsplit(link)
+            if parts.scheme != "file":
+                continue
+            target = Path(unquote(parts.path)).resolve()
+            known = ids.get(target)
+            if not target.is_file() or (known and unquote(parts.fragment) not in known):
+                found.append(link)
+        return found
+
+    found = {str(v.path.relative_to(html)): dead(v) for v in visits}
+    assert {page: links for page, links in found.items() if links} == {}
+
+
+def test_search_works_offline(html: Path, context: Any) -> None:
+    page = context.new_page()
+    page.goto((html / "search.html").as_uri() + "?q=receptive+field")
+    page.wait_for_selector("ul.search li a", timeout=30_000)
+    found = [link.get_attribute("href") for link in page.query_selector_all("ul.search li a")]
+    page.close()
+    pages = {str(href).split("?")[0].split("#")[0] for href in found}
+    assert "notebooks/frequency_cause.html" in pages
+    assert all((html / name).exists() for name in pages)
+
+
+def test_first_content_reads_without_javascript(html: Path, context: Any) -> None:
+    plain = context.browser.new_context(java_script_enabled=False, offline=True, viewport=DESKTOP)
+    page = plain.new_page()
+    for name in ("book/index", "notebooks/imn_belief", "book/explorer"):
+        page.goto((html / f"{name}.html").as_uri())
+        assert page.locator("article h1").first.is_visible()
+        assert page.locator("article p").first.is_visible()
+        assert len(page.locator("article").first.inner_text()) > 1000
+    plain.close()
+
+
+ON_PAPER = """() => {
+  const seen = e => { const r = e.getBoundingClientRect(); return r.width > 0 && r.height > 0 };
+  const article = document.querySelector('article');
+  const style = e => { const s = getComputedStyle(e); return [s.backgroundColor, s.color]; };
+  const lightness = c => c.match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => a + +b, 0) / 3;
+  const cut = e => e.scrollWidth > e.clientWidth + 2 &&
+    ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowX);
+  return {
+    folded: [...article.querySelectorAll('details:not(.hide)')]
+      .filter(d => ![...d.children].slice(1).some(seen)).length,
+    cut: [...article.querySelectorAll('table, pre, .wide, .output')].filter(e => seen(e) && cut(e))
+      .map(e => e.textContent.trim().slice(0, 40)),
+    page: lightness(style(document.body)[0]),
+    text: [...article.querySelectorAll('p, pre, pre span, td, li')].filter(seen)
+      .map(e => lightness(style(e)[1])).reduce((a, b) => Math.max(a, b), 0),
+  };
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_print_dark_on_white_with_commands_opened(
+    html: Path, context: Any, theme: str
+) -> None:
+    page = context.new_page()
+    page.add_init_script(f"for (const k of ['mode', 'theme']) localStorage.setItem(k, '{theme}')")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 less its margins
+    for name in ("book/index", "notebooks/imn_train", "book/course/session_1"):
+        page.goto((html / f"{name}.html").as_uri())
+        page.emulate_media(media="print", color_scheme=theme)
+        paper = page.evaluate(ON_PAPER)
+        assert paper["folded"] == 0, name
+        assert paper["cut"] == [], name
+        assert paper["page"] > 250, name
+        assert paper["text"] < 160, name
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == "light"
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+    page.close()

@@ -1,0 +1,94 @@
+"""What a release holds can be read without us: zip, PDF, results, checksums."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from browser import missing
+
+from book.tools import release
+from ecgcore.errors import EcgcoreError
+
+CHAPTERS = ["book/index", "book/explorer", "notebooks/imn_belief"]
+
+
+@pytest.fixture(scope="module")
+def released(root: Path, html: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three chapters of the built book; all its pages in the zip."""
+    if not any(map(release.shutil.which, release.CHROMIUM)):
+        missing("no Chromium on this machine: run .ci/install-browser")
+    place = tmp_path_factory.mktemp("release")
+    listed = "".join(f"  - file: {name}\n" for name in CHAPTERS[1:])
+    (place / "_toc.yml").write_text(f"format: jb-book\nroot: {CHAPTERS[0]}\nchapters:\n{listed}")
+    for name in ("results", "book"):
+        (place / name).symlink_to(root / name)
+    # in a process of its own, since Playwright refuses a second one beside that of other tests
+    command = [sys.executable, "-m", "book.tools", "release", "--html", html, "--to", "made"]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return place / "made"
+
+
+def test_checksums_hold(released: Path) -> None:
+    command = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+    done = subprocess.run(command, cwd=released, capture_output=True, text=True, check=True)
+    assert done.stdout.count(": OK") == 4
+    listed = json.loads((released / "manifest.json").read_text())["files"]
+    assert set(listed) == {release.PAGES, release.PDF, release.RESULTS}
+    for name, facts in listed.items():
+        assert facts["bytes"] == (released / name).stat().st_size
+
+
+def test_pages_are_small_and_zip_alike(released: Path, html: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(released / release.PAGES) as archive:
+        names = archive.namelist()
+    assert (released / release.PAGES).stat().st_size < 40 * 2**20
+    assert {f"ecg-book/{p.relative_to(html)}" for p in html.rglob("*.html")} <= set(names)
+    assert all(name.startswith("ecg-book/") and ".." not in name for name in names)
+    release.make_zip(html, tmp_path / "again.zip", inside="ecg-book")
+    assert (tmp_path / "again.zip").read_bytes() == (released / release.PAGES).read_bytes()
+
+
+def test_pdf_has_chapters_contents_and_links_inside(released: Path) -> None:
+    from pypdf import PdfReader
+
+    pdf = PdfReader(released / release.PDF)
+    titles = [entry.title for entry in pdf.outline]
+    assert len(titles) == len(CHAPTERS) + 1
+    assert titles[1] == "Contents"
+    starts = [pdf.get_destination_page_number(entry) for entry in pdf.outline]
+    for title, start in zip(titles, starts, strict=True):
+        text = pdf.pages[start].extract_text()
+        assert "".join(title.split()) in "".join(text.split())
+    assert pdf.page_labels[starts[3]] == "2-1"
+    actions = [
+        (annotation.get_object().get("/A") or {})
+        for page in pdf.pages
+        for annotation in page.get("/Annots", [])
+    ]
+    assert sum(action.get("/S") == "/GoTo" for action in actions) >= len(CHAPTERS)
+    outside = [str(action["/URI"]) for action in actions if "/URI" in action]
+    assert all(link.startswith("https://") for link in outside)
+    assert b"file:" not in (released / release.PDF).read_bytes()
+
+
+def test_a_book_that_lacks_a_page_is_not_released(root: Path, tmp_path: Path) -> None:
+    html = tmp_path / "html"
+    html.mkdir()
+    with pytest.raises(EcgcoreError, match="no built book"):
+        release.make_release(html, tmp_path / "made", root=root)
+    (html / "index.html").write_text("")
+    (tmp_path / "_toc.yml").write_text("root: book/index\nchapters:\n  - file: book/nowhere\n")
+    with pytest.raises(EcgcoreError, match=r"no page book/index.*make book"):
+        release.make_release(html, tmp_path / "made", root=tmp_path)
+    assert not (tmp_path / "made").exists()
+
+
+def test_pages_come_in_the_order_of_the_contents(root: Path) -> None:
+    pages = release.pages_in_order((root / "_toc.yml").read_text())
+    assert pages[0] == "book/index"
+    assert "CHANGELOG" in pages
+    assert len(pages) == len(set(pages)) > 25

@@ -1,0 +1,152 @@
+"""Tiers: every parameter they set is one that the notebook knows, and the plan hangs together."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ecgcore.data import DEFAULT_ARCHIVE
+from ecgcore.runs import parameters
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "workflow"))
+from plan import Plan  # noqa: E402
+
+TIERS = ("smoke", "lecture", "real", "study", "paper")
+
+
+def load(tier: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "workflow" / "tiers" / f"{tier}.yaml").read_text())
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> str:
+    (tmp_path / "ptbxl_database.csv").touch()
+    return str(tmp_path)
+
+
+def test_there_is_a_file_for_every_tier() -> None:
+    assert {path.stem for path in (ROOT / "workflow" / "tiers").glob("*.yaml")} == set(TIERS)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_tiers_set_only_what_notebooks_allow(tier: str, archive: str) -> None:
+    config = load(tier)
+    assert config["tier"] == tier
+    needs = {} if "simulate" in config else {"archive": archive}
+    plan = Plan({**config, **needs})
+    for job in [*plan.runs.values(), *plan.summaries.values()]:
+        declared = parameters.of_notebook(ROOT / "notebooks" / f"{job.notebook}.ipynb")
+        parameters.check(declared, job.params)
+        names = {p.name for p in declared}
+        assert "tier" in names
+        assert ("archive" in names) == bool(job.archive), job.path
+        assert ("runs" in names) == bool(job.reads), job.path
+    assert set(plan.pages) <= {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def test_the_default_archive_is_the_lecture_tiers() -> None:
+    simulate = load("lecture")["simulate"]
+    assert simulate["records"] == DEFAULT_ARCHIVE["n_records"]
+    assert simulate["seed"] == DEFAULT_ARCHIVE["seed"]
+    assert simulate["prevalence"] == DEFAULT_ARCHIVE["prevalence"]
+
+
+def test_runs_of_two_archives_lie_apart(tmp_path: Path) -> None:
+    script = tmp_path / "build.py"
+    script.touch()
+    config = {**load("real"), "real": {"script": str(script), "archives": ["af500", "imn100"]}}
+    plan = Plan(config)
+    assert {path.split("/")[0] for path in [*plan.runs, *plan.summaries]} == {"af500", "imn100"}
+    sweep = plan.job("af500/frequency_sweep")
+    assert plan.read_by(sweep)
+    assert all(path.startswith("af500/frequency_train") for path in plan.read_by(sweep))
+    assert plan.pages["imn_train"].startswith("imn100/")
+
+
+def test_gpus_are_shared_out_the_longest_runs_first() -> None:
+    plan = Plan(load("study"))
+    gpus = plan.gpu_of(3)
+    per_gpu = [[plan.job(p).rate_hz for p, gpu in gpus.items() if gpu == g] for g in range(3)]
+    assert max(map(sum, per_gpu)) < 1.1 * min(map(sum, per_gpu))
+    assert plan.gpu_of(0) == {}
+
+
+def test_two_runs_of_one_name_are_refused() -> None:
+    config = load("smoke")
+    group = config["runs"]["imn_train"]
+    with pytest.raises(SystemExit, match="two runs have the same name"):
+        Plan({**config, "runs": {"imn_train": [group, group]}})
+
+
+def plan(tmp_path: Path, tier: str, *config: str) -> subprocess.CompletedProcess[str]:
+    # --directory would move the paths of inputs too, so the plan is made in the checkout, dry
+    return subprocess.run(
+        [sys.executable, "-m", "book.tools", "progress", "--", sys.executable, "-m", "snakemake",
+         "--snakefile", "workflow/Snakefile", "--dry-run", "--cores", "2", "--configfile",
+         f"workflow/tiers/{tier}.yaml", "--config", f"html={tmp_path}/html", *config],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("tier", ["smoke", "lecture"])
+def test_a_simulated_tier_can_be_planned(tmp_path: Path, tier: str) -> None:
+    done = plan(tmp_path, tier, "gpus=2")
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_no_archive_is_refused_at_once(tmp_path: Path, archive: str) -> None:
+    done = plan(tmp_path, "real", "archive=/nowhere")
+    assert done.returncode != 0
+    assert done.stderr == (
+        "ARCHIVE=/nowhere: no ptbxl_database.csv there; name a folder in PTB-XL layout.\n"
+    )
+    assert plan(tmp_path, "real", f"archive={archive}").returncode == 0
+
+
+def test_a_tier_without_any_archive_says_what_to_give() -> None:
+    with pytest.raises(SystemExit, match="make book TIER=paper ARCHIVE=path/to/ptb-xl"):
+        Plan(load("paper"))
+
+
+def test_a_killed_grid_continues_with_the_same_command(tmp_path: Path) -> None:
+    """``kill -9`` leaves no lock behind, and what was incomplete is made again."""
+    tier = f"killed_{os.getpid()}"
+    grid = {
+        "tier": tier,
+        "simulate": {"records": 80, "seed": 7, "prevalence": {"NORM": 0.5, "AF": 0.5}},
+        "runs": {"frequency_train": {
+            "grid": {"model": ["cnn1d"], "rate_hz": [62, 75], "seed": [1]},
+            "fixed": {"folds": 2, "epochs": 1, "n_resamples": 100}}},
+        "summaries": {},
+    }  # fmt: skip
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
+    runs = ROOT / "_build" / "runs" / tier
+    names = [f"frequency_train-cnn1d-{rate_hz}-1" for rate_hz in (62, 75)]
+    targets = [f"_build/runs/{tier}/{name}/notebook.ipynb" for name in names]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile",
+               "--configfile", str(tmp_path / "grid.yaml"), "--cores", "1", *targets]  # fmt: skip
+    try:
+        with open(tmp_path / "log", "w") as log:
+            first = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+            end = time.monotonic() + 300
+            while time.monotonic() < end and not list(runs.glob("*.partial/notebook.ipynb")):
+                time.sleep(0.2)
+            os.killpg(first.pid, signal.SIGKILL)
+            first.wait()
+        assert list(runs.glob("*.partial")), (tmp_path / "log").read_text()[-2000:]
+        again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert again.returncode == 0, again.stderr[-2000:]
+        assert all((ROOT / target).exists() for target in targets)
+    finally:
+        for kind in ("runs", "data"):
+            shutil.rmtree(ROOT / "_build" / kind / tier, ignore_errors=True)

@@ -1,0 +1,156 @@
+"""Archives: what is read from them, and the sentence for each way in which one can be damaged."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+from archives import write_archive
+
+from ecgcore.data import LAYERS, Archive
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS
+
+DATABASE = "ptbxl_database.csv"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return write_archive(tmp_path / "tiny")
+
+
+def test_the_real_slice_is_read_as_pandas_and_wfdb_read_it(ptbxl_500: Path) -> None:
+    archive = Archive(ptbxl_500)
+    plain = pd.read_csv(ptbxl_500 / DATABASE, index_col="ecg_id")
+    pd.testing.assert_frame_equal(
+        archive.table.drop(columns="scp_codes"),
+        plain.drop(columns="scp_codes").astype({"patient_id": np.int64}),
+    )
+    assert archive.table["scp_codes"].map(str).equals(plain["scp_codes"])
+    assert archive.rates_hz == (100, 500)
+    assert not archive.is_simulated
+    signals_mv = archive.signals(100, [17, 3])
+    for record, ecg_id in zip(signals_mv, (17, 3), strict=True):
+        expected, _ = wfdb.rdsamp(str(ptbxl_500 / plain["filename_lr"][ecg_id]))
+        np.testing.assert_array_equal(record, expected.T.astype(np.float32))
+
+
+def test_simulated_evidence_explains_its_record(simulated_archive: Path, tiny: Path) -> None:
+    archive = Archive(simulated_archive)
+    ids = archive.table.index[:40].to_numpy()
+    evidence_mv = archive.evidence(100, ids)
+    assert evidence_mv.shape == (40, len(LEADS), 1000)
+    normal = [set(codes) <= {"NORM", "SR"} for codes in archive.table["scp_codes"].loc[ids]]
+    assert not evidence_mv[normal].any()
+    assert evidence_mv[~np.array(normal)].any()
+    for layer in LAYERS:
+        assert archive.evidence(100, ids, layer=layer).shape == evidence_mv.shape
+    with pytest.raises(EcgcoreError, match="layer: there is no 'masks'"):
+        archive.evidence(100, ids, layer="masks")
+    with pytest.raises(EcgcoreError, match="only a simulated archive has evidence masks"):
+        Archive(tiny).evidence(100)
+
+
+def test_the_fingerprint_follows_the_tables_not_the_place(tiny: Path, tmp_path: Path) -> None:
+    before = Archive(tiny).fingerprint
+    copy = shutil.copytree(tiny, tmp_path / "copy")
+    assert Archive(copy).fingerprint == before
+    (copy / DATABASE).write_text((copy / DATABASE).read_text().replace("50.0", "51.0", 1))
+    assert Archive(copy).fingerprint != before
+
+
+def test_a_wrong_folder_points_to_the_right_one(tiny: Path, tmp_path: Path) -> None:
+    for near in (tiny.parent, tiny / "records100", tiny / "records100" / "00000"):
+        with pytest.raises(EcgcoreError, match=rf"is not an archive.*did you mean .*{tiny.name}"):
+            Archive(near)
+    with pytest.raises(EcgcoreError, match="there is no such folder"):
+        Archive(tmp_path / "nowhere")
+
+
+def cells(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
+    def apply(file: Path) -> None:
+        change(pd.read_csv(file)).to_csv(file, index=False)
+
+    return apply
+
+
+def text(change: Callable[[str], str]) -> Callable[[Path], None]:
+    return lambda file: file.write_text(change(file.read_text(encoding="utf-8"))) and None
+
+
+def first_codes(cell: str) -> Callable[[Path], None]:
+    return cells(lambda d: d.assign(scp_codes=[cell, *d["scp_codes"][1:]]))
+
+
+BAD_TABLES = {
+    "empty": (text(lambda t: ""), "cannot be read as CSV"),
+    "semicolons": (text(lambda t: t.replace(",", ";")), "is not separated by commas"),
+    "utf-16": (lambda f: f.write_bytes(f.read_text().encode("utf-16")), "cannot be read as CSV"),
+    "open quote": (text(lambda t: t[: t.rindex('"')]), "damaged"),
+    "cut in a row": (text(lambda t: t[: t.rindex("records100") - 3]), "line 7 has strat_fold"),
+    "cut in a name": (text(lambda t: t[: t.rindex("records500")]), "line 7 has filename_hr"),
+    "no column": (cells(lambda d: d.drop(columns="scp_codes")), "column scp_codes is missing"),
+    "bad codes": (first_codes("{'NORM': 100"), "line 2 has scp_codes \"{'NORM': 100\"; expected"),
+    "code that runs": (first_codes("__import__('os').getcwd()"), "line 2 has scp_codes"),
+    "twice": (cells(lambda d: pd.concat([d, d[:1]])), "ecg_id 1 occurs twice"),
+    "climbs out": (cells(lambda d: d.assign(filename_lr="../../x")), "line 2 has filename_lr"),
+    "no patient": (
+        cells(lambda d: d.assign(patient_id=[None, *d["patient_id"][1:]])),
+        "line 2 has patient_id 'nan'; expected a whole number",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_bad_database_is_refused(tiny: Path, name: str) -> None:
+    damage, sentence = BAD_TABLES[name]
+    damage(tiny / DATABASE)
+    with pytest.raises(EcgcoreError, match=rf"{re.escape(DATABASE)}.*{re.escape(sentence)}"):
+        Archive(tiny)
+
+
+GOOD_TABLES = {
+    "byte order mark": lambda f: f.write_bytes(b"\xef\xbb\xbf" + f.read_bytes()),
+    "Windows lines": lambda f: f.write_bytes(f.read_bytes().replace(b"\n", b"\r\n")),
+    "floats": cells(lambda d: d.astype({"patient_id": float, "ecg_id": float})),
+    "JSON quotes": cells(lambda d: d.assign(scp_codes=d["scp_codes"].str.replace("'", '"'))),
+    "an index column": lambda f: pd.read_csv(f).to_csv(f),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_TABLES)
+def test_a_database_as_other_tools_save_it_is_read(tiny: Path, name: str) -> None:
+    expected = Archive(tiny).table["scp_codes"]
+    GOOD_TABLES[name](tiny / DATABASE)
+    assert Archive(tiny).table["scp_codes"].equals(expected)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    archive = Archive(write_archive(tmp_path / "low", rates_hz=(100,)))
+    with pytest.raises(EcgcoreError, match=r"no records at 500 Hz \(it holds: 100\)"):
+        archive.signals(500)
+    with pytest.raises(EcgcoreError, match="the first 77, are not in low"):
+        archive.signals(100, [1, 77])
+    (archive.path / "scp_statements.csv").unlink()
+    with pytest.raises(EcgcoreError, match=r"scp_statements\.csv: there is no such file"):
+        Archive(archive.path)
+
+
+def test_verify_names_what_is_wrong(tiny: Path) -> None:
+    with pytest.raises(EcgcoreError, match="nothing can be verified"):
+        Archive(tiny).verify()
+    wrong, sums = "0" * 64, tiny / "SHA256SUMS.txt"
+    sums.write_text(f"{wrong} {DATABASE}\n{wrong} records100/99999_lr.dat\n")
+    problems = Archive(tiny).verify().set_index("file")["problem"].to_dict()
+    assert problems == {DATABASE: "differs", "records100/99999_lr.dat": "missing"}
+    sums.write_text("one word\nword\n")
+    with pytest.raises(EcgcoreError, match="is not a list of checksums"):
+        Archive(tiny).verify()
+    for name in ("../secret", "/etc/passwd", "a\\..\\b", "C:/x", "a/../../x"):
+        sums.write_text(f"{wrong} {name}\n")
+        with pytest.raises(EcgcoreError, match="leads out of the archive's folder"):
+            Archive(tiny).verify()

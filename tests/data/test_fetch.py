@@ -1,0 +1,213 @@
+"""Fetching from a server on loopback that misbehaves in every way we could think of."""
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from archives import write_archive
+from filelock import FileLock
+from safetensors.torch import load_file
+
+from ecgcore.data import PTBXL, SAMPLING_MATTERS, Archive, fetch
+from ecgcore.errors import EcgcoreError
+
+ONE = "records100/00000/00003_lr.dat"
+
+
+class Server(ThreadingHTTPServer):
+    """Serves a folder; ``faults`` maps a file to what goes wrong, and how often."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+        self.faults: dict[str, tuple[str, int]] = {}
+        self.requests: Counter[str] = Counter()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        name = self.path.lstrip("/")
+        self.server.requests[name] += 1
+        fault, times = self.server.faults.get(name, ("", 0))
+        if times < self.server.requests[name]:
+            fault = ""
+        file = Path(self.directory) / name
+        if fault.isdigit() or not file.is_file():
+            self.send_error(int(fault or 404))
+            return
+        content = file.read_bytes()
+        content = {"wrong": b"?" + content[1:], "page": b" <!DOCTYPE html><p>Sign in"}.get(
+            fault, content
+        )
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if fault == "drop" else content)
+        self.close_connection = True
+
+
+def sums_of(folder: Path) -> str:
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS.txt")
+    return "".join(
+        f"{hashlib.sha256(p.read_bytes()).hexdigest()} {p.relative_to(folder).as_posix()}\n"
+        for p in paths
+    )
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small archive with checksums, as a mirror holds it."""
+    folder = write_archive(tmp_path_factory.mktemp("mirror") / "ptb-xl")
+    (folder / "SHA256SUMS.txt").write_text(sums_of(folder), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def server(origin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    served = Server(origin.parent)
+    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield served
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+def get(server: Server, to: Path, **options: object) -> Archive:
+    return Archive(fetch(PTBXL, to, mirror=f"{server.url}/ptb-xl", **options))  # type: ignore[arg-type]
+
+
+def test_all_files_arrive_and_are_right(server: Server, origin: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    steps: list[tuple[int, int]] = []
+    to = tmp_path / "new" / "a"
+    archive = get(server, to, announce=said.append, progress=lambda *now: steps.append(now))
+    assert sums_of(archive.path) == sums_of(origin)
+    assert archive.verify().empty
+    assert "26 files of PTB-XL 1.0.3" in said[0]
+    assert steps[-1] == (26, 26)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+    assert PTBXL.url.endswith("/1.0.3/")
+
+
+def test_only_the_wanted_rate_is_fetched_and_the_other_later(
+    server: Server, origin: Path, tmp_path: Path
+) -> None:
+    archive = get(server, tmp_path / "a", rates_hz=(100,))
+    assert archive.rates_hz == (100,)
+    assert archive.verify().empty
+    assert not any(name.startswith("ptb-xl/records500") for name in server.requests)
+    server.requests.clear()
+    assert get(server, tmp_path / "a").rates_hz == (100, 500)
+    assert not any(name.startswith("ptb-xl/records100") for name in server.requests)
+    assert sums_of(tmp_path / "a") == sums_of(origin)
+
+
+@pytest.mark.parametrize("fault", ["drop", "503", "500", "429", "wrong"])
+def test_a_fault_that_passes_is_overcome(
+    server: Server, origin: Path, tmp_path: Path, fault: str
+) -> None:
+    server.faults[f"ptb-xl/{ONE}"] = (fault, 2)
+    assert sums_of(get(server, tmp_path / "a").path) == sums_of(origin)
+    assert server.requests[f"ptb-xl/{ONE}"] == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("404", r"00003_lr\.dat: the server answers 404 Not Found; check the address"),
+        ("503", r"00003_lr\.dat: the connection failed 5 times in a row \(503"),
+        ("wrong", r"00003_lr\.dat: its bytes differ from SHA256SUMS"),
+        ("page", r"00003_lr\.dat: the server sent a web page instead of the file"),
+    ],
+)
+def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
+    server: Server, origin: Path, tmp_path: Path, fault: str, sentence: str
+) -> None:
+    server.faults[f"ptb-xl/{ONE}"] = (fault, 99)
+    with pytest.raises(EcgcoreError, match=sentence):
+        get(server, tmp_path / "a", jobs=1)
+    assert not (tmp_path / "a").exists()
+    n_arrived = len(list((tmp_path / "a.partial").rglob("*.dat")))
+    assert n_arrived > 0
+    server.faults.clear()
+    server.requests.clear()
+    assert sums_of(get(server, tmp_path / "a").path) == sums_of(origin)
+    assert sum(name.endswith(".dat") for name in server.requests) == 12 - n_arrived
+
+
+def test_a_web_page_instead_of_checksums_is_called_so(server: Server, tmp_path: Path) -> None:
+    server.faults["ptb-xl/SHA256SUMS.txt"] = ("page", 99)
+    with pytest.raises(EcgcoreError, match=r"SHA256SUMS\.txt: the server sent a web page"):
+        get(server, tmp_path / "a")
+
+
+def test_a_file_damaged_on_disk_is_fetched_again(
+    server: Server, origin: Path, tmp_path: Path
+) -> None:
+    archive = get(server, tmp_path / "a")
+    (archive.path / ONE).write_bytes(b"damaged")
+    server.requests.clear()
+    get(server, tmp_path / "a")
+    assert sums_of(archive.path) == sums_of(origin)
+    assert set(server.requests) == {"ptb-xl/SHA256SUMS.txt", f"ptb-xl/{ONE}"}
+
+
+def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(EcgcoreError, match=r"the connection failed.*check the network"):
+        fetch("ptbxl", tmp_path / "a", mirror="http://127.0.0.1:9/x")
+    with pytest.raises(EcgcoreError, match=r"SHA256SUMS.txt: the server answers 404"):
+        fetch("ptbxl", tmp_path / "a", mirror=server.url)
+    with pytest.raises(EcgcoreError, match=r"PTB-XL 1.0.3 has no 250 Hz"):
+        get(server, tmp_path / "a", rates_hz=(250,))
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(EcgcoreError, match="holds files that are not PTB-XL"):
+        get(server, tmp_path)
+    with (
+        FileLock(tmp_path / "a.lock"),
+        pytest.raises(EcgcoreError, match="another process is working there"),
+    ):
+        get(server, tmp_path / "a")
+
+
+def test_published_networks_are_verified_by_their_tensors(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints with the published tensors pass, one changed weight does not."""
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    mirror, name = tmp_path / "mirror", "sampling-matters-cnn1d-62hz-fold{}.safetensors"
+    for fold in range(1, 6):
+        state = load_file(shared / "published-weights" / name.format(fold))
+        place = mirror / f"checkpoints/ptb-xl/62hz/cnn1d/fold_{fold}/best.pt"
+        place.parent.mkdir(parents=True)
+        torch.save(state, place)
+    server = Server(mirror)
+    threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+    options = {"mirror": server.url, "rates_hz": (62,)}
+    folder = fetch("sampling-matters", tmp_path / "a", **options)  # type: ignore[arg-type]
+    again = load_file(folder / name.format(5))
+    assert all(torch.equal(again[key], state[key]) for key in state)
+    state["classifier.2.bias"] += 1
+    torch.save(state, place)
+    with pytest.raises(EcgcoreError, match="not the published networks"):
+        fetch(SAMPLING_MATTERS, tmp_path / "b", **options)  # type: ignore[arg-type]
+    server.shutdown()
+    server.server_close()

@@ -1,0 +1,231 @@
+"""Prepared stores and their quality reports: complete or absent, shared between processes."""
+
+import errno
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from archives import damage, errors, replace_signals, some_adu, write_archive
+
+from ecgcore.data import (
+    DEFAULT_ARCHIVE,
+    INVALID,
+    LAYERS,
+    Archive,
+    describe,
+    open_data,
+    open_store,
+    prepare,
+    quality_report,
+    write_record,
+    write_records,
+)
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Archive:
+    return Archive(write_archive(tmp_path / "tiny"))
+
+
+def test_the_store_of_the_real_slice_equals_the_archive(ptbxl_500: Path, tmp_path: Path) -> None:
+    archive = Archive(ptbxl_500)
+    store = prepare(archive, tmp_path / "store")
+    for rate_hz in (100, 500):
+        np.testing.assert_array_equal(store.signals(rate_hz), archive.signals(rate_hz))
+    np.testing.assert_array_equal(store.signals(100, [9, 4]), archive.signals(100, [9, 4]))
+    pd.testing.assert_frame_equal(store.table.drop(columns="duplicate_of"), archive.table)
+    pd.testing.assert_frame_equal(store.statements, archive.statements)
+    assert store.fingerprint == archive.fingerprint
+    assert not errors(store.quality)
+    # these repetitions are in the real data; verified byte by byte with cmp
+    repeated = store.quality.query("kind == 'duplicate' and rate_hz == 500")
+    assert repeated["ecg_id"].tolist() == [138, 144, 457, 460, 463]
+    assert repeated["detail"].iloc[-1] == (
+        "has the same signals as record 145 of ANOTHER patient (fold 3; this one: fold 1)"
+    )
+    first = store.table["duplicate_of"].dropna()
+    assert first.to_dict() == {138: 137, 144: 143, 457: 456, 460: 459, 463: 145}
+
+
+def test_the_store_of_a_simulated_archive_keeps_its_evidence(
+    simulated_archive: Path, small_store: str
+) -> None:
+    archive, store = Archive(simulated_archive), open_store(small_store)
+    assert store.simulation == archive.simulation
+    assert not errors(store.quality)
+    ids = archive.table.index[[7, 3]].to_numpy()
+    for layer in LAYERS:
+        expected = archive.evidence(100, layer=layer)
+        np.testing.assert_array_equal(store.evidence(100, layer=layer), expected)
+        np.testing.assert_array_equal(store.evidence(100, ids, layer), expected[[7, 3]])
+
+
+def test_opening_again_does_not_read_again(tiny: Archive, tmp_path: Path) -> None:
+    first = prepare(tiny, tmp_path / "store")
+    for stem in tiny.stems(100).values():
+        Path(f"{stem}.dat").unlink()
+    assert prepare(tiny, tmp_path / "store").info == first.info
+    assert open_store(tmp_path / "store").adu(500).shape == (6, 12, 5000)
+    assert not first.adu(100).flags.writeable
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "tiny"]
+
+
+def test_damaged_records_are_left_out_at_all_rates_and_listed(
+    tiny: Archive, tmp_path: Path
+) -> None:
+    damage(tiny, 2)
+    damage(tiny, 5, 500)
+    with pytest.raises(EcgcoreError, match=r"strict: record 2 at 100 Hz: .*middle of a frame"):
+        prepare(tiny, tmp_path / "store", strict=True)
+    assert not (tmp_path / "store").exists()
+    store = prepare(tiny, tmp_path / "store")
+    assert store.table.index.tolist() == [1, 3, 4, 6]
+    for rate_hz in (100, 500):
+        np.testing.assert_array_equal(store.signals(rate_hz), tiny.signals(rate_hz, [1, 3, 4, 6]))
+    assert errors(store.quality) == {2: "truncated", 5: "truncated"}
+    pd.testing.assert_frame_equal(quality_report(tiny), store.quality)
+    assert store.left_out.index.tolist() == [2, 5]
+    with pytest.raises(EcgcoreError, match=r"the first 2, are not in tiny.*damaged"):
+        store.signals(100, [1, 2])
+    with pytest.raises(EcgcoreError, match="strict: record 2"):
+        prepare(tiny, tmp_path / "store", strict=True)
+
+
+def test_each_fault_has_its_kind_and_severity(tiny: Archive) -> None:
+    columns = ["ecg_id", "rate_hz", "lead", "kind", "severity", "detail"]
+    clean = quality_report(tiny)
+    assert (clean.columns.tolist(), clean["detail"].tolist()) == (columns, ["baseline_drift: V1"])
+    adu = some_adu(5, 1000, seed=5)
+    adu[0, 6, 3] = INVALID
+    adu[1] = 0
+    adu[2, 2, 40:43] += 500
+    adu[3, 8, 10] = 12_000
+    adu[4, [3, 4]] = adu[4, [4, 3]]
+    for ecg_id, record in enumerate(adu, start=1):
+        replace_signals(tiny, ecg_id, record)
+    Path(f"{tiny.stems(500)[6]}.hea").unlink()
+    write_records([tiny.path / "records100/00000/00099_lr"], some_adu(1, 1000), 100)
+    report = quality_report(tiny).query("severity != 'note'")
+    assert set(zip(report["ecg_id"], report["kind"], report["severity"], strict=True)) == {
+        (0, "no_row", "warning"), (1, "nan", "error"), (2, "flat", "error"),
+        (3, "identities", "warning"), (4, "amplitude", "warning"), (5, "identities", "error"),
+        (6, "missing", "error"),
+    }  # fmt: skip
+    assert f"leads {LEADS[3]} and {LEADS[4]} look swapped" in report["detail"].str.cat()
+
+
+@pytest.mark.parametrize(
+    ("unit", "gain"), [("mv", 1000), ("µV", 1), ("mV", 204.8), ("nV", 0.001), ("mV", 333)]
+)
+def test_one_rule_for_units_and_gains(
+    tiny: Archive, tmp_path: Path, unit: str, gain: float
+) -> None:
+    """An archive may state any gain; the store rounds to 0.001 mV."""
+    for stem in tiny.stems(100).values():
+        file = Path(f"{stem}.hea")
+        file.write_text(file.read_text().replace("1000.0(0)/mV", f"{gain}(0)/{unit}"))
+    store = prepare(tiny, tmp_path / "store")
+    assert not errors(store.quality)
+    np.testing.assert_allclose(store.signals(100), tiny.signals(100), atol=0.000501)
+
+
+def test_lengths_and_amplitudes_that_do_not_fit(tiny: Archive, tmp_path: Path) -> None:
+    replace_signals(tiny, 3, some_adu(1, 999)[0])
+    replace_signals(tiny, 4, some_adu(1, 900)[0])
+    mv = some_adu(1, 1000)[0] / 1000 + np.where(np.arange(12) > 5, 300.0, 0)[:, None]
+    write_record(tiny.stems(100)[5], mv, 100, gain=100)
+    store = prepare(tiny, tmp_path / "store")
+    assert (store.adu(100)[2, :, 999] == store.adu(100)[2, :, 998]).all()
+    assert "1 samples short of 10 s" in store.quality.query("ecg_id == 3")["detail"].iloc[0]
+    assert errors(store.quality) == {4: "length", 5: "amplitude"}
+
+
+@pytest.mark.parametrize("failure", ["interrupt", "full disk"])
+def test_an_interrupted_call_leaves_nothing_and_can_be_repeated(
+    tiny: Archive, tmp_path: Path, failure: str
+) -> None:
+    def stop(*_: int) -> None:
+        if failure == "interrupt":
+            raise KeyboardInterrupt
+        raise OSError(errno.ENOSPC, "No space left on device", "adu_100.bin")
+
+    with pytest.raises((KeyboardInterrupt, EcgcoreError), match=r"|the disk is full; free some"):
+        prepare(tiny, tmp_path / "store", progress=stop)
+    assert not (tmp_path / "store").exists()
+    seen: list[tuple[int, int]] = []
+    store = prepare(tiny, tmp_path / "store", progress=lambda *now: seen.append(now))
+    assert seen == [(6, 6)]
+    np.testing.assert_array_equal(store.signals(100), tiny.signals(100))
+
+
+def test_two_processes_share_the_work(tiny: Archive, tmp_path: Path) -> None:
+    code = (
+        "import sys; from ecgcore.data import Archive, prepare;"
+        "print(len(prepare(Archive(sys.argv[1]), sys.argv[2]).table))"
+    )
+    command = [sys.executable, "-c", code, str(tiny.path), str(tmp_path / "store")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=60)[0].strip() for process in both] == ["6", "6"]
+    assert not (tmp_path / "store.partial").exists()
+
+
+def test_folders_in_use_are_left_alone(tiny: Archive, tmp_path: Path) -> None:
+    with pytest.raises(EcgcoreError, match="holds files that are no store"):
+        prepare(tiny, tiny.path)
+    prepare(tiny, tmp_path / "store")
+    other = Archive(write_archive(tmp_path / "b", seed=3, n_records=5))
+    with pytest.raises(EcgcoreError, match=r"is the store of another archive \(tiny\)"):
+        prepare(other, tmp_path / "store")
+
+
+def test_stores_that_cannot_be_opened(tiny: Archive, tmp_path: Path) -> None:
+    with pytest.raises(EcgcoreError, match="is not a prepared store"):
+        open_store(tmp_path)
+    store = prepare(tiny, tmp_path / "store")
+    info = tmp_path / "store/store.json"
+    info.write_text(json.dumps({**store.info, "layout": 0}))
+    with pytest.raises(EcgcoreError, match="prepared by another version"):
+        open_store(tmp_path / "store")
+    assert prepare(tiny, tmp_path / "store").info == store.info  # made again
+    info.write_text("{")
+    with pytest.raises(EcgcoreError, match="cannot be read"):
+        open_store(tmp_path / "store")
+    for content in (b"", b"abc", pickle.dumps({"a": 1})):
+        (tmp_path / "store/adu_100.bin").write_bytes(content)
+        with pytest.raises(EcgcoreError, match=r"adu_100\.bin: cannot be read"):
+            store.adu(100)
+
+
+def test_links_in_an_archive_show_nothing_of_other_files(tiny: Archive, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("password: swordfish\n" * 3)
+    for ecg_id, suffix in ((1, ".dat"), (2, ".hea")):
+        link = Path(f"{tiny.stems(100)[ecg_id]}{suffix}")
+        link.unlink()
+        link.symlink_to(secret)
+    store = prepare(tiny, tmp_path / "store")
+    assert sorted(errors(store.quality)) == [1, 2]
+    assert "swordfish" not in store.quality.to_csv()
+
+
+def test_data_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = write_archive(tmp_path / "home" / "a")
+    store = open_data(archive, cache=tmp_path / "cache")
+    assert open_data(store.path).info == store.info
+    expected = {"name": "a", "is_simulated": False, "fingerprint": store.fingerprint}
+    assert describe(store) == {**expected, "n_records": 6, "n_patients": 6}
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert open_data("~/a", cache=tmp_path / "cache").path == store.path
+    with pytest.raises(EcgcoreError, match="Parameter 'archive': there is no folder"):
+        open_data(tmp_path / "nowhere")
+    monkeypatch.setitem(DEFAULT_ARCHIVE, "n_records", 12)
+    simulated = open_data("simulated", cache=tmp_path)
+    assert (simulated.is_simulated, len(simulated.table)) == (True, 12)
+    assert open_data("simulated", cache=tmp_path).path == simulated.path

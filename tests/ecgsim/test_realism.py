@@ -1,0 +1,142 @@
+"""Measures on real and simulated records, and how well they separate the two."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.signal import butter, sosfiltfilt
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+
+from ecgcore.data import Archive
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS
+from ecgsim import CONDITIONS, NoiseLevels, draw, plan_cohort, realism
+from ecgsim.cohort import single_condition
+
+RATE_HZ = 500
+
+
+def pulses(rr_s: list[float], heights_mv: list[float]) -> np.ndarray:
+    """Triangles of 80 ms with the given heights in every lead; lead k is (k + 1) times lead I."""
+    lead = np.zeros(10 * RATE_HZ)
+    for at_s, height in zip(np.cumsum([0.5, *rr_s]), heights_mv, strict=True):
+        centre = round(at_s * RATE_HZ)
+        lead[centre - 20 : centre + 21] = height * (1 - np.abs(np.arange(-20, 21)) / 20)
+    return np.outer(np.arange(1, 13), lead)
+
+
+def simulated_mv(condition: str, n_records: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Records in mV, and the device of each."""
+    cases = plan_cohort(n_records, seed, single_condition(condition))
+    records = [draw(case, seed, NoiseLevels())[1].at(RATE_HZ)["signal"] for case in cases]
+    return np.stack(records) / 1000, np.array([case.device.name for case in cases])
+
+
+def test_measures_of_a_record_that_can_be_worked_out_by_hand() -> None:
+    even = realism.measure(pulses([0.9] * 10, [1.0] * 11)[None], RATE_HZ).iloc[0]
+    assert list(even.index) == list(realism.MEASURES)
+    assert even["heart rate"] == pytest.approx(60 / 0.9, rel=0.01)
+    assert even["RR variation"] < 0.01
+    assert even["QRS height I"] == pytest.approx(1.0, rel=0.01)
+    assert even["QRS height V5"] == pytest.approx(11.0, rel=0.01)
+    assert even["beat-to-beat change"] < 0.02
+    uneven = realism.measure(pulses([0.7, 1.1] * 5, [1.0, 0.6] * 5 + [1.0])[None], RATE_HZ).iloc[0]
+    assert uneven["RR variation"] == pytest.approx(0.2 / 0.9, rel=0.05)
+    assert uneven["beat-to-beat change"] == pytest.approx(0.25, rel=0.1)
+
+
+def test_offset_and_bands_are_those_that_were_added() -> None:
+    time_s = np.arange(10 * RATE_HZ) / RATE_HZ
+    amplitude_uv = {0.3: 50.0, 30.0: 20.0, 80.0: 10.0}
+    signal_uv = -7 + sum(a * np.sin(2 * np.pi * f * time_s) for f, a in amplitude_uv.items())
+    bands = realism.measure_bands(np.tile(signal_uv / 1000, (2, 12, 1)), RATE_HZ).iloc[0]
+    expected = [7.0, *(a / np.sqrt(2) for a in amplitude_uv.values())]
+    np.testing.assert_allclose(bands[list(realism.BANDS)], expected, rtol=1e-6)
+    assert realism.measure_bands(np.zeros((1, 12, 1000)), 100)["above 60 Hz"].isna().all()
+
+
+def test_detected_beats_are_those_that_were_simulated() -> None:
+    for case in plan_cohort(4, 2, single_condition("NORM")):
+        _, record = draw(case, 2, NoiseLevels())
+        r_s = record.beats.r_s[(record.beats.r_s > 0.3) & (record.beats.r_s < 10.1)]
+        measured = realism.measure(record.at(RATE_HZ)["signal"][None] / 1000, RATE_HZ).iloc[0]
+        assert measured["heart rate"] == pytest.approx(60 / np.diff(r_s).mean(), rel=0.1)
+    assert realism.measure(np.zeros((1, 12, 1000)), 100).isna().all(axis=None)
+
+
+def test_equal_records_are_not_separable_and_others_are() -> None:
+    rng = np.random.default_rng(0)
+    signals = [pulses(list(rng.uniform(0.8, 0.9, 10)), [1.0] * 11) for _ in range(6)]
+    frame = realism.measure(np.stack(signals), RATE_HZ)
+    same = realism.separability(frame, frame).set_index("measure")
+    np.testing.assert_allclose(same["auroc"], 0.5)
+    taller = frame.assign(**{"QRS height II": frame["QRS height II"] * 2})
+    row = realism.separability(taller, frame).set_index("measure").loc["QRS height II"]
+    assert (row["auroc"], row["real_n"], row["unit"]) == (1.0, 6, "mV")
+    assert row["real_median"] == pytest.approx(2 * row["simulated_median"])
+
+
+def test_the_interval_of_the_auroc_is_delongs() -> None:
+    """The variance by its definition: a double loop over pairs (DeLong et al. 1988)."""
+    rng = np.random.default_rng(1)
+    real, simulated = rng.normal(0.5, 1, 40).round(1), rng.normal(0, 1, 60).round(1)
+    wins = (real[:, None] > simulated) + 0.5 * (real[:, None] == simulated)
+    variance = wins.mean(axis=1).var(ddof=1) / 40 + wins.mean(axis=0).var(ddof=1) / 60
+    row = realism._auroc(real, simulated)
+    labels = np.repeat([1, 0], [40, 60])
+    assert row["auroc"] == pytest.approx(roc_auc_score(labels, np.r_[real, simulated]))
+    assert row["auroc_high"] - row["auroc"] == pytest.approx(1.959964 * np.sqrt(variance))
+
+
+def test_examples(simulated_archive: Path) -> None:
+    example = realism.simulated_example("CD", "CLBBB", 100, seed=1)
+    assert (example.title, example.signals_mv.shape) == ("simulated: CLBBB", (12, 1000))
+    with pytest.raises(EcgcoreError, match="no simulated MI record with CLBBB"):
+        realism.simulated_example("MI", "CLBBB", 100, seed=1)
+    archive = Archive(simulated_archive)  # any archive will do
+    first, second = (realism.real_example(archive, "AFIB", 100, choice) for choice in (0, 1))
+    assert first is not None and second is not None  # noqa: PT018
+    assert "AFIB" in first.title
+    assert first.title != second.title
+    assert realism.real_example(archive, "XYZ", 100) is None
+
+
+def test_offset_and_bands_lie_within_the_spread_of_raw_real_records(ptbxl_500: Path) -> None:
+    """Median of each class between the real 10th and 90th percentile, and a spread of the same
+    order; before the simulator had AC coupling, its offset was 60 uV (real: 3 uV)."""
+    table = realism.compare_classes(
+        Archive(ptbxl_500), 40, 1, conditions=CONDITIONS, measure_by=realism.measure_bands
+    )
+    assert len(table) == len(CONDITIONS) * len(realism.BANDS)
+    assert table["inside"].all(), table[~table["inside"]].to_string()
+    for side in ("p10", "p90"):
+        ratio = table[f"simulated_{side}"] / table[f"real_{side}"]
+        assert ratio.between(0.4, 2.0).all(), table.assign(ratio=ratio).to_string()
+
+
+def test_the_mean_of_a_lead_does_not_reveal_the_class() -> None:
+    """A logistic regression on the twelve means: NORM against MI near chance, though not
+    standardised; the shape of the leads (standard deviation) does separate them."""
+    n_records = 150
+    norm, infarction = (simulated_mv(name, n_records, 4)[0] for name in ("NORM", "MI"))
+    signals_mv, labels = np.concatenate([norm, infarction]), np.repeat([0, 1], n_records)
+    model = LogisticRegression(C=1e3, max_iter=5000)
+
+    def auroc(features: np.ndarray) -> float:
+        scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+        scores = cross_val_predict(model, scaled, labels, cv=5, method="decision_function")
+        return float(roc_auc_score(labels, scores))
+
+    assert 0.38 < auroc(signals_mv.mean(axis=-1)) < 0.62
+    assert auroc(signals_mv.std(axis=-1)) > 0.6
+
+
+def test_noise_above_60_hz_reveals_the_device() -> None:
+    """Between the QRS complexes of V1 the noisy device stands out, as types do in PTB-XL."""
+    signals_mv, devices = simulated_mv("NORM", 120, 6)
+    high_pass = butter(4, 60, "high", fs=RATE_HZ, output="sos")
+    noise = np.abs(sosfiltfilt(high_pass, signals_mv[:, LEADS.index("V1")], axis=-1))
+    quiet = np.quantile(noise, 0.4, axis=-1)
+    assert roc_auc_score(devices == "simulated C", quiet) > 0.75

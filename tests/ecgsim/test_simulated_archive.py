@@ -1,0 +1,273 @@
+"""The simulated archive as a whole: layout, labels, determinism, layers, plain errors."""
+
+import ast
+import hashlib
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import wfdb
+
+from ecgcore.data import LAYERS
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS, twelve_from_eight
+from ecgsim import (
+    CONDITIONS,
+    DEVICES,
+    PREVALENCE,
+    NoiseLevels,
+    Shortcut,
+    draw,
+    plan_cohort,
+    plant_shortcut,
+    simulate_archive,
+)
+from ecgsim.cohort import single_condition
+from ecgsim.record import SIGNS
+
+
+@pytest.fixture(scope="module")
+def table(simulated_archive: Path) -> pd.DataFrame:
+    frame = pd.read_csv(simulated_archive / "ptbxl_database.csv", index_col="ecg_id")
+    frame["scp_codes"] = frame["scp_codes"].map(ast.literal_eval)
+    return frame
+
+
+SIGN_LAYERS = {"evidence_st", "evidence_t", "evidence_q"}
+
+
+def digest(root: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(root.rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_the_tables_have_the_columns_of_the_real_archive(
+    simulated_archive: Path, ptbxl_500: Path
+) -> None:
+    for name in ("ptbxl_database.csv", "scp_statements.csv"):
+        simulated = pd.read_csv(simulated_archive / name, nrows=5)
+        real = pd.read_csv(ptbxl_500 / name, nrows=5)
+        assert list(simulated.columns) == list(real.columns)
+
+
+def test_statements_are_described_as_in_ptbxl(
+    simulated_archive: Path, table: pd.DataFrame, ptbxl_500: Path
+) -> None:
+    ours = pd.read_csv(simulated_archive / "scp_statements.csv", index_col=0)
+    real = pd.read_csv(ptbxl_500 / "scp_statements.csv", index_col=0)
+    assert {code for codes in table["scp_codes"] for code in codes} <= set(ours.index)
+    columns = ["diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass"]
+    pd.testing.assert_frame_equal(
+        ours[columns], real.loc[ours.index, columns], check_names=False, check_dtype=False
+    )
+
+
+def test_no_patient_is_in_two_folds_and_each_fold_has_atrial_fibrillation() -> None:
+    cases = plan_cohort(1000, 3, PREVALENCE)
+    rows = pd.DataFrame(
+        [(case.patient.patient_id, case.strat_fold, case.condition) for case in cases],
+        columns=["patient_id", "fold", "condition"],
+    )
+    assert (rows.groupby("patient_id")["fold"].nunique() == 1).all()
+    assert rows["patient_id"].nunique() < len(rows)
+    counts = rows.groupby(["condition", "fold"]).size().unstack(fill_value=0)
+    assert (counts > 0).all(axis=None)
+    assert (counts.sum(axis=1) - 1000 * pd.Series(PREVALENCE)).abs().max() < 1
+
+
+@pytest.mark.parametrize("rate_hz", [100, 500])
+def test_wfdb_reads_it_with_right_checksums(
+    simulated_archive: Path, table: pd.DataFrame, rate_hz: int
+) -> None:
+    column = "filename_lr" if rate_hz == 100 else "filename_hr"
+    for stem in table[column].head(6):
+        record = wfdb.rdrecord(str(simulated_archive / stem), physical=False)
+        assert record.fs == rate_hz
+        assert record.d_signal.shape == (10 * rate_hz, 12)
+        assert [name.upper() for name in record.sig_name] == [name.upper() for name in LEADS]
+        assert record.calc_checksum() == record.checksum
+
+
+def test_sha256sums_lists_every_file(simulated_archive: Path) -> None:
+    lines = (simulated_archive / "SHA256SUMS.txt").read_text(encoding="utf-8").splitlines()
+    listed = {name: value for value, name in (line.split(" ", 1) for line in lines)}
+    files = digest(simulated_archive)
+    del files["SHA256SUMS.txt"]
+    assert listed == {name.replace("\\", "/"): value for name, value in files.items()}
+
+
+def test_lead_identities_hold_to_half_an_adu(simulated_archive: Path, table: pd.DataFrame) -> None:
+    for stem in table["filename_hr"].head(10):
+        adu = wfdb.rdrecord(str(simulated_archive / stem), physical=False).d_signal.T.astype(int)
+        independent = adu[[0, 1, *range(6, 12)]]
+        np.testing.assert_array_equal(adu[2], adu[1] - adu[0])
+        assert np.abs(adu - twelve_from_eight(independent)).max() <= 0.5
+
+
+def test_the_parts_add_up_to_the_signal() -> None:
+    names: set[str] = set()
+    for case in plan_cohort(60, 5, PREVALENCE, Shortcut("MI")):
+        _, record = draw(case, 5, NoiseLevels(), Shortcut("MI"))
+        total = sum(SIGNS[name] * part for name, part in record.parts.items() if name != "signal")
+        np.testing.assert_allclose(record.parts["signal"], total, atol=1e-5)
+        assert "evidence" not in record.parts or case.condition != "NORM"
+        names |= set(record.parts)
+    assert names == {"signal", *SIGNS}
+
+
+def test_stored_layers_are_the_parts_of_the_stored_signal(
+    simulated_archive: Path, table: pd.DataFrame
+) -> None:
+    """Healthy + noise + coupling = signal - evidence + counterfactual - distractor."""
+    for case in plan_cohort(240, 7, PREVALENCE)[:12]:
+        _, record = draw(case, 7, NoiseLevels())
+        rest_mv = wfdb.rdrecord(
+            str(simulated_archive / str(table.loc[case.ecg_id, "filename_hr"]))
+        ).p_signal.T
+        for name in LAYERS:
+            folder = simulated_archive / "layers" / name
+            stem = folder / str(table.loc[case.ecg_id, "filename_hr"])
+            assert stem.with_suffix(".dat").exists() == (name in record.parts)
+            if name in record.parts:
+                rest_mv -= SIGNS[name] * wfdb.rdrecord(str(stem)).p_signal.T
+        parts = [record.parts[name] for name in ("healthy", "noise", "coupling")]
+        expected = np.sum(parts, axis=0)[:, 100:5100]
+        assert np.abs(rest_mv[[0, 1, *range(6, 12)]] - expected).max() < 0.0021
+
+
+def test_100_hz_is_the_500_hz_record_below_the_new_nyquist_frequency() -> None:
+    """Against scipy's polyphase resampler, which we did not write, away from the edges."""
+    from scipy.signal import resample_poly
+
+    case = plan_cohort(3, 11, PREVALENCE)[0]
+    _, record = draw(case, 11, NoiseLevels().times(0))
+    slow, fast = record.at(100)["signal"], record.at(500)["signal"]
+    reference = resample_poly(fast.astype(float), 1, 5, axis=-1)
+    error = np.sqrt(np.mean((slow - reference)[:, 50:-50] ** 2))
+    assert error < 0.04 * slow.std()
+
+
+def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(tmp_path: Path) -> None:
+    archives = [
+        simulate_archive(tmp_path / name, n_records=30, seed=seed, rates_hz=(100,), jobs=jobs)
+        for name, seed, jobs in (("a", 2, 1), ("b", 2, 2), ("c", 3, 1))
+    ]
+    first, again, other = (digest(archive) for archive in archives)
+    assert first == again
+    assert first["ptbxl_database.csv"] != other["ptbxl_database.csv"]
+
+
+def test_a_shortcut_correlates_with_its_condition_and_stays_in_its_lead(tmp_path: Path) -> None:
+    path = simulate_archive(
+        tmp_path / "shortcut", n_records=150, seed=1, rates_hz=(100,), shortcut=Shortcut("MI", "V6")
+    )
+    truth = pd.read_csv(path / "simulation.csv", index_col="ecg_id")
+    assert truth.loc[truth["condition"] == "MI", "has_shortcut"].mean() > 0.8
+    assert truth.loc[truth["condition"] != "MI", "has_shortcut"].mean() < 0.15
+    planted = truth.index[truth["has_shortcut"]][0]
+    stem = path / "layers" / "shortcut" / "records100" / "00000" / f"{planted:05d}_lr"
+    artefact = wfdb.rdrecord(str(stem)).p_signal.T
+    assert np.flatnonzero(np.abs(artefact).max(axis=1)).tolist() == [LEADS.index("V6")]
+    assert json.loads((path / "simulation.json").read_text())["shortcut"]["lead"] == "V6"
+
+
+def test_each_sign_has_a_layer_that_is_part_of_the_evidence(
+    simulated_archive: Path, table: pd.DataFrame
+) -> None:
+    """A Q wave lies in QRS, ST and T behind it; an infarction without ST has no layer of it."""
+    counts = dict.fromkeys(("st", "t", "q"), 0)
+    time_s = np.arange(5200) / 500
+    for condition in ("MI", "STTC"):
+        for case in plan_cohort(40, 3, single_condition(condition)):
+            plan, record = draw(case, 3, NoiseLevels())
+            signs = {wave.sign for finding in plan.findings for wave in finding.evidence} - {""}
+            assert {f"evidence_{sign}" for sign in signs} == set(record.parts) & SIGN_LAYERS
+            since_r_s = time_s[:, None] - record.beats.r_s
+            in_qrs = ((since_r_s > -0.09) & (since_r_s < 0.06)).any(axis=1)
+            for sign in signs:
+                counts[sign] += 1
+                energy = np.square(record.parts[f"evidence_{sign}"]).sum(axis=0)
+                share = energy[in_qrs].sum() / energy.sum()
+                assert share > 0.95 if sign == "q" else share < 0.2
+    assert min(counts.values()) > 15
+    stems = simulated_archive / "layers" / "evidence_q" / "records500"
+    n_files = len(list(stems.rglob("*.dat")))
+    truth = pd.read_csv(simulated_archive / "simulation.csv")
+    assert n_files == truth["layers"].str.contains("evidence_q", na=False).sum() > 0
+
+
+def test_the_device_is_independent_of_the_condition_unless_asked() -> None:
+    """As in a slice of PTB-XL, 0.9 gives AF nearly always the device with most noise."""
+    frames = {}
+    for confounding in (0.0, 0.9):
+        cases = plan_cohort(3000, 5, PREVALENCE, device_confounding=confounding)
+        frame = pd.DataFrame([(c.condition, c.device.name) for c in cases], columns=["c", "device"])
+        frames[confounding] = frame.groupby("c")["device"].value_counts(normalize=True).unstack()
+    shares = {device.name: device.share for device in DEVICES}
+    assert (frames[0.0][list(shares)] - pd.Series(shares)).abs().to_numpy().max() < 0.12
+    assert frames[0.9].loc["AF", "simulated C"] > 0.85
+    others = [name for name in CONDITIONS if name != "AF"]
+    pd.testing.assert_frame_equal(frames[0.9].loc[others], frames[0.0].loc[others])
+
+
+def test_a_shortcut_can_be_planted_in_records_of_any_archive() -> None:
+    labels = np.repeat([1, 0], 100)
+    added = plant_shortcut(
+        Shortcut("MI", "V2"), np.arange(200), labels, rate_hz=100, n_samples=1000, seed=1
+    )
+    has_artefact = np.abs(added[:, LEADS.index("V2")]).max(axis=1) > 0
+    assert has_artefact[labels == 1].mean() > 0.85
+    assert has_artefact[labels == 0].mean() < 0.15
+    assert np.abs(np.delete(added, LEADS.index("V2"), axis=1)).max() == 0
+    with pytest.raises(EcgcoreError, match=r"shortcut.lead: expected one of I, II, V1"):
+        plant_shortcut(Shortcut("MI", "aVL"), [1], [1], rate_hz=100, n_samples=1000, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"n_records": 0}, "n_records"),
+        ({"rates_hz": (250,)}, "rates_hz"),
+        ({"prevalence": {"AFIB": 1.0}}, "prevalence"),
+        ({"prevalence": {"NORM": 0.0}}, "prevalence"),
+        ({"shortcut": Shortcut("MI", "aVF")}, "shortcut.lead"),
+        ({"shortcut": Shortcut("AMI")}, "shortcut.condition"),
+        ({"device_confounding": 1.5}, "device_confounding"),
+        ({"jobs": 0}, "jobs"),
+    ],
+)
+def test_impossible_parameters_are_named(
+    tmp_path: Path, arguments: dict[str, object], named: str
+) -> None:
+    with pytest.raises(EcgcoreError, match=named):
+        simulate_archive(tmp_path / "x", **{"n_records": 3, "seed": 1, **arguments})  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(EcgcoreError, match="exists"):
+        simulate_archive(tmp_path, n_records=3, seed=1)
+
+
+def test_a_killed_worker_gives_one_sentence(tmp_path: Path) -> None:
+    errors: list[BaseException] = []
+
+    def simulate() -> None:
+        try:
+            simulate_archive(tmp_path / "a", n_records=200, seed=1, rates_hz=(100,), jobs=2)
+        except EcgcoreError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=simulate)
+    thread.start()
+    while thread.is_alive():
+        for child in psutil.Process().children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+        thread.join(0.2)
+    assert "worker processes was killed" in str(errors[0])
+    assert not (tmp_path / "a").exists()

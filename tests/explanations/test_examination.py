@@ -1,0 +1,162 @@
+"""Examination of whole networks, controls, and properties of maps."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from ecgcore import explanations, models
+from ecgcore.explanations import Effort, control_maps, examine
+from ecgcore.explanations.controls import derangement, untrained_map
+from ecgcore.explanations.forward import Decomposition
+
+RATE_HZ = 25
+NETWORKS = ("imn", "imn_categorical", "imn_direct", "imn_plus", "blackbox_cnn2d", "xresnet1d101")
+
+
+def signals(n: int = 4, n_samples: int = 75, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 12, n_samples)).astype(np.float32)
+
+
+class Planted(models.EcgModel):
+    """An IMN whose W is known: it marks one stretch of one lead, wherever the largest sample is."""
+
+    n_outputs, widest_units, receptive_field_samples, writes_weights = 1, 12, 1, True
+
+    def __init__(self, level: float = 2.0, **size):
+        super().__init__(**size)
+        self.level = torch.nn.Parameter(torch.tensor(level))
+
+    def compute(self, x):
+        weights = torch.sigmoid(8 * (x - self.level))[:, None]
+        bias = torch.zeros(len(x), 1)
+        return models.IMNOutput((weights * x[:, None]).sum((2, 3)) + bias, weights, bias)
+
+
+def test_an_imn_with_known_weights(monkeypatch):
+    monkeypatch.setitem(models.REGISTRY, "planted", (Planted, {}))
+    model = models.build("planted", rate_hz=50, n_samples=100)
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 0.3, size=(30, 12, 100)).astype(np.float32)
+    mask = np.zeros(x.shape, bool)
+    for record in range(30):
+        start = rng.integers(0, 90)
+        mask[record, record % 12, start : start + 10] = True
+    x[mask] += 4.0
+    result = examine(
+        model, x, ["imn", "input_x_gradient", "occlusion"], rate_hz=50, seed=0,
+        masks={"evidence": mask, "evidence_st": mask, "shortcut": ~mask},
+        effort=Effort(n_draws=10), donor=x[derangement(30, 0)] * ~mask,
+    )  # fmt: skip
+    mean = result.records.groupby("method").mean(numeric_only=True)
+    assert mean.loc["imn", "mass_accuracy"] > 0.99
+    assert mean.loc["imn", "evidence_st_mass_accuracy"] == mean.loc["imn", "mass_accuracy"]
+    assert mean.loc["imn", "shortcut_mass_accuracy"] < 0.01
+    assert mean["lead_chance"].iloc[0] == pytest.approx(1 / 12)
+    assert mean.loc["random", "lead_accuracy"] < 0.3
+    assert mean.loc["imn", "bias_share"] == 0
+    assert mean.loc["imn", "gini"] > 0.9
+    share = mean["deletion_share_bridge"]
+    assert share["occlusion"] == pytest.approx(1)  # it is the best single-unit order
+    assert share["imn"] > 0.95 > 0.5 > abs(share["random"])
+    assert (
+        result.records["deletion_share_bridge"]
+        .notna()
+        .groupby(result.records["method"])
+        .sum()
+        .eq(8)
+        .all()
+    )
+    assert set(result.cost["method"]) == {"imn", "input_x_gradient", "occlusion"}
+    assert {"bridge", "donor"} == set(result.curves["fill"])
+
+
+def test_without_a_mask_nothing_is_said_about_place():
+    model = models.build("cnn1d", rate_hz=RATE_HZ, n_samples=100, seed=1)
+    x = signals(n_samples=100)
+    effort = Effort(n_rerun=2, n_attainable=1, n_steps=2, n_runs=30, shap_window_s=2.0)
+    methods = ["imn", "grad_cam", "integrated_gradients", "kernel_shap"]
+    result = examine(model, x, methods, rate_hz=RATE_HZ, seed=0, effort=effort, logit_sd=2.0)
+    assert "imn" not in set(result.records["method"])
+    subjects = {explanations.subject_of(column) for column in result.records}
+    assert "place" not in subjects
+    assert "cosine" not in result.records
+    n_of = result.cost.set_index("method")["n"].to_dict()
+    assert n_of == {"grad_cam": 4, "integrated_gradients": 2, "kernel_shap": 2}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_of_the_chapter_can_be_examined(name):
+    model = models.build(name, rate_hz=RATE_HZ, n_samples=75, seed=1).eval()
+    effort = Effort(n_rerun=2, n_attainable=0, n_draws=4)
+    result = examine(model, signals(2), ["imn", "saliency"], rate_hz=RATE_HZ, seed=0, effort=effort)
+    expected = {"saliency"} | ({"imn"} if name.startswith("imn") else set())
+    assert set(result.records.query("not control")["method"]) == expected
+    controls = {"random", "abs_signal", "squared_signal", "other_record", "untrained"}
+    assert controls <= set(result.records.query("control")["method"])
+    assert np.abs(untrained_map(model, signals(2), seed=2)).max() > 0
+
+
+def test_control_maps_are_what_they_say():
+    x, weights = signals(), signals(seed=1)
+    maps = control_maps(x, seed=0, weights=weights, bias=np.arange(4.0))
+    names = {"random", "abs_signal", "squared_signal", "other_record", "bias_only"}
+    assert set(maps) == names
+    partner = derangement(4, 0)
+    assert (partner != np.arange(4)).all()
+    assert sorted(partner) == [0, 1, 2, 3]
+    np.testing.assert_array_equal(maps["other_record"], weights[partner] * x)
+    np.testing.assert_array_equal(maps["squared_signal"], x**2)
+    np.testing.assert_allclose(maps["bias_only"].sum((1, 2)), np.arange(4), rtol=1e-5)
+    np.testing.assert_array_equal(maps["random"], control_maps(x, seed=0)["random"])
+
+
+def test_cascading_randomisation_ends_untrained():
+    model = models.build("cnn1d", rate_hz=RATE_HZ, n_samples=75, seed=1).eval()
+    fresh, x = models.untrained(model, seed=2), signals(2)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    steps = list(explanations.randomised(model, fresh))
+    outputs = [explanations.positive_logits(m, x) for _, m in steps]
+    np.testing.assert_array_equal(outputs[-1], explanations.positive_logits(fresh, x))
+    assert (outputs[0] != explanations.positive_logits(model, x)).any()
+    changed = [
+        sum(not torch.equal(v, before[k]) for k, v in m.state_dict().items()) for _, m in steps
+    ]
+    assert changed == sorted(changed)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_rank_agreement_is_spearmans():
+    one, other = np.random.default_rng(0).normal(size=(2, 4, 12, 30))
+    expected = [spearmanr(a.ravel(), b.ravel())[0] for a, b in zip(one, other, strict=True)]
+    np.testing.assert_allclose(explanations.rank_agreement(one, other), expected)
+    assert np.isnan(explanations.rank_agreement(one, np.zeros_like(one))).all()
+    shifted = np.roll(one, 1, axis=-1)
+    pooled = explanations.rank_agreement(one, shifted, pool_samples=10)
+    assert (pooled > explanations.rank_agreement(one, shifted)).all()
+
+
+def test_gini_and_gradient_agreement_by_hand():
+    values = np.array([[1.0, 1, 1, 1], [0, 0, 0, -5]])
+    np.testing.assert_allclose(explanations.gini(values), [0, 0.75])
+    assert np.isnan(explanations.gini(np.zeros((1, 4)))).all()
+    w = signals(3)
+    np.testing.assert_allclose(explanations.gradient_agreement(2 * w, -w), [[-1, 2]] * 3, rtol=1e-6)
+
+
+def test_bias_and_weights_distinguish_a_leak_from_an_explanation():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    signal, nothing = 5 * (2 * y - 1) + 4 * rng.normal(size=400), 0.01 * rng.normal(size=400)
+
+    def auroc(bias, explained):
+        contribution = explained[:, None, None].astype(np.float32)
+        parts = Decomposition(contribution, contribution, bias, bias + explained)
+        return explanations.bias_and_weights(y, parts, n_resamples=100, seed=0)["value"]
+
+    honest, leaking = auroc(nothing, signal), auroc(signal, nothing)
+    assert honest["auroc_explained"] > 0.9 > 0.6 > honest["auroc_bias"]
+    assert honest["bias_share"] < 0.05
+    assert leaking["auroc_bias"] > 0.9 > 0.6 > leaking["auroc_explained"]
+    assert leaking["bias_share"] > 0.95
+    assert honest["auroc_logit"] == pytest.approx(leaking["auroc_logit"], abs=1e-6)

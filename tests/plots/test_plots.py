@@ -1,0 +1,197 @@
+"""Figures: they show what they were given, stand alone, and are readable."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.image import imread
+
+from ecgcore import plots
+from ecgcore.errors import EcgcoreError
+from ecgcore.plots import look
+from ecgcore.statistics import evaluate
+
+RATE_HZ = 100
+T = np.arange(1000) / RATE_HZ
+BEATS = sum(np.exp(-(((T - k - 0.5) / 0.03) ** 2)) for k in range(10))
+ECG_MV = (np.linspace(-1.5, 2, 12)[:, None] * BEATS).astype(np.float32)
+ATTRIBUTION = np.sin(np.arange(1000) / 9) * ECG_MV
+BOXES = pd.DataFrame(
+    [("V2", 5.2, 5.7, 1), ("III", 1.0, 1.5, -1), ("II", 9.9, 10.4, 1)],
+    columns=["lead", "start_s", "end_s", "sign"],
+)
+INTERVALS = pd.DataFrame(
+    {"task": task, "model": model, "rate_hz": rate, "value": v, "low": v - 0.02, "high": v}
+    for task, rate in (("norm_vs_mi", 100), ("norm_vs_cd", 500))
+    for model, v in (("imn", 0.91), ("blackbox_cnn2d", 0.94))
+)
+
+
+def simulated_predictions() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    y = (rng.random(400) < 0.2).astype(int)
+    parts = []
+    for model in ("cnn1d", "cnn_lstm"):
+        for rate_hz in (62, 500):
+            score = 1 / (1 + np.exp(-(rng.normal(size=400) + 3 * y - 2)))
+            parts.append(pd.DataFrame({"model": model, "rate_hz": rate_hz, "y": y, "score": score}))
+    return pd.concat(parts, ignore_index=True)
+
+
+PREDICTIONS = simulated_predictions()
+
+
+def deletion() -> pd.DataFrame:
+    steps = np.array([0, 0.05, 0.2, 1.0])
+    curve = pd.DataFrame({"fraction": steps, "morf": 3 - 4 * steps, "lerf": 3 - steps})
+    names = [(fill, method) for fill in ("bridge", "donor") for method in ("imn", "random")]
+    return pd.concat([curve.assign(fill=fill, method=method) for fill, method in names])
+
+
+HISTORY = pd.DataFrame({"train_loss": [3, 2, 1], "valid_loss": [3, 2, 2], "valid_f1": [0, 1, 1]})
+COUNTS = pd.DataFrame([{"model": name, **evaluate([0, 1, 1], [0.1, 0.9, 0.2])} for name in "abc"])
+STARS = pd.DataFrame({"task": ["norm_vs_mi"], "model": ["imn"], "rate_hz": [100], "value": [0.93]})
+BEAT = slice(120, 201)
+FIGURES = {
+    "ecg": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, title="record 1"),
+    "attribution": lambda: plots.ecg_12_lead(
+        ECG_MV, RATE_HZ, ATTRIBUTION, title="x", mask=np.abs(ECG_MV) > 0.3, boxes=BOXES
+    ),
+    "window": lambda: plots.ecg_12_lead(
+        ECG_MV, RATE_HZ, ATTRIBUTION, columns=1, start_s=1, window_s=3
+    ),
+    "side_by_side": lambda: plots.ecg_side_by_side(ECG_MV, -ECG_MV, RATE_HZ, titles=("A", "B")),
+    "evidence": lambda: plots.record_with_evidence(
+        ECG_MV, RATE_HZ, np.abs(ECG_MV) > 0.3, ATTRIBUTION, leads=("II", "V1", "V2", "V6")
+    ),
+    "map": lambda: plots.attribution_map(
+        ATTRIBUTION.reshape(12, 20, 50).sum(-1), np.arange(20) * 0.5
+    ),
+    "resampling": lambda: plots.resampling_picture({100: ECG_MV[1], 50: ECG_MV[1, ::2]}),
+    "roc": lambda: plots.roc_pr(PREDICTIONS),
+    "response": lambda: plots.response(INTERVALS, panel="task", marks={"QRS": 110}),
+    "by_rate": lambda: plots.response(INTERVALS, published=STARS, title="simulated"),
+    "noise": lambda: plots.response(INTERVALS, log=False, falling=True, x_label="SNR [dB]"),
+    "matrices": lambda: plots.matrices(
+        INTERVALS.assign(test_hz=62), row="rate_hz", column="test_hz", panel="model"
+    ),
+    "reliability": lambda: plots.reliability(PREDICTIONS),
+    "forest": lambda: plots.forest(INTERVALS, reference=0.9, margin=0.01, published=STARS),
+    "answer": lambda: plots.answer_bars(
+        [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]
+    ),
+    "learning": lambda: plots.learning_curves(HISTORY, best_epoch=1),
+    "leads": lambda: plots.lead_bars(ATTRIBUTION, -12.0, title="record 1"),
+    "beats": lambda: plots.beat_averages(
+        np.arange(-30, 51) / RATE_HZ,
+        {"MI": ECG_MV[:, BEAT], "NORM": 0.5 * ECG_MV[:, BEAT]},
+        {"MI": ATTRIBUTION[:, BEAT], "NORM": -ATTRIBUTION[:, BEAT]},
+    ),
+    "deletion": lambda: plots.deletion_picture(deletion()),
+    "counts": lambda: plots.class_counts(pd.DataFrame({"records": [5, 3]}, index=["A", "B"])),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_stands_alone_and_is_readable(name):
+    """No global setting changes, nothing is cut off, and no two texts overlap."""
+    before = dict(mpl.rcParams)
+    figure = FIGURES[name]()
+    image = imread(io.BytesIO(figure._repr_png_()))
+    assert dict(mpl.rcParams) == before
+    assert figure.get_figwidth() <= look.WIDTH_IN + 1e-9
+    ink = (image[..., :3].min(axis=2) < 0.6).mean()
+    assert 0.002 < ink < 0.6
+    for edge in (image[0], image[-1], image[:, 0], image[:, -1]):
+        assert edge[..., :3].min() > 0.3
+    check_texts(figure)
+
+
+def check_texts(figure) -> None:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    texts = [t for fig in (figure, *figure.subfigs) for g in fig.legends for t in g.get_texts()]
+    for ax in (ax for ax in figure.axes if ax.get_visible()):
+        assert ax.get_xlabel() + ax.get_ylabel() + ax.get_title(loc="left")
+        texts += [ax._left_title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+    texts = [t for t in texts if t.get_text().strip()]
+    assert all(t.get_fontsize() >= 7 for t in texts)
+    boxes = [t.get_window_extent(canvas.get_renderer()).shrunk(0.9, 0.8) for t in texts]
+    for i, box in enumerate(boxes):
+        for other in range(i + 1, len(boxes)):
+            assert not box.overlaps(boxes[other]), (texts[i], texts[other])
+
+
+def test_a_millivolt_is_as_high_as_two_fifths_of_a_second():
+    figure = plots.ecg_12_lead(ECG_MV, RATE_HZ)
+    FigureCanvasAgg(figure).draw()
+    (x0, y0), (x1, _), (_, y1) = figure.axes[0].transData.transform([(0, 0), (0.4, 0), (0, 1)])
+    assert x1 - x0 == pytest.approx(y1 - y0, rel=1e-6)
+
+
+def test_the_trace_is_the_signal():
+    figure = plots.ecg_12_lead(ECG_MV, RATE_HZ, columns=2, rhythm_lead="V1")
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 100]
+    assert len(lines) == 13
+    shown = [ECG_MV[0, :500], ECG_MV[6, 500:], ECG_MV[6]]
+    for line, expected in zip([lines[0], lines[1], lines[-1]], shown, strict=True):
+        height = line.get_ydata() - line.get_ydata()[0]
+        np.testing.assert_allclose(height, expected - expected[0], atol=1e-6)
+    np.testing.assert_allclose(lines[1].get_xdata(), T[500:])
+
+
+def test_red_is_above_towards_disease_and_blue_below_towards_normal():
+    signal, attribution = np.zeros((12, 1000), np.float32), np.zeros((12, 1000))
+    attribution[0, 100:110], attribution[0, 150:160] = 1.0, -0.5
+    figure = plots.ecg_12_lead(signal, RATE_HZ, attribution, rhythm_lead=None)
+    heights: dict[str, list[float]] = {}
+    for area in (c for c in figure.axes[0].collections if isinstance(c, PolyCollection)):
+        points = np.array([p for path in area.get_paths() for p in path.vertices[:, 1]])
+        colour = mpl.colors.to_hex(area.get_facecolor()[0]).upper()
+        heights.setdefault(colour, []).extend(points[points > -1.5])
+    assert (min(heights["#C1272D"]), max(heights["#C1272D"])) == (0, 0.5)
+    assert (min(heights["#1F5FA8"]), max(heights["#1F5FA8"])) == (-0.25, 0)
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["towards disease", "towards normal"]
+
+
+def test_frames_lie_where_the_segments_are():
+    figure = plots.ecg_12_lead(ECG_MV, RATE_HZ, boxes=BOXES)
+    frames = figure.axes[0].patches
+    assert sorted(round(p.get_x(), 2) for p in frames) == [1.0, 5.2, 9.9]
+    assert frames[-1].get_width() == pytest.approx(0.1)  # cut off at the end of the record
+
+
+def test_bars_of_leads_and_bias_add_up_to_the_logit():
+    contribution = np.random.default_rng(0).normal(size=(12, 50))
+    bars = plots.lead_bars(contribution, 1.5).axes[0].patches
+    assert sum(bar.get_height() for bar in bars) == pytest.approx(contribution.sum() + 1.5)
+
+
+def test_an_interval_that_could_not_be_computed_is_left_out():
+    table = INTERVALS.assign(low=np.nan, high=np.nan)
+    assert plots.forest(table).axes[0].texts[0].get_text() == "0.910"
+    plots.response(table)._repr_png_()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.ecg_12_lead(np.zeros((8, 100)), 100), r"\(12, sample\)"),
+        (lambda: plots.ecg_12_lead(ECG_MV, 100, ECG_MV[:, :9]), "attribution: expected shape"),
+        (lambda: plots.ecg_12_lead(ECG_MV, 100, columns=5), "columns: expected 1, 2, 3 or 4"),
+        (lambda: plots.ecg_12_lead(ECG_MV, 100, rhythm_lead="V7"), "there is no 'V7'"),
+        (lambda: plots.ecg_12_lead(ECG_MV, 100, start_s=11), "record's 10 s"),
+        (lambda: plots.ecg_12_lead(ECG_MV, 10), "at most 60 s"),
+        (lambda: plots.roc_pr(pd.DataFrame({"y": [1]})), "score"),
+        (lambda: plots.learning_curves(pd.DataFrame({"loss": [1]})), "train_"),
+        (lambda: plots.forest(INTERVALS[:0]), "the table has no row"),
+    ],
+)
+def test_wrong_data_is_refused_in_one_sentence(call, message):
+    with pytest.raises(EcgcoreError, match=message):
+        call()

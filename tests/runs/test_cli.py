@@ -1,0 +1,161 @@
+"""The command line: one sentence per error, status 2."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from archives import damage, write_archive
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecgcore import cli, runs
+from ecgcore.data import Archive
+
+Capture = pytest.CaptureFixture[str]
+
+
+def call(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
+    try:
+        status = cli.main([str(word) for word in arguments])
+    except SystemExit as end:  # argparse refuses in this way
+        status = int(end.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rate=125", "did you mean 'rate_hz'"),
+        ("rate_hz=fast", "'rate_hz': expected an integer from 25 to 500 [Hz], got 'fast'"),
+        ("folds=1", "from 2 to 10"),
+        ("rate_hz", "NAME=VALUE"),
+        ("archive=/nowhere", "there is no folder /nowhere"),
+        ("archive=~/nowhere", f"there is no folder {Path.home()}/nowhere"),
+    ],
+)
+def test_run_refuses_a_wrong_parameter(
+    root: Path, tmp_path: Path, capsys: Capture, text: str, words: str
+) -> None:
+    notebook = root / "notebooks" / "frequency_train.ipynb"
+    status, out, err = call(capsys, "run", notebook, "-p", text, "--out", tmp_path / "run")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_yaml_file_of_parameters_is_checked_too(
+    root: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    file, notebook = tmp_path / "p.yaml", root / "notebooks" / "frequency_train.ipynb"
+    file.write_text("rate_hz: fast\n")
+    assert "'rate_hz'" in call(capsys, "run", notebook, "-f", file, "--out", tmp_path / "r")[2]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_keep_heap_reaches_the_kernel(
+    root: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import resource\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(6): old = faults(); bytearray(b'x') * 64_000_000; new = faults() - old\n"
+        "print(new)"
+    )
+
+    def faults(*_: object, **__: object) -> str:
+        return subprocess.check_output([sys.executable, "-c", code], text=True)
+
+    monkeypatch.setattr(runs, "run_notebook", faults)
+    arguments = ("run", root / "notebooks" / "data_tour.ipynb", "--out", tmp_path / "run")
+    assert int(call(capsys, *arguments)[1]) > 2000
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")  # and what was there stays
+    assert int(call(capsys, *arguments, "--keep-heap")[1]) < 500
+    assert os.environ["GLIBC_TUNABLES"].startswith("glibc.malloc.check=0:")
+
+
+def test_params_lists_what_a_notebook_takes(root: Path, capsys: Capture) -> None:
+    status, out, _ = call(capsys, "params", root / "notebooks" / "imn_train.ipynb")
+    assert status == 0
+    assert "rate_hz = 100\n    sampling rate: an integer from 25 to 500 [Hz]" in out
+
+
+def test_simulate_prepare_doctor(tmp_path: Path, capsys: Capture) -> None:
+    archive, store = tmp_path / "archive", tmp_path / "store"
+    options = ("--to", archive, "--records", 20, "--seed", 3, "--prevalence", "NORM=0.5", "AF=0.5")
+    assert call(capsys, "simulate", *options)[0] == 0
+    assert call(capsys, "prepare", archive, "--to", store)[0] == 0
+    for path in (archive, store):
+        status, out, _ = call(capsys, "doctor", "--archive", path)
+        assert status == 0
+        assert "20 records" in out
+        assert "simulated" in out
+    next((archive / "records100").rglob("*.dat")).write_bytes(b"")
+    status, out, err = call(capsys, "doctor", "--archive", archive)
+    assert status == 2
+    assert "1 files are missing or changed" in out
+    assert err.count("\n") == 1
+
+
+def test_prepare_lists_what_it_leaves_out_and_strict_stops(tmp_path: Path, capsys: Capture) -> None:
+    archive = Archive(write_archive(tmp_path / "archive"))
+    damage(archive, 2)
+    arguments = ("prepare", archive.path, "--to", tmp_path / "store")
+    status, out, err = call(capsys, *arguments, "--strict")
+    assert (status, out) == (2, "")
+    assert "strict: record 2 at 100 Hz" in err
+    assert not (tmp_path / "store").exists()
+    status, out, _ = call(capsys, *arguments)
+    assert status == 0
+    assert "5 records at 100 and 500 Hz\n1 left out as damaged; all problems: " in out
+    assert "cut off" in Path(out.split("all problems: ")[1].strip()).read_text()
+
+
+def test_doctor_without_an_archive(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ECGCORE_ARCHIVE", raising=False)
+    status, out, _ = call(capsys, "doctor")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "python", "packages", "device", "archive",
+    ]  # fmt: skip
+    status, out, _ = call(capsys, "doctor", "--archive", tmp_path / "nowhere")
+    assert status == 2
+    assert "nowhere" in out
+
+
+ODD = st.sampled_from(["nan", "inf", "-inf", "-1", "0", "1e9", "1e400", "", "x", "٣", "\0", "½"])
+NUMBERS = [
+    ("simulate", "--records"), ("simulate", "--seed"), ("simulate", "--device-confounding"),
+    ("fetch", "--rate"), ("fetch", "--jobs"), ("explain", "--rate"), ("explain", "--start"),
+    ("explain", "--window"), ("explain", "--stride"), ("explain", "--top"), ("run", "--timeout"),
+    ("simulate", "--prevalence"), ("explain", "--unit"), ("explain", "--model"), ("run", "-p"),
+]  # fmt: skip
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(option=st.sampled_from(NUMBERS), value=st.one_of(ODD, st.text(max_size=9)))
+def test_any_value_of_an_option_ends_in_words(
+    tmp_path: Path, capsys: Capture, option: tuple[str, str], value: str
+) -> None:
+    """The other arguments name nothing that exists, so that nothing is ever computed."""
+    taken = tmp_path / "taken"
+    taken.touch()
+    required = {
+        "simulate": ["--to", taken], "fetch": ["ludb", "--to", taken],
+        "explain": [taken, "--model", taken], "run": [taken, "--out", taken],
+    }[option[0]]  # fmt: skip
+    status, _, err = call(capsys, option[0], *required, f"{option[1]}={value}")
+    assert status == 2
+    assert err.strip()
+    assert "Traceback" not in err
+
+
+def test_importing_the_library_loads_nothing_slow_or_loud() -> None:
+    code = "import ecgcore.runs, ecgcore.cli, sys; print(*sys.modules)"
+    command = [sys.executable, "-W", "error", "-c", code]
+    loaded = set(subprocess.check_output(command, text=True).split())
+    assert not loaded & {"tqdm.auto", "papermill", "torch", "matplotlib", "pooch"}

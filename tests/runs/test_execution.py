@@ -1,0 +1,234 @@
+"""Runs: nothing half-made under a final name, and nothing that failed in the book."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from nbformat.v4 import new_code_cell, new_notebook
+from run_kit import toy_run
+from traitlets.config import Config
+
+from ecgcore import files, runs
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import parameters
+
+PARAMETERS = """\
+seed: int = 1  # seed; allowed: 0..
+out: str = ""  # run directory
+tier: str = "custom"  # tier
+"""
+BEGIN = 'from ecgcore import runs\nrun = runs.begin("toy")'
+WORK = """\
+import numpy as np
+import pandas as pd
+value = np.random.default_rng(seed).normal()
+"""
+FINISH = """\
+run.finish(
+    metrics=pd.DataFrame({"metric": ["value"], "value": [value]}),
+    predictions=pd.DataFrame({"ecg_id": [1], "score": [value]}),
+    results={"value": value},
+)
+"""
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    code = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})]
+    book = new_notebook(cells=code + [new_code_cell(source) for source in cells])
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    book.metadata["language_info"] = {"name": "python"}
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    return write_notebook(tmp_path / "toy.ipynb", BEGIN, WORK, FINISH)
+
+
+def test_a_run_leaves_a_whole_directory(toy: Path, tmp_path: Path) -> None:
+    out = runs.run_notebook(toy, {"seed": 3, "tier": "smoke"}, tmp_path / "runs" / "a")
+    names = {file.name for file in out.iterdir()}
+    assert names == {
+        "notebook.ipynb", "metrics.csv", "predictions.parquet", "results.json",
+        "params.json", "provenance.json",
+    }  # fmt: skip
+    assert json.loads((out / "params.json").read_text()) == {"notebook": "toy", "seed": 3}
+    facts = json.loads((out / "provenance.json").read_text())
+    assert facts["tier"] == "smoke"
+    assert len(facts["git_commit"]) == 40
+    assert [path.name for path in out.parent.iterdir()] == ["a"]  # no lock, no partial
+
+    again = out / "notebook.ipynb"
+    before = again.stat().st_mtime_ns
+    runs.run_notebook(toy, {"seed": 3}, out)
+    assert again.stat().st_mtime_ns == before, "a finished run was repeated"
+
+    assert runs.load_runs(tmp_path / "runs", "toy").loc[0, "seed"] == 3
+    other = runs.run_notebook(toy, {"seed": 4}, tmp_path / "runs" / "b")
+    one, two = (pd.read_csv(folder / "metrics.csv").value[0] for folder in (out, other))
+    same = runs.run_notebook(toy, {"seed": 3}, tmp_path / "runs" / "c")
+    assert pd.read_csv(same / "metrics.csv").value[0] == one != two
+
+
+def test_a_changed_parameter_replaces_the_run(toy: Path, tmp_path: Path) -> None:
+    out = runs.run_notebook(toy, {"seed": 3}, tmp_path / "a")
+    runs.run_notebook(toy, {"seed": 5}, out)
+    assert json.loads((out / "params.json").read_text())["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("raise ZeroDivisionError('no leads')", "cell 4 raised ZeroDivisionError: no leads"),
+        ("import os; os._exit(9)", "the kernel died"),
+        ("import time; time.sleep(60)", "longer than 5 s"),
+    ],
+)
+def test_a_failing_notebook_leaves_the_old_run(
+    toy: Path, tmp_path: Path, cell: str, words: str
+) -> None:
+    out = runs.run_notebook(toy, {}, tmp_path / "a")
+    before = (out / "notebook.ipynb").read_bytes()
+    write_notebook(toy, BEGIN, cell, FINISH)
+    with pytest.raises(EcgcoreError, match=words) as caught:
+        runs.run_notebook(toy, {}, out, force=True, timeout_s=5 if "sleep" in cell else 300)
+    assert "toy.ipynb" in str(caught.value)
+    assert (out / "notebook.ipynb").read_bytes() == before
+
+
+def test_a_notebook_that_never_finishes_its_run_is_refused(toy: Path, tmp_path: Path) -> None:
+    write_notebook(toy, BEGIN, WORK)
+    with pytest.raises(EcgcoreError, match=r"did not call run\.finish"):
+        runs.run_notebook(toy, {}, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_checkpoints_of_a_killed_run_are_kept_for_the_same_parameters(
+    toy: Path, tmp_path: Path
+) -> None:
+    seen = 'run.dir.joinpath("checkpoints").mkdir(exist_ok=True)\n'
+    seen += 'mark = run.dir / "checkpoints" / "mark"\n'
+    seen += "value = int(mark.exists()); mark.touch()\nimport pandas as pd\n"
+    write_notebook(toy, BEGIN, seen, "raise RuntimeError", FINISH)
+    with pytest.raises(EcgcoreError):
+        runs.run_notebook(toy, {}, tmp_path / "a")
+    write_notebook(toy, BEGIN, seen, FINISH)
+    out = runs.run_notebook(toy, {}, tmp_path / "a")
+    assert pd.read_csv(out / "metrics.csv").value[0] == 1
+    assert not (out / "checkpoints").exists()
+    out = runs.run_notebook(toy, {"seed": 9}, tmp_path / "a")
+    assert pd.read_csv(out / "metrics.csv").value[0] == 0, "another run's checkpoints were used"
+
+
+def broken(kind: str) -> nbformat.NotebookNode:
+    cell = new_code_cell("1", execution_count=1)
+    book = new_notebook(cells=[cell, new_code_cell("2", execution_count=2)])
+    if kind == "not run":
+        book.cells[1].execution_count = None
+    elif kind == "out of order":
+        book.cells[1].execution_count = 7
+    elif kind == "error output":
+        error = {"ename": "KeyError", "evalue": "'V7'", "traceback": []}
+        cell.outputs = [nbformat.v4.new_output("error", **error)]
+    elif kind == "papermill flag":
+        book.metadata["papermill"] = {"exception": True}
+    elif kind == "warning":
+        text = "FutureWarning: soon"
+        cell.outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]
+    elif kind == "widget":
+        data = {"application/vnd.jupyter.widget-view+json": {}}
+        cell.outputs = [nbformat.v4.new_output("display_data", data=data)]
+    return book
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("not run", "cell 2 did not run"),
+        ("out of order", "cell 2 did not run in order"),
+        ("error output", "KeyError: 'V7'"),
+        ("papermill flag", "ended with an error"),
+        ("warning", "stderr: FutureWarning: soon"),
+        ("widget", "shows a widget"),
+    ],
+)
+def test_the_gate_refuses(tmp_path: Path, kind: str, words: str) -> None:
+    path = tmp_path / "page.ipynb"
+    nbformat.write(broken(kind), path)
+    with pytest.raises(EcgcoreError, match=words):
+        runs.gate(path)
+
+
+def test_the_gate_lets_a_good_one_pass(tmp_path: Path) -> None:
+    path = tmp_path / "page.ipynb"
+    nbformat.write(broken("none"), path)
+    runs.gate(path)
+
+
+SUMMARY = """\
+runs: str = "runs"  # folder below which the runs of toy lie
+archive: str = "simulated"  # a folder in PTB-XL layout
+"""
+
+
+def write_summary(path: Path, *cells: str) -> Path:
+    begin = BEGIN.replace("from ecgcore import runs", "from ecgcore import runs as run_tools")
+    write_notebook(path, begin.replace("runs.begin", "run_tools.begin"), *cells)
+    book = nbformat.read(path, as_version=4)
+    book.cells[0].source += SUMMARY
+    nbformat.write(book, path)
+    return path
+
+
+def test_a_summary_is_made_again_when_a_run_has_been_added(tmp_path: Path) -> None:
+    count = 'run.finish(results={"n": len(run_tools.find_runs(runs, "imn_train"))})'
+    summary, counts = write_summary(tmp_path / "toy.ipynb", count), []
+    for seed in (1, 2, 2):
+        if not (tmp_path / "runs" / f"seed_{seed}").exists():
+            toy_run(tmp_path / "runs" / f"seed_{seed}", seed=seed)
+        out = runs.run_notebook(summary, {"runs": str(tmp_path / "runs")}, tmp_path / "summary")
+        made = (out / "results.json").stat().st_mtime_ns
+        counts.append((json.loads((out / "results.json").read_text())["n"], made))
+    assert [n for n, _ in counts] == [1, 2, 2]
+    assert counts[1] == counts[2], "a current summary was repeated"
+
+
+def test_an_archive_that_is_not_there_is_refused_before_any_work(tmp_path: Path) -> None:
+    mark = tmp_path / "worked"
+    work = f"from pathlib import Path\nPath({str(mark)!r}).touch()"
+    summary = write_summary(tmp_path / "toy.ipynb", work, "run.open_data()\nrun.finish()")
+    with pytest.raises(EcgcoreError, match="there is no folder /nowhere"):
+        runs.run_notebook(summary, {"archive": "/nowhere"}, tmp_path / "run")
+    text = summary.read_text().replace('\\"simulated\\"', '\\"/nowhere\\"')
+    summary.write_text(text)
+    assert "there is no folder /nowhere" in start(tmp_path, summary)
+    assert not mark.exists()
+
+
+def start(folder: Path, notebook: Path, *before: str) -> str:
+    """Run cells in this process up to ``runs.begin``; return what is wrong then, or nothing."""
+    InteractiveShell.clear_instance()
+    session = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    cells = nbformat.read(notebook, as_version=4).cells
+    with contextlib.chdir(folder):
+        for source in (*before, *(cell.source for cell in cells if cell.cell_type == "code")):
+            done = session.run_cell(source, store_history=True)
+            if done.error_in_exec or ".begin(" in source:
+                break
+    InteractiveShell.clear_instance()
+    run = session.user_ns.get("run")
+    declared = [p.name for p in parameters.of_notebook(notebook)]
+    is_right = run is not None and list(run.params) == declared
+    if run is not None:
+        files.release(run.lock)
+    return "" if is_right else f"error {done.error_in_exec}"
+
+
+@pytest.mark.parametrize("before", ["1 + 1", "import numpy as np", "%pwd", "n: int = 3  # my own"])
+def test_a_notebook_starts_after_another_cell(root: Path, tmp_path: Path, before: str) -> None:
+    assert start(tmp_path, root / "notebooks" / "imn_train.ipynb", before) == ""

@@ -1,0 +1,223 @@
+"""A user's ECG through a trained run: the run's own answer, and what to think of it."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import wfdb
+from matplotlib.text import Text
+from PIL import Image
+from run_kit import folds_run, imn_run, logit_of, noise_record
+
+from ecgcore import cli, explanations, preprocessing, training
+from ecgcore.data import Record, load_record, open_store
+from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS, twelve_from_eight
+from ecgcore.runs.explain import explain_record
+from ecgcore.runs.pipeline import InputPipeline
+from ecgcore.runs.trained import load_trained_run
+
+RATE_HZ = 250
+
+
+@pytest.fixture(scope="module")
+def imn(tmp_path_factory: pytest.TempPathFactory, noise_store: str) -> Path:
+    return imn_run(tmp_path_factory.mktemp("runs") / "imn", noise_store)
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory: pytest.TempPathFactory, noise_store: str) -> Path:
+    return folds_run(tmp_path_factory.mktemp("runs") / "folds", noise_store, 20.0)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 s at 250 Hz in microvolt, leads in reverse order: written by the wfdb package."""
+    folder = tmp_path_factory.mktemp("own")
+    eight = np.random.default_rng(4).normal(0, 0.3, (8, 12 * RATE_HZ))
+    wfdb.wrsamp(
+        "mine", fs=RATE_HZ, units=["uV"] * 12, sig_name=list(LEADS[::-1]), fmt=["16"] * 12,
+        p_signal=1000 * twelve_from_eight(eight)[::-1].T, write_dir=str(folder),
+    )  # fmt: skip
+    return folder / "mine"
+
+
+@pytest.mark.parametrize("normalisation", ["none", "train_lead"])
+def test_the_answer_uses_the_normalisation_of_the_run(
+    tmp_path: Path, noise_store: str, normalisation: str
+) -> None:
+    folder = imn_run(tmp_path / "run", noise_store, normalisation=normalisation)
+    store = open_store(noise_store)
+    own = explain_record(Record("1", store.signals(100, [1])[0], 100), load_trained_run(folder))
+    expected = logit_of(folder, InputPipeline.of_run(folder).inputs(store, [1], [0]))
+    assert own.logit == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "hz"), [("content_hz", 10), ("upsampled_from_hz", 50)])
+def test_the_answer_uses_the_band_of_the_run(
+    tmp_path: Path, noise_store: str, name: str, hz: int
+) -> None:
+    folder = folds_run(tmp_path / "run", noise_store, 7.5, **{name: hz})
+    x, rate_hz = noise_record(rate_hz=500).signals_mv[None], 500
+    if name == "upsampled_from_hz":
+        x, rate_hz = preprocessing.resample(x, 500, hz), hz
+    else:
+        x = preprocessing.band_limit(x, 500, hz)
+    expected = logit_of(folder, preprocessing.preprocess(x, rate_hz, 100))
+    own = explain_record(noise_record(rate_hz=500), load_trained_run(folder))
+    assert own.logit == pytest.approx(expected, abs=1e-3)
+
+
+def test_one_place_brings_a_trained_network_back(root: Path) -> None:
+    folders = ("runs", "explanations", "plots", "statistics")
+    paths = [path for name in folders for path in (root / "ecgcore" / name).glob("*.py")]
+    paths += [root / "ecgcore" / "cli.py", *root.glob("book/tools/*.py")]
+    for call, home in (("load_model", "trained.py"), ("preprocess", "pipeline.py")):
+        pattern = re.compile(rf"(?<!def ){call}\(")
+        callers = [path.name for path in paths if pattern.search(path.read_text("utf-8"))]
+        assert callers == [home], f"{call} is called in {callers}"
+
+
+def test_the_weights_of_an_imn_are_its_explanation(imn: Path, record: Path) -> None:
+    explanation = explain_record(load_record(record, start_s=1.5), load_trained_run(imn))
+    x = load_record(record).signals_mv[None, :, 375 : 375 + 2500]
+    x = preprocessing.preprocess(x, RATE_HZ, 100)
+    network = training.load_model(imn / "weights.safetensors").eval()
+    with torch.inference_mode():
+        output = network(torch.from_numpy(x))
+    assert explanation.logit == pytest.approx(output.logits.item(), abs=1e-4)
+    expected = output.weights[0, 0].numpy() * x[0]
+    np.testing.assert_allclose(explanation.attribution, expected, atol=1e-6)
+    total = float(explanation.attribution.sum(dtype=np.float64)) + output.bias.item()
+    assert explanation.logit == pytest.approx(total, abs=1e-4)
+
+
+def test_folds_answer_together(folds: Path) -> None:
+    run = load_trained_run(folds)
+    assert run.native_method == "grad_cam"
+    explanation = explain_record(noise_record(), run, method="saliency")
+    x = run.pipeline.record_inputs(noise_record())
+    maps = [explanations.attribute(network, x, "saliency")[0] for network in run.networks]
+    np.testing.assert_allclose(explanation.attribution, np.mean(maps, axis=0), rtol=1e-5)
+    with pytest.raises(EcgcoreError, match="writes no weights"):
+        explain_record(noise_record(), run, method="imn")
+
+
+def test_it_is_as_sure_as_validation_allows(folds: Path) -> None:
+    explanation = explain_record(noise_record(), load_trained_run(folds))
+    assert explanation.logit == pytest.approx(20, abs=0.01)
+    assert explanation.probability == pytest.approx(0.75, abs=0.03)
+    assert "calibrated on validation records" in explanation.in_words()[0]
+
+
+def test_it_says_what_trained_the_network(imn: Path) -> None:
+    explanation = explain_record(noise_record(), load_trained_run(imn))
+    console = "\n".join(explanation.in_words())
+    picture = "\n".join(text.get_text() for text in explanation.figure().findobj(Text))
+    for shown in (console, picture):
+        for word in ("173 simulated records", "norm_vs_mi", "AUROC 0.91 [0.85, 0.95]"):
+            assert word in shown
+    assert "not calibrated" in console
+
+
+@pytest.mark.parametrize("kind", ["usual", "amplitude", "rate", "flat leads", "offset"])
+def test_a_record_unlike_the_training_records_is_marked(imn: Path, kind: str) -> None:
+    odd = noise_record(20.0 if kind == "amplitude" else 1.0, 50 if kind == "rate" else 100)
+    if kind == "flat leads":
+        odd.signals_mv[6:9] = 0.0
+    if kind == "offset":
+        odd.signals_mv[6:9] += 5.0
+    lines = "\n".join(explain_record(odd, load_trained_run(imn)).in_words())
+    word = "below the 100 Hz" if kind == "rate" else "unlike the training records"
+    assert (word in lines) == (kind != "usual"), lines
+
+
+def test_the_same_ecg_at_another_rate_is_not_unusual(imn: Path) -> None:
+    run = load_trained_run(imn)
+    at_500_hz = preprocessing.resample(noise_record().signals_mv[None], 100, 500)[0]
+    assert not explain_record(Record("mine", at_500_hz, 500), run).remarks
+
+
+def explain(*arguments: object) -> int:
+    return cli.main(["explain", *map(str, arguments)])
+
+
+def test_command_line_writes_picture_and_numbers(
+    imn: Path, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mine"
+    options = ("--start", "1", "--window", "0.2", "--top", "3", "--out", out)
+    assert explain(f"{record}.hea", "--model", imn, *options) == 0
+    printed = capsys.readouterr().out
+    numbers = json.loads((out / "explained.json").read_text())
+    assert f"mine: probability {numbers['probability']:.3f} (norm_vs_mi" in printed
+    assert "Not a medical device" in printed
+    assert numbers["run"]["trained_on_simulated"] is True
+    assert numbers["method"] == "imn"
+    assert np.array(numbers["attribution"]).shape == (12, 1000)
+    assert sum(numbers["lead_shares"].values()) == pytest.approx(1, abs=1e-4)
+    assert len(numbers["top_segments"]) == 6  # three for the class, three against it
+    strongest = numbers["top_segments"][0]  # its times are those of the user's record
+    row = np.array(numbers["attribution"])[LEADS.index(strongest["lead"])]
+    first = round((strongest["start_s"] - 1) * 100)
+    assert row[first : first + 20].sum() == pytest.approx(strongest["value"], abs=1e-4)
+    with Image.open(out / "explained.png") as picture:
+        assert 800 < picture.width < 4000
+
+
+def test_several_records_get_a_table(
+    imn: Path, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "other.csv"
+    header = ",".join(LEADS)
+    np.savetxt(table, 1e3 * noise_record().signals_mv.T, delimiter=",", header=header, comments="")
+    out = tmp_path / "out"
+    assert explain(table, "--model", imn, "--rate", 100, "--unit", "uV", "--out", out) == 0
+    other = tmp_path / "copy"
+    for suffix in (".hea", ".dat"):
+        text = Path(f"{record}{suffix}").read_bytes()
+        changed = text.replace(b"mine", b"copy") if suffix == ".hea" else text
+        Path(f"{other}{suffix}").write_bytes(changed)
+    capsys.readouterr()
+    assert explain(record, tmp_path / "none", other, record, "--model", imn, "--out", out) == 2
+    refusals = capsys.readouterr().err.splitlines()
+    assert ["none.hea: there is no such header" in refusals[0], len(refusals)] == [True, 2]
+    assert "mine: another record of this call has the same name" in refusals[1]
+    lines = (out / "explained.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["record", "mine", "copy"]
+    assert (out / "copy" / "explained.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--start", "3"], "holds 9 s from 3 s on; the networks of"),
+        (["--start", "12"], "start 12 s and duration 10 s are not within"),
+        (["--start", "-1"], "start -1 s"),
+        (["--window", "99"], "at most 10 s"),
+        (["--stride", "0"], "--stride: 0 s is not possible"),
+        (["--method", "imm"], "'imm'"),
+        (["--unit", "mV"], "leave rate and unit out"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    imn: Path, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    options: list[str], words: str,
+) -> None:  # fmt: skip
+    assert explain(record, "--model", imn, "--out", tmp_path / "out", *options) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert (printed.err.count("\n"), printed.out) == (1, "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_a_trained_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EcgcoreError, match="is not a finished run; make one"):
+        load_trained_run(tmp_path)
+    for name in ("params.json", "provenance.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(EcgcoreError, match="holds no weights"):
+        load_trained_run(tmp_path)

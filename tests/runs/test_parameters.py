@@ -1,0 +1,170 @@
+"""Parameters: declared in one cell, refused in words."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from papermill.inspection import _infer_parameters
+from papermill.iorw import load_notebook_node
+
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import parameters
+
+CELL = """\
+rate_hz: int = 100  # sampling rate [Hz]; allowed: 25..500
+model: str = "cnn1d"  # network; allowed: cnn1d | cnn_lstm
+learning_rate: float = 0.001  # step size; allowed: 0..
+balance: bool = True  # down-sample the larger class
+leads: list[str] = ["II", "V1"]  # leads to draw; allowed: I | II | V1
+archive: str = "simulated"  # where the records are
+penalty: float = -1.0  # weight, -1 for the model's own; allowed: -1 | 0..
+"""
+
+
+@pytest.fixture(scope="module")
+def declared() -> list[parameters.Parameter]:
+    return parameters.parse_cell(CELL)
+
+
+def test_a_cell_is_read(declared: list[parameters.Parameter]) -> None:
+    rate, model, *_ = declared
+    assert (rate.name, rate.kind, rate.default, rate.unit) == ("rate_hz", "int", 100, "Hz")
+    assert rate.limits == (25, 500)
+    assert rate.meaning == "sampling rate"
+    assert model.allowed == ("cnn1d", "cnn_lstm")
+    assert declared[2].limits == (0, float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("rate_hz", 250.0, 250),
+        ("learning_rate", "1e-3", 0.001),  # YAML 1.1 reads 1e-3 as text
+        ("balance", "false", False),  # papermill -p reads false as text
+        ("leads", ["I"], ["I"]),
+        ("leads", "II", ["II"]),  # papermill -p leads II
+        ("leads", '["I", "II"]', ["I", "II"]),
+        ("penalty", "-1", -1.0),
+        ("penalty", 0, 0.0),
+    ],
+)
+def test_what_papermill_makes_of_a_value_is_put_right(
+    declared: list[parameters.Parameter], name: str, value: object, expected: object
+) -> None:
+    got = parameters.check(declared, {name: value})[name]
+    assert got == expected
+    assert type(got) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("given_values", "words"),
+    [
+        ({"rate": 125}, ["'rate'", "did you mean 'rate_hz'"]),
+        ({"rate_hz": "fast"}, ["'rate_hz'", "from 25 to 500 [Hz]", "'fast'"]),
+        ({"rate_hz": 7}, ["'rate_hz'", "from 25 to 500"]),
+        ({"rate_hz": 62.5}, ["'rate_hz'", "integer"]),
+        ({"rate_hz": True}, ["'rate_hz'"]),
+        ({"rate_hz": None}, ["'rate_hz'"]),
+        ({"model": "cnn2"}, ["'model'", "cnn1d, cnn_lstm"]),
+        ({"learning_rate": "nan"}, ["'learning_rate'", "number"]),
+        ({"balance": "yes"}, ["'balance'", "true or false"]),
+        ({"penalty": -0.5}, ["'penalty'", "at least 0, or -1"]),
+        ({"leads": 3}, ["'leads'", "a list"]),
+        ({"leads": ["II", "V9"]}, ["'leads'", "I, II, V1"]),
+        ({"archive": 1}, ["'archive'", "text"]),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_is_allowed(
+    declared: list[parameters.Parameter], given_values: dict[str, object], words: list[str]
+) -> None:
+    with pytest.raises(EcgcoreError) as caught:
+        parameters.check(declared, given_values)
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.lists(st.integers())))
+def test_any_value_is_checked_or_refused_never_passed_on(value: object) -> None:
+    rate = parameters.parse_cell(CELL)[0]
+    try:
+        got = rate.check(value)
+    except EcgcoreError:
+        return
+    assert isinstance(got, int)
+    assert 25 <= got <= 500
+
+
+@pytest.mark.parametrize("line", ["x = 1", "x: int = 1", "x: dict = {}  # a dict", "print(1)"])
+def test_a_line_that_declares_nothing_is_refused(line: str) -> None:
+    with pytest.raises(EcgcoreError, match="Parameters cell"):
+        parameters.parse_cell(line)
+
+
+def test_text_of_a_command_line_is_read_by_the_declared_type(
+    declared: list[parameters.Parameter],
+) -> None:
+    by_name = {p.name: p for p in declared}
+    assert by_name["leads"].check("II, V1") == ["II", "V1"]
+    assert by_name["rate_hz"].check("125") == 125
+    assert by_name["archive"].check("00001") == "00001"
+
+
+def test_where_a_run_goes_does_not_change_what_it_is() -> None:
+    one = parameters.identity("a", {"seed": 1, "out": "x", "tier": "smoke"})
+    assert one == parameters.identity("a", {"seed": 1, "out": "y", "tier": "paper"})
+    assert one != parameters.identity("a", {"seed": 2, "out": "x", "tier": "smoke"})
+    assert one != parameters.identity("b", {"seed": 1, "out": "x", "tier": "smoke"})
+
+
+def test_papermill_sees_the_parameters_that_we_see(root: Path) -> None:
+    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+    assert notebooks
+    for path in notebooks:
+        ours = [p.name for p in parameters.of_notebook(path)]
+        theirs = [p.name for p in _infer_parameters(load_notebook_node(str(path)))]
+        assert ours == theirs, path.name
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_parameter_files_as_people_save_them(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_bytes("archive: /daten/Köln\r\nrate_hz: 125\r\n".encode(encoding))
+    assert parameters.from_yaml(path) == {"archive": "/daten/Köln", "rate_hz": 125}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("archive: /daten/Köln\n".encode("cp1252"), "not text in UTF-8"),
+        (b"- listed\n", "expected lines such as"),
+        (b"listed: 5\n---\nlisted: 6\n", "not a readable YAML"),
+        (b"listed:\t0\n\tarchive: x\n", "not a readable YAML"),
+        (b"1: 2\n", "expected lines such as"),
+    ],
+)
+def test_a_parameter_file_that_is_none(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_bytes(content)
+    with pytest.raises(EcgcoreError, match=words) as caught:
+        parameters.from_yaml(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tilde_is_the_home_folder(declared: list[parameters.Parameter]) -> None:
+    value = parameters.check(declared, {"archive": "~/ptb-xl"})["archive"]
+    assert value == str(Path.home() / "ptb-xl")
+
+
+def test_a_broken_notebook_is_named(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.ipynb"
+    bad.write_text("not json")
+    with pytest.raises(EcgcoreError, match=r"bad\.ipynb: not a Jupyter notebook"):
+        parameters.of_notebook(bad)
+    bad.write_text(json.dumps({"cells": []}))
+    with pytest.raises(EcgcoreError, match="exactly one cell tagged"):
+        parameters.of_notebook(bad)
+    with pytest.raises(EcgcoreError, match="no such notebook"):
+        parameters.of_notebook(tmp_path / "none.ipynb")

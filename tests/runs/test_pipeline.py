@@ -1,0 +1,135 @@
+"""What a network reads follows from a run's parameters alone, for stores and single records."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecgcore import models, preprocessing, runs, training
+from ecgcore.data import Record, Store, open_store
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import parameters
+from ecgcore.runs.pipeline import EVIDENCE_MV
+from ecgcore.runs.variants import AS_PUBLISHED, with_variant
+
+
+@pytest.fixture(scope="module")
+def store(small_store: str) -> Store:
+    return open_store(small_store)
+
+
+def pipeline(**params: object) -> runs.InputPipeline:
+    return runs.InputPipeline.from_params({"rate_hz": 100, "seed": 3, **params})
+
+
+def test_the_usual_input_is_preprocess(store: Store) -> None:
+    ids = store.table.index[:3]
+    inputs = pipeline(rate_hz=62).inputs(store, ids, [1, 0, 1])
+    expected = preprocessing.preprocess(store.signals(500, ids), 500, 62)
+    np.testing.assert_array_equal(inputs, expected)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {}, {"normalisation": "none"}, {"normalisation": "train_lead"}, {"rate_hz": 62},
+        {"resampler": "decimate", "content_hz": 20.0}, {"resampler": "fft", "rate_hz": 250},
+        {"resampler": "polyphase", "upsampled_from_hz": 62},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_single_record_gets_the_input_that_it_had_in_the_run(
+    store: Store, params: dict[str, object]
+) -> None:
+    ids, y = store.table.index[:6], [0, 1] * 3
+    how = pipeline(**params).fit(store, ids, y)
+    source_hz = 500 if "resampler" in params or params.get("rate_hz", 100) != 100 else 100
+    record = Record("one", store.signals(source_hz, ids[:1])[0], source_hz)
+    expected = how.inputs(store, ids[:1], y[:1])
+    np.testing.assert_allclose(how.record_inputs(record), expected, atol=1e-5)
+
+
+def test_lead_statistics_of_the_training_part_come_back(store: Store, tmp_path: Path) -> None:
+    ids, y = store.table.index[:12], [0, 1] * 6
+    params = {"rate_hz": 62, "normalisation": "train_lead", "seed": 4}
+    how = runs.InputPipeline.from_params(params).fit(store, ids, y)
+    x = how.inputs(store, ids, y)
+    np.testing.assert_allclose(x.mean(axis=(0, 2)), 0, atol=1e-3)
+    np.testing.assert_allclose(x.std(axis=(0, 2)), 1, atol=1e-2)
+    (tmp_path / "params.json").write_text(json.dumps(params))
+    how.table().to_csv(tmp_path / "lead_statistics.csv", index=False)
+    again = runs.InputPipeline.of_run(tmp_path)
+    np.testing.assert_allclose(again.inputs(store, ids, y), x, atol=1e-6)
+
+
+def test_a_planted_burst_is_in_the_signal_and_nowhere_else(store: Store) -> None:
+    ids, y = store.table.index[:8], [1] * 8
+    trap = pipeline(shortcut=True)
+    plain = trap.without_shortcut()
+    added = trap.signals(store, ids, y) - plain.signals(store, ids, y)
+    where = trap.artefact(store, ids, y)
+    assert np.abs(added[:, :11]).max() < 1e-6
+    assert where[:, 11].any(axis=1).sum() >= 6  # 95 % of the positives
+    np.testing.assert_array_equal(where, np.abs(added) > EVIDENCE_MV)
+    assert not plain.artefact(store, ids, y).any()
+    record = Record("mine", store.signals(100, ids[:1])[0], 100)
+    np.testing.assert_array_equal(trap.record_inputs(record), plain.record_inputs(record))
+
+
+def test_noise_depends_on_the_record_alone(store: Store) -> None:
+    ids, y = store.table.index[:4], [0, 1, 0, 1]
+    noisy = pipeline(muscle_snr_db=0.0)
+    x = noisy.inputs(store, ids, y)
+    np.testing.assert_array_equal(noisy.inputs(store, ids[2:], y[2:]), x[2:])
+    assert np.abs(x - pipeline().inputs(store, ids, y)).max() > 0.5
+
+
+def test_a_rate_too_slow_for_the_burst_is_refused() -> None:
+    with pytest.raises(EcgcoreError, match="expected a rate above 50 Hz"):
+        pipeline(rate_hz=50, shortcut=True)
+    louder = pipeline(shortcut=True, shortcut_mv=0.6).shortcut
+    assert louder is not None
+    assert louder.amplitude_mv == 0.6
+
+
+def test_evidence_is_resampled_with_the_signal(store: Store) -> None:
+    ill = [i for i, codes in store.table.scp_codes.items() if "IMI" in codes][:2]
+    mask = pipeline(rate_hz=62).evidence(store, ill)
+    assert mask.shape == (2, 12, 620)
+    assert 0.01 < mask.mean() < 0.6
+
+
+def test_variants_are_named_by_what_they_change() -> None:
+    assert runs.variant({}) == AS_PUBLISHED
+    assert runs.variant({"weight_l1": -1.0, "epochs": 3}) == AS_PUBLISHED
+    assert runs.variant({"bias": "none", "weight_l1": 10.0}) == "bias none, weight_l1 10"
+    assert runs.variant({"labels": "shuffled"}) == "shuffled labels"
+    table = pd.DataFrame({"bias": ["default", "none"], "shortcut": [False, True], "run": [1, 2]})
+    expected = [AS_PUBLISHED, "bias none, planted shortcut"]
+    assert with_variant(table)["variant"].tolist() == expected
+    assert with_variant(pd.DataFrame()).empty
+
+
+def test_options_reach_the_model() -> None:
+    params = {
+        "bias": "none", "logit_scale": "default", "lead_mixing": "full", "head": "zero",
+        "receptive_field_ms": 900.0,
+    }  # fmt: skip
+    options = runs.model_options(params)
+    assert options == {
+        "bias": "none", "lead_mixing": "full", "zero_head": True, "receptive_field_ms": 900.0,
+    }  # fmt: skip
+    assert models.build("imn", rate_hz=100, n_samples=200, **options).bias_head is None
+    assert runs.model_options({"head": "drawn"}) == {"zero_head": False}
+    assert runs.model_options({}) == {}
+    assert runs.penalties({"weight_l1": -1.0, "local_fidelity": 0.5}) == {"local_fidelity": 0.5}
+    assert training.recipe("imn_plus").local_fidelity > 0 == training.recipe("imn").local_fidelity
+
+
+@pytest.mark.parametrize("name", ["weight_l1", "local_fidelity"])
+def test_a_negative_penalty_that_is_not_minus_one_is_refused(root: Path, name: str) -> None:
+    declared = parameters.of_notebook(root / "notebooks" / "imn_train.ipynb")
+    with pytest.raises(EcgcoreError, match=f"'{name}'.*at least 0, or -1"):
+        parameters.check(declared, {name: -0.5})

@@ -1,0 +1,115 @@
+"""Recorded results: written whole with their provenance, and honest about their age."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ecgcore import runs
+from ecgcore.errors import EcgcoreError
+from ecgcore.runs import provenance, recorded
+
+FILES = {
+    "ecgcore/__init__.py": "",
+    "ecgcore/cli.py": "",
+    "ecgcore/leads.py": "",
+    "ecgcore/models/__init__.py": "",
+    "ecgcore/models/cnn1d.py": "def build():\n    from ecgcore.leads import LEADS",
+    "other.ipynb": json.dumps({"cells": []}),
+    "one.ipynb": json.dumps(
+        {
+            "cells": [
+                {"cell_type": "markdown", "source": ["import ecgcore.cli"]},
+                {"cell_type": "code", "source": ["%pwd\n", "from ecgcore.models import cnn1d"]},
+            ]
+        }
+    ),
+}
+
+
+def commit(folder: Path) -> str:
+    """Commit all files of a folder, in a repository that is made if need be."""
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["init"], ["add", "--all"], ["commit", "--no-gpg-sign", "-m", "a"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    return subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small library in a repository of its own, with nothing committed."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    return tmp_path
+
+
+def result(made_by: str, **facts: Any) -> recorded.Recorded:
+    facts = {"command": "make x", "git_commit": made_by, "runs_commit": [made_by], **facts}
+    return recorded.Recorded(pd.DataFrame(), {"depends_on": ["one.ipynb"], **facts})
+
+
+def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
+    table = pd.DataFrame({"seed": [1, 2], "auroc": [0.91, 0.93]})
+    recorded.save("judged", table, {"command": "python x.py"}, tmp_path / "results")
+    again = recorded.load("judged", tmp_path / "results")
+    pd.testing.assert_frame_equal(again.table, table)
+    assert again.label.startswith("Recorded by `python x.py`, code `")
+    assert {"git_commit", "packages", "machine", "peak_memory_mib"} <= set(again.facts)
+    assert len(list((tmp_path / "results").iterdir())) == 2
+    (tmp_path / "results" / "judged.json").write_text("{")
+    with pytest.raises(EcgcoreError, match="cannot be read"):
+        recorded.load("judged", tmp_path / "results")
+    with pytest.raises(EcgcoreError, match="there is no such recorded result"):
+        recorded.load("judged", tmp_path)
+
+
+def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
+    made_by = commit(checkout)
+    for harmless in ("ecgcore/cli.py", "other.ipynb"):
+        (checkout / harmless).write_text("# changed")
+    assert result(made_by).changed_since() == set()
+    assert "No code that it depends on has changed since." in result(made_by).label
+    (checkout / "ecgcore" / "leads.py").write_text("# changed")  # not even committed
+    assert result(made_by).changed_since() == {"ecgcore/leads.py"}
+    assert "One source file has since changed (ecgcore/leads.py)" in result(made_by).label
+
+
+def test_a_new_import_counts_too(checkout: Path) -> None:
+    (checkout / "ecgcore" / "models" / "cnn1d.py").write_text("import ecgcore.new")
+    (checkout / "ecgcore" / "new.py").touch()
+    made_by = commit(checkout)
+    (checkout / "ecgcore" / "new.py").write_text("# changed")
+    assert result(made_by).changed_since() == {"ecgcore/new.py"}
+
+
+def test_a_repeated_run_does_not_reset_staleness(checkout: Path) -> None:
+    made_by = commit(checkout)
+    (checkout / "ecgcore" / "leads.py").write_text("# changed")
+    again = result(made_by, repeated={"commit": commit(checkout), "n_runs": 1, "n_same": 1})
+    assert again.changed_since() == {"ecgcore/leads.py"}
+    assert "Of 1 runs that were repeated with code" in again.age
+
+
+def test_the_label_names_code_that_nobody_can_get(checkout: Path) -> None:
+    made_by = commit(checkout)
+    assert "uncommitted changes" in result(made_by, runs_dirty=True).label
+    assert "not in this repository" in result("c0ffee" * 6 + "c0ff").label
+
+
+def test_published_figures_are_read_by_name() -> None:
+    assert len(runs.published("sampling_matters_test"))
+    with pytest.raises(EcgcoreError, match=r"no table 'x'; .*sampling_matters_test"):
+        runs.published("x")
+
+
+def test_every_module_of_a_notebook_is_among_its_dependencies(root: Path) -> None:
+    paths = provenance.dependencies(root / "notebooks" / "imn_train.ipynb")
+    names = {str(path.relative_to(provenance.ROOT)) for path in paths}
+    assert {"ecgcore/leads.py", "ecgcore/models/imn.py", "ecgcore/training/loop.py"} <= names
+    assert {"ecgsim/shortcut.py", "ecgcore/data/store.py", "ecgcore/runs/pipeline.py"} <= names
+    assert not names & {"ecgcore/cli.py", "ecgcore/doctor.py"}

@@ -1,0 +1,138 @@
+"""Bootstrap intervals against slow loops, closed forms and simulation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+
+from ecgcore import statistics
+from ecgcore.errors import EcgcoreError
+from ecgcore.statistics import (
+    bootstrap,
+    bootstrap_mean,
+    evaluate,
+    paired_bootstrap,
+    resample_metrics,
+)  # fmt: skip
+from ecgcore.statistics.resampling import DEFAULT_METRICS
+
+
+def make(seed: int, n: int = 300, decimals: int = 2):
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < 0.25).astype(int)
+    noise = rng.normal(size=(2, n)) + rng.normal(size=n)
+    a, b = 1 / (1 + np.exp(-(noise + 2 * y - 1)))
+    return y, a.round(decimals), b.round(decimals)
+
+
+def test_bootstrap_is_the_scikit_learn_loop():
+    y, p, _ = make(0)
+    rng, loop = np.random.default_rng(5), []
+    for _ in range(100):
+        rows = rng.integers(0, y.size, y.size)
+        yy, pp = y[rows], p[rows]
+        values = sk.roc_auc_score(yy, pp), sk.average_precision_score(yy, pp)
+        loop.append((*values, sk.f1_score(yy, pp >= 0.5)))
+    names = ["auroc", "auprc", "f1"]
+    ours = resample_metrics(y, [p], metrics=names, n_resamples=100, seed=5)
+    ours = np.concatenate(list(ours.values()))
+    np.testing.assert_allclose(ours.T, loop, rtol=0, atol=1e-12)
+
+
+def test_patient_bootstrap_is_evaluate_on_the_drawn_records():
+    y, p, _ = make(1)
+    patients = np.array([f"p{k}" for k in np.random.default_rng(2).integers(0, 120, y.size)])
+    names = np.unique(patients)
+    ours = resample_metrics(y, [p], groups=patients, n_resamples=20, seed=3, prevalence=0.1)
+    rng = np.random.default_rng(3)
+    for resample in range(20):
+        drawn = names[rng.integers(0, names.size, names.size)]
+        records = np.concatenate([np.flatnonzero(patients == name) for name in drawn])
+        expected = evaluate(y[records], p[records], prevalence=0.1)
+        for name in DEFAULT_METRICS:
+            assert ours[name][0, resample] == pytest.approx(expected[name], abs=1e-12), name
+
+
+def test_perfect_score_of_few_records_keeps_a_wide_interval():
+    y = np.repeat([0, 1], [187, 13])
+    table = bootstrap(y, y * 0.98 + 0.01, n_resamples=50, seed=0).set_index("metric")
+    assert table.loc["sensitivity", "low"] == pytest.approx(13 / (13 + 1.959964**2))
+    assert 0.75 < table.loc["auroc", "low"] < 0.97
+    assert table.loc["auroc", "high"] == 1
+    assert table.loc["f1", "low"] < table.loc["specificity", "low"] < 1
+    assert table.loc["balanced_accuracy", "low"] < 1
+    assert np.isnan(table.loc["mcc", "low"])
+    pairs = bootstrap(y, y * 0.98 + 0.01, groups=np.arange(200) // 2, n_resamples=50, seed=0)
+    assert pairs.set_index("metric").low["sensitivity"] < table.low["sensitivity"]
+
+
+def test_newcombe_covers():
+    rng, inside = np.random.default_rng(0), 0
+    true = stats.norm.cdf(2 / np.sqrt(2))
+    for _ in range(200):
+        score = np.concatenate([rng.normal(size=80), rng.normal(2, 1, size=20)])
+        auroc = sk.roc_auc_score(np.repeat([0, 1], [80, 20]), score)
+        low_, high_ = statistics.auroc_score_interval(auroc, 20, 80)
+        assert low_ <= auroc <= high_
+        inside += low_ <= true <= high_
+    assert 0.91 <= inside / 200 <= 0.99
+
+
+def test_paired_bootstrap_tests_and_margins():
+    y, a, b = make(11, n=600)
+    worse = paired_bootstrap(y, 1 - a, a, metrics=["auroc", "brier"], n_resamples=199, seed=0)
+    assert worse["p"].tolist() == pytest.approx([2 / 200] * 2)
+    assert worse["verdict"].tolist() == ["worse", "worse"]  # a higher Brier score is worse
+    other = paired_bootstrap(y, b, a, metrics=["auroc"], n_resamples=100, seed=0)
+    mirrored = paired_bootstrap(y, a, b, metrics=["auroc"], n_resamples=100, seed=0, margin=0.2)
+    assert other["low"][0] == pytest.approx(-mirrored["high"][0])
+    assert mirrored["verdict"][0] == "equivalent"
+
+
+def test_no_variance_is_no_certainty():
+    y, a, _ = make(11, n=600)
+    same = paired_bootstrap(y, a, a, n_resamples=50, seed=0, margin=0.002)
+    assert (same["difference"] == 0).all()
+    assert same["p"].isna().all()
+    assert set(same["verdict"]) == {"undecided"}
+    perfect, coin = [0.1, 0.1, 0.9, 0.9], [0.5] * 4
+    for other in (perfect, coin):
+        row = paired_bootstrap([0, 0, 1, 1], perfect, other, n_resamples=99, seed=1, margin=0.1)
+        assert set(row["verdict"]) == {"undecided"}
+        assert row["p"].isna().all()
+
+
+def test_bootstrap_mean_by_patient_and_with_gaps():
+    frame = pd.DataFrame({"a": [1.0, 3.0, np.nan, 5.0], "b": [1.0, 1.0, 1.0, 1.0]})
+    how = {"groups": [1, 1, 2, 3], "n_resamples": 500, "seed": 0}
+    table = bootstrap_mean(frame, minimum=1, **how)
+    assert table.loc["a", "value"] == 3
+    assert table["n"].tolist() == [3, 4]
+    assert table.loc["b", ["value", "low", "high", "se"]].tolist() == [1, 1, 1, 0]
+    assert np.isnan(table.loc["b", "p"])
+    rng, names, loop = np.random.default_rng(0), [[0, 1], [2], [3]], []
+    for _ in range(500):
+        records = np.concatenate([names[k] for k in rng.integers(0, 3, 3)])
+        known = frame["a"].to_numpy()[records]
+        loop.append(np.nanmean(known) if np.isfinite(known).any() else np.nan)
+    assert table.loc["a", "low"] == pytest.approx(np.nanquantile(loop, 0.025))
+    assert bootstrap_mean(frame, **how)[["low", "high", "p"]].isna().all(axis=None)
+    with pytest.raises(EcgcoreError, match="at least one record"):
+        bootstrap_mean(frame.iloc[:0], seed=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"metrics": ["auc"]}, "auroc"),
+        ({"n_resamples": 0}, "n_resamples"),
+        ({"groups": [1, 2]}, "groups"),
+        ({"prevalence": 13}, "prevalence"),
+    ],
+)
+def test_wrong_requests_are_named(options, words):
+    with pytest.raises(EcgcoreError, match=words):
+        bootstrap([0, 1, 1], [0.1, 0.2, 0.3], seed=0, **options)
+    with pytest.raises(TypeError, match="treshold"):
+        bootstrap([0, 1, 1], [0.1, 0.2, 0.3], seed=0, treshold=0.3)

@@ -1,0 +1,150 @@
+"""Metrics against scikit-learn, hand-computed cases and the counts that paper B printed."""
+
+import csv
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
+
+from ecgcore import statistics
+from ecgcore.errors import EcgcoreError
+from ecgcore.statistics import evaluate
+
+
+def random_scores(seed: int, n: int = 400, decimals: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (about a fifth positive) and probabilities with many ties."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < 0.2).astype(int)
+    score = 1 / (1 + np.exp(-(rng.normal(size=n) + 2 * y - 1)))
+    return y, score.round(decimals)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("threshold", [0.5, 0.25])
+@pytest.mark.parametrize("prevalence", [None, 0.05])
+def test_equal_to_scikit_learn(seed, threshold, prevalence):
+    y, p = random_scores(seed)
+    ours = evaluate(y, p, threshold=threshold, prevalence=prevalence)
+    called = (p >= threshold).astype(int)
+    share = y.mean()
+    w = np.where(y, (prevalence or share) / share, (1 - (prevalence or share)) / (1 - share))
+    tn, fp, fn, tp = sk.confusion_matrix(y, called, sample_weight=w).ravel()
+    expected = {
+        "n": y.size,
+        "n_positive": w @ y,
+        "accuracy": sk.accuracy_score(y, called, sample_weight=w),
+        "balanced_accuracy": sk.balanced_accuracy_score(y, called, sample_weight=w),
+        "f1": sk.f1_score(y, called, sample_weight=w),
+        "precision": sk.precision_score(y, called, sample_weight=w),
+        "sensitivity": sk.recall_score(y, called),
+        "specificity": sk.recall_score(y, called, pos_label=0),
+        "mcc": sk.matthews_corrcoef(y, called, sample_weight=w),
+        "auroc": sk.roc_auc_score(y, p),
+        "auprc": sk.average_precision_score(y, p, sample_weight=w),
+        "brier": sk.brier_score_loss(y, p, sample_weight=w),
+        "log_loss": sk.log_loss(y, p, sample_weight=w),
+        "tn": tn,
+        "fp": fp,
+        "fn": fn,
+        "tp": tp,
+    }
+    assert set(ours) == {*expected, "ece"}
+    for name, value in expected.items():
+        assert ours[name] == pytest.approx(value, abs=1e-9), name
+
+
+def test_undefined_is_nan_not_zero():
+    nobody_called = evaluate([0, 0, 1], [0.1, 0.2, 0.3])
+    assert math.isnan(nobody_called["precision"])
+    assert math.isnan(nobody_called["mcc"])
+    assert nobody_called["f1"] == 0
+    one_class = evaluate([0, 0], [0.1, 0.2])
+    for name in ("sensitivity", "balanced_accuracy", "auroc", "auprc", "f1", "mcc"):
+        assert math.isnan(one_class[name]), name
+    assert one_class["specificity"] == 1
+
+
+def test_published_table_of_paper_b_follows_from_its_own_counts(root):
+    path = root.parent / "shared" / "reference" / "sampling_matters_test.csv"
+    if not path.exists():
+        pytest.skip("shared/reference does not lie beside this checkout")
+    names = ("accuracy", "f1", "sensitivity", "specificity", "precision", "mcc")
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) > 10
+    for row in rows:
+        counts = [int(row[k]) for k in ("tn", "fp", "fn", "tp")]
+        y, called = np.repeat([0, 0, 1, 1], counts), np.repeat([0.0, 1.0, 0.0, 1.0], counts)
+        ours = evaluate(y, called)
+        for name in names:
+            if row[name]:
+                assert ours[name] == pytest.approx(float(row[name]), abs=6e-5), (row, name)
+
+
+def test_ece_by_hand():
+    # Bins (0, .1] and (.8, .9]: gaps |0 - .1| and |1/2 - .85|, two records each.
+    y, p = [0, 0, 0, 1], [0.1, 0.1, 0.8 + 0.05, 0.85]
+    assert evaluate(y, p)["ece"] == pytest.approx((2 * 0.1 + 2 * 0.35) / 4)
+
+
+def test_reliability_points_equal_scikit_learn():
+    y, p = random_scores(1, decimals=6)
+    observed, predicted = calibration_curve(y, p, n_bins=10)
+    ours = statistics.reliability_curve(y, p).query("n > 0")
+    np.testing.assert_allclose(ours["observed"], observed)
+    np.testing.assert_allclose(ours["mean_predicted"], predicted)
+    assert (ours["observed_low"] <= ours["observed"]).all()
+    assert (ours["observed_high"] >= ours["observed"]).all()
+
+
+def test_ensemble_averages_logits_or_probabilities():
+    one, two = np.array([[0.0, 2.0], [1.0, 0.0]]), np.array([[0.0, 0.0], [5.0, 0.0]])
+    expected = 1 / (1 + np.exp([-1.0, 3.0]))
+    np.testing.assert_allclose(statistics.ensemble([one, two]), expected)
+    pooled = statistics.ensemble([one, two], pooling="probabilities")
+    each = [1 / (1 + np.exp(-np.array(z))) for z in ([2.0, -1.0], [0.0, -5.0])]
+    np.testing.assert_allclose(pooled, np.mean(each, axis=0))
+    assert statistics.ensemble([np.array([-1000.0, 1000.0])]).tolist() == [0.0, 1.0]
+    for bad in ([], [one, one[:1]], [np.zeros((2, 3))]):
+        with pytest.raises(EcgcoreError):
+            statistics.ensemble(bad)
+
+
+def test_balanced_subset_keeps_the_smaller_class_whole():
+    y = np.repeat([0, 1], [90, 10])
+    rows = statistics.balanced_subset(y, seed=1)
+    assert y[rows].sum() == 10
+    assert rows.size == 20 == np.unique(rows).size
+    assert (statistics.balanced_subset(y, seed=1) == rows).all()
+    assert (statistics.balanced_subset(y, seed=2) != rows).any()
+    with pytest.raises(EcgcoreError, match="both classes"):
+        statistics.balanced_subset([0, 0], seed=1)
+
+
+@pytest.mark.parametrize(
+    ("y", "p", "words"),
+    [
+        ([0, 2], [0.1, 0.2], "only 0 and 1"),
+        ([0, 1], [0.1, 3.0], "positive_probability"),
+        ([0, 1], [0.1, np.nan], "not finite"),
+        ([0, 1], [0.1], "shape"),
+        ([], [], "one label per record"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(y, p, words):
+    with pytest.raises(EcgcoreError, match=words):
+        evaluate(y, p)
+
+
+def test_ranking_keeps_the_order_that_probabilities_lose():
+    logits = np.array([-900.0, -40.0, 0.0, 38.0, 40.0, 900.0])
+    y = np.array([0, 0, 1, 0, 1, 1])
+    order, saturated = statistics.ranking(logits), statistics.positive_probability(logits)
+    assert len(set(saturated)) < len(logits)
+    table = statistics.bootstrap(y, saturated, ranking=order, n_resamples=10, seed=1)
+    values = table.set_index("metric")["value"]
+    assert list(values.index)[:2] == ["accuracy", "balanced_accuracy"]
+    assert values["auroc"] == pytest.approx(sk.roc_auc_score(y, logits))
+    assert values["auroc"] != pytest.approx(sk.roc_auc_score(y, saturated))
+    assert values["accuracy"] == evaluate(y, saturated)["accuracy"]

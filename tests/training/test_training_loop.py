@@ -1,0 +1,467 @@
+"""The loop against a ten-line loop in plain PyTorch, and its promises: seeds, resuming, words."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from ecgcore import training
+from ecgcore.errors import EcgcoreError
+from ecgcore.models import REGISTRY, build, logits_of
+from ecgcore.training import PAPER_A, PAPER_B, TrainConfig, checkpoint, fit, loop, memory
+from ecgcore.training.randomness import CpuMasks
+
+N_SAMPLES = 160
+SHORT = TrainConfig(epochs=3, batch_size=8, device="cpu")
+TIMES = ["seconds", "records_per_s"]
+
+
+def records(n: int, n_samples: int = N_SAMPLES, seed: int = 0):
+    """Noise with a bump in the positive half: learnable, not trivial."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    x = rng.standard_normal((n, 12, n_samples)).astype(np.float32)
+    x[y == 1, :, 60:70] += 0.8
+    return x, y
+
+
+X, Y = records(60)
+
+
+def fitted(name="cnn1d", config=SHORT, x=X, y=Y, n_train=44, **how):
+    model = build(name, rate_hz=100, n_samples=x.shape[-1], seed=how.pop("weights", 1))
+    result = fit(model, x[:n_train], y[:n_train], x[n_train:], y[n_train:], config, **how)
+    return model, result
+
+
+def same_weights(a: nn.Module, b: nn.Module) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(p, q) for p, q in pairs)
+
+
+def assert_same_history(a, b):
+    first, second = (result.history.drop(columns=TIMES) for result in (a, b))
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+def plain_loop(model: nn.Module, config: TrainConfig, n_train: int) -> list[float]:
+    """What the papers' code does, with our order of records; the model has no dropout."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    trace = []
+    for epoch in range(1, config.epochs + 1):
+        order = training.epoch_order(config.seed, epoch, n_train)
+        for start in range(0, n_train, config.batch_size):
+            rows = order[start : start + config.batch_size]
+            loss = nn.functional.cross_entropy(model(torch.tensor(X[rows])), torch.tensor(Y[rows]))
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            trace.append(loss.item() * len(rows))
+    return trace
+
+
+def plain_cnn1d() -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for n_in, n_out, kernel in ((12, 32, 7), (32, 64, 5), (64, 128, 5), (128, 256, 3)):
+        layers += [nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2), nn.BatchNorm1d(n_out)]
+        layers += [nn.ReLU()] + ([nn.MaxPool1d(2)] if n_out < 256 else [])
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(256, 2))
+
+
+def test_losses_of_a_ten_line_loop():
+    n_train = 44  # five batches of 8 and one of 4
+    config = dataclasses.replace(SHORT, epochs=2, clip_norm=1.0)
+    model = build("cnn1d", rate_hz=100, n_samples=N_SAMPLES, dropout=0.0, seed=4)
+    reference = plain_cnn1d()
+    state = zip(reference.state_dict(), model.state_dict().values(), strict=True)
+    reference.load_state_dict(dict(state))
+    expected = np.reshape(plain_loop(reference, config, n_train), (2, 6)).sum(1) / n_train
+    history = fit(model, X[:n_train], Y[:n_train], X[44:], Y[44:], config).history
+    difference = np.abs(history["train_loss"].to_numpy() - expected).max()
+    assert difference <= 5e-4, difference
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cnn1d", {"balance": "downsample", "scheduler": "step", "scheduler_every": 1}),
+        ("cnn_lstm", {"balance": "weights", "clip_norm": 0.5, "monitor": "auroc"}),
+        ("imn", {"precision": "bf16", "weight_l1": 1e-3}),
+        ("imn_categorical", {"batch_size": 1, "optimiser": "adamw", "weight_decay": 1e-2}),
+        ("imn_direct", {"loss": "weighted_cross_entropy"}),
+        ("imn_plus", {"local_fidelity": 1.0, "scheduler": "plateau"}),
+        ("blackbox_cnn2d", {"precision": "bf16"}),
+        ("xresnet1d101", {"monitor": "loss"}),
+    ],
+)
+def test_every_model_and_every_option(name, options):
+    x, y = records(9, 301)  # an odd length, a last batch of one
+    y[-1] = 1 - y[-2]
+    single = build(name, rate_hz=100, n_samples=301).n_outputs == 1
+    loss = "bce_pos_weight" if single else "cross_entropy"
+    config = dataclasses.replace(SHORT, epochs=1, batch_size=3, loss=loss)
+    config = dataclasses.replace(config, **options)
+    model, result = fitted(name, config, x, y, n_train=7)
+    assert np.isfinite(result.history["train_loss"]).all()
+    assert np.isfinite(training.predict_logits(model, x)).all()
+
+
+def test_compiled_prediction_is_the_eager_one(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # in seconds
+    model = build("cnn1d", rate_hz=100, n_samples=N_SAMPLES)
+    expected = training.predict_logits(model, X, device="cpu")
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/g++")
+    compiled = training.predict_logits(model, X, device="cpu", batch_size=32, compiled=True)
+    np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-4)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(EcgcoreError, match=r"g\+\+"):
+        training.predict_logits(model, X, device="cpu", compiled=True)
+
+
+@pytest.mark.parametrize("name", ["cnn_lstm", "imn_categorical"])
+def test_same_seed_same_bytes_and_other_seed_others(name, tmp_path):
+    config = dataclasses.replace(SHORT, epochs=2)
+    part = {"x": X[:30], "y": Y[:30], "n_train": 20}
+    runs = [fitted(name, config, **part), fitted(name, config, **part)]
+    paths = [training.save_weights(runs[i][0], tmp_path / f"{i}.safetensors") for i in (0, 1)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert_same_history(*(run[1] for run in runs))
+    other, _ = fitted(name, dataclasses.replace(config, seed=43), **part)
+    assert not same_weights(runs[0][0], other)
+
+
+def test_training_changes_no_global_state():
+    def state():
+        numpy_state = np.random.get_state()[1].tobytes()  # noqa: NPY002
+        torch_state = torch.get_rng_state().numpy().tobytes()
+        fills = torch.utils.deterministic.fill_uninitialized_memory
+        return numpy_state, torch_state, torch.are_deterministic_algorithms_enabled(), fills
+
+    before = state()
+    fitted("cnn_lstm", dataclasses.replace(SHORT, epochs=1))
+    assert state() == before
+
+
+def test_it_learns_and_keeps_the_best_epoch():
+    x, y = records(120)
+    config = dataclasses.replace(SHORT, epochs=4, monitor="loss", patience=None)
+    model, result = fitted("cnn1d", config, x, y, n_train=90)
+    history = result.history
+    assert result.best_epoch == history["valid_loss"].idxmin() + 1
+    assert history["valid_auroc"].max() > 0.9
+    logits = torch.from_numpy(training.predict_logits(model, x[90:]))
+    loss = nn.functional.cross_entropy(logits, torch.from_numpy(y[90:])).item()
+    assert loss == pytest.approx(history["valid_loss"].min(), rel=1e-4)
+
+
+def test_epoch_choice_sees_logits_whose_probabilities_are_all_one(monkeypatch):
+    """Logits beyond 37 have probabilities of exactly 1, but their order still counts."""
+    margin = torch.from_numpy(60.0 + 10 * Y[44:] + np.linspace(0, 1, 16)).float()
+    perfect = torch.stack([torch.zeros(16), margin], dim=1)
+    monkeypatch.setattr(loop, "_valid_logits", lambda training: perfect)
+    config = dataclasses.replace(SHORT, epochs=1, monitor="auroc")
+    assert fitted(config=config)[1].history["valid_auroc"].iloc[0] == 1
+
+
+def test_stops_after_patience():
+    config = dataclasses.replace(SHORT, epochs=30, patience=2, learning_rate=1e-9)
+    _, result = fitted(config=config)
+    assert len(result.history) == result.best_epoch + 2 < 30
+
+
+def test_progress_is_called_each_epoch_and_is_silent_without_a_terminal(capsys):
+    rows = []
+    fitted(progress=rows.append)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_int16_signals_train_as_their_millivolts():
+    adu = np.round(X * 1000).astype(np.int16)
+    config = dataclasses.replace(SHORT, epochs=1)
+    runs = [fitted(config=config, x=x)[0] for x in (adu, adu.astype(np.float32) / 1000)]
+    assert same_weights(*runs)
+
+
+# Resuming
+
+
+def test_continues_to_the_same_bytes_and_history(tmp_path):
+    config = dataclasses.replace(SHORT, epochs=4, scheduler="plateau", scheduler_patience=0)
+    whole, expected = fitted("cnn_lstm", config)
+
+    class StopAsked(Exception):
+        pass
+
+    def stop_after_two(row):
+        if row["epoch"] == 3:
+            raise StopAsked
+
+    with pytest.raises(StopAsked):
+        fitted("cnn_lstm", config, checkpoint_dir=tmp_path, progress=stop_after_two)
+    again, result = fitted("cnn_lstm", config, checkpoint_dir=tmp_path, weights=9)
+    assert same_weights(whole, again)
+    assert_same_history(result, expected)
+    finished, _ = fitted("cnn_lstm", config, checkpoint_dir=tmp_path, weights=9)
+    assert same_weights(whole, finished)
+
+
+CHILD = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import dataclasses, test_training_loop as t
+config = dataclasses.replace(t.SHORT, epochs=12, patience=None)
+t.fitted("cnn1d", config, checkpoint_dir=sys.argv[1])
+"""
+
+
+def test_killed_anywhere_it_ends_the_same(tmp_path):
+    config = dataclasses.replace(SHORT, epochs=12, patience=None)
+    command = [sys.executable, "-c", CHILD, str(tmp_path), str(Path(__file__).parent)]
+    child = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while child.poll() is None and not any(tmp_path.iterdir()):
+        time.sleep(0.02)
+    time.sleep(float(np.random.default_rng(time.time_ns()).uniform(0, 0.2)))
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        whole, expected = fitted("cnn1d", config)
+        again, result = fitted("cnn1d", config, checkpoint_dir=tmp_path)
+    finally:
+        torch.set_num_threads(threads)
+    assert same_weights(whole, again)
+    assert_same_history(result, expected)
+
+
+def test_checkpoint_of_another_training_is_refused(tmp_path):
+    fitted(config=dataclasses.replace(SHORT, epochs=1), checkpoint_dir=tmp_path)
+    other = dataclasses.replace(SHORT, epochs=1, learning_rate=1e-2)
+    with pytest.raises(EcgcoreError, match=r"learning_rate was 0\.001, now it is 0\.01"):
+        fitted(config=other, checkpoint_dir=tmp_path)
+    (tmp_path / checkpoint.FILE_NAME).write_bytes(b"{")
+    with pytest.raises(EcgcoreError, match="is damaged"):
+        fitted(config=dataclasses.replace(SHORT, epochs=1), checkpoint_dir=tmp_path)
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"loss": "cros_entropy"}, ["cros_entropy", "cross_entropy"]),
+        ({"monitor": "accuracy"}, ["monitor", "auroc"]),
+        ({"epochs": 0}, ["epochs", "> 0"]),
+        ({"weight_decay": -1.0}, ["weight_decay", "0 or more"]),
+        ({"scheduler_factor": 2.0}, ["scheduler_factor"]),
+        ({"patience": -1}, ["patience", "0 or more"]),
+    ],
+)
+def test_impossible_settings(change, words):
+    with pytest.raises(EcgcoreError) as caught:
+        dataclasses.replace(SHORT, **change)
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_devices_that_are_not_there():
+    with pytest.raises(EcgcoreError, match="'gpu' is unknown"):
+        training.resolve_device("gpu")
+    absent = "cuda:99" if torch.cuda.is_available() else "cuda"
+    with pytest.raises(EcgcoreError, match=r"sees no CUDA device|there is no 'cuda:99'"):
+        fitted(config=dataclasses.replace(SHORT, device=absent))
+
+
+@pytest.mark.parametrize(("part", "rows"), [("train", slice(0, 40)), ("valid", slice(40, 60))])
+def test_a_class_missing(part, rows):
+    y = Y.copy()
+    y[rows] = 0
+    with pytest.raises(EcgcoreError, match=f"the {part} part has no positive record"):
+        fitted(y=y, n_train=40)
+
+
+def test_inputs_that_cannot_be_trained_on():
+    with pytest.raises(EcgcoreError, match="use loss 'bce_pos_weight'"):
+        fitted("imn")
+    x = X.copy()
+    x[3, 2, 5] = np.nan
+    with pytest.raises(EcgcoreError, match=r"1 record\(s\) hold NaN or infinity.*position 3"):
+        fitted(x=x)
+    with pytest.raises(EcgcoreError, match="one label per record"):
+        fit(build("cnn1d", rate_hz=100, n_samples=N_SAMPLES), X, Y[:-1], X, Y, SHORT)
+
+
+def test_diverging_loss_names_epoch_step_and_rate():
+    config = dataclasses.replace(SHORT, learning_rate=1e30)
+    with pytest.raises(EcgcoreError, match=r"in epoch 1, step [23] of 6, at learning rate 1e\+30"):
+        fitted(config=config)
+
+
+def test_memory_that_does_not_suffice_is_named_before_training_starts(monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**20))
+    rows = []
+    with pytest.raises(EcgcoreError, match=r"batches of 8 records need 0\.0 GiB on cpu.*0\.0 GiB"):
+        fitted(progress=rows.append)
+    assert not rows
+
+
+@pytest.mark.parametrize("name", ["cnn1d", "cnn_lstm", "imn", "xresnet1d101"])
+def test_what_a_step_needs_is_counted_as_it_is(name):
+    """Against the tensors that PyTorch really stores."""
+    model = build(name, rate_hz=100, n_samples=200).train()
+    weights = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
+    stored = {}
+
+    def store(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            stored[storage.data_ptr()] = storage.nbytes(), tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(store, lambda tensor: tensor):
+        logits_of(model(torch.zeros(8, 12, 200)))
+    really = sum(n_bytes for n_bytes, _ in stored.values())
+    assert 0.5 * really < memory._activation_bytes(model, 200, SHORT) < 1.05 * really
+
+
+def test_out_of_memory_names_the_batch_that_fits(monkeypatch):
+    model = build("cnn1d", rate_hz=100, n_samples=N_SAMPLES)
+    forward = model.forward
+
+    def small_card(x):
+        if len(x) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(x)
+
+    monkeypatch.setattr(model, "forward", small_card)
+    with pytest.raises(EcgcoreError, match="batches of 8 records; batch_size=2 fits"):
+        fit(model, X, Y, X, Y, SHORT)
+
+
+def test_one_number_to_normalise():
+    with pytest.raises(EcgcoreError, match="cnn_lstm: a batch of one record of 30 samples"):
+        fitted("cnn_lstm", dataclasses.replace(SHORT, batch_size=1), *records(9, 30), n_train=7)
+
+
+# Parts
+
+
+def test_fast_masks_are_bernoulli():
+    """Mean, scale, independence along memory and between epochs; bounds are five sigma."""
+    masks, n, p = CpuMasks(), 400_000, 0.3
+
+    def kept(epoch):
+        masks.start_epoch(3, epoch)
+        mask = masks(torch.Size([n]), p, torch.device("cpu"))
+        assert mask.max().item() == pytest.approx(1 / (1 - p), rel=1e-4)
+        assert mask.unique().numel() == 2
+        return (mask > 0).double()
+
+    first, second = kept(1), kept(2)
+    assert torch.equal(first, kept(1))
+    assert abs(first.mean().item() - (1 - p)) < 5 * np.sqrt(p * (1 - p) / n) + 1e-5
+    centred = first - first.mean()
+    pairs = [(centred[lag:], centred[:-lag]) for lag in (1, 2, 3, 4, 32, 256)]
+    for a, b in [*pairs, (centred, second - second.mean())]:
+        assert abs((a * b).mean().item() / (p * (1 - p))) < 5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("rate_hz", [62, 500])
+def test_published_weights_of_paper_b_give_the_logits_of_plain_pytorch(shared, rate_hz):
+    folder = shared / "published-weights"
+    path = folder / f"sampling-matters-cnn1d-{rate_hz}hz-fold1.safetensors"
+    model, plain = training.load_published_cnn1d(path, rate_hz), plain_cnn1d().eval()
+    theirs = load_file(path).items()
+    plain.load_state_dict(
+        {k.removeprefix("features.").replace("classifier.2", "17"): v for k, v in theirs}
+    )
+    x = torch.from_numpy(records(2, 10 * rate_hz)[0])
+    torch.testing.assert_close(model(x), plain(x), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_weights_come_back(name, tmp_path):
+    x, _ = records(2, 101)
+    model = build(name, rate_hz=250, n_samples=101, seed=7).eval()
+    model(torch.from_numpy(x))
+    path = training.save_weights(model, tmp_path / "run" / "weights.safetensors")
+    for again in (training.load_model(path), training.load_weights(build_like(model), path)):
+        assert again.spec.rate_hz in (250, 100)
+        assert same_weights(model, again)
+    assert [p.name for p in path.parent.iterdir()] == ["weights.safetensors"]
+
+
+def build_like(model):
+    return build(model.spec.name, rate_hz=100, n_samples=101, seed=8)
+
+
+def test_weights_of_something_else_are_refused(tmp_path):
+    path = training.save_weights(build_like(build("imn", rate_hz=1, n_samples=101)), tmp_path / "w")
+    with pytest.raises(EcgcoreError, match="holds weights of imn, not of cnn1d"):
+        training.load_weights(build("cnn1d", rate_hz=100, n_samples=101), path)
+    with pytest.raises(EcgcoreError, match="has shape"):
+        training.load_weights(build("imn", rate_hz=100, n_samples=101, n_outputs=2), path)
+    with pytest.raises(EcgcoreError, match="no such file"):
+        training.load_model(tmp_path / "none")
+    (tmp_path / "w").write_bytes(b"nothing")
+    with pytest.raises(EcgcoreError, match="no whole safetensors file"):
+        training.load_model(tmp_path / "w")
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_prediction_is_the_models_own(name):
+    """Batch norm folded, in small batches, against the model as trained."""
+    model = build(name, rate_hz=100, n_samples=101)
+    x, _ = records(5, 101)
+    model.train()
+    for _ in range(5):  # statistics away from 0 and 1
+        model(torch.from_numpy(x) * 2 + 1)
+    with torch.no_grad():
+        expected = logits_of(model.eval()(torch.from_numpy(x))).numpy()
+    depth = 10 if name == "xresnet1d101" else 1  # rounding through a hundred layers
+    scale = depth * max(np.abs(expected).max(), 1)
+    for size in (None, 4):
+        logits = training.predict_logits(model, x, device="cpu", batch_size=size)
+        np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5 * scale)
+    rough = training.predict_logits(model, x, device="cpu", precision="bf16")
+    np.testing.assert_allclose(rough, expected, rtol=0.1, atol=0.05 * scale)
+    assert training.predict_logits(model, x[:0], device="cpu").shape == (0, model.n_outputs)
+
+
+def test_presets_are_the_papers():
+    """Paper A's run scripts (arXiv 2602.09566) and paper B's table (arXiv 2604.16437)."""
+    assert (PAPER_B.epochs, PAPER_B.batch_size, PAPER_B.learning_rate) == (50, 8, 1e-3)
+    assert (PAPER_B.patience, PAPER_B.clip_norm, PAPER_B.scheduler) == (10, 1.0, "plateau")
+    assert (PAPER_B.scheduler_factor, PAPER_B.scheduler_patience) == (0.5, 3)
+    assert (PAPER_A.epochs, PAPER_A.batch_size, PAPER_A.weight_decay) == (100, 64, 1e-4)
+    assert (PAPER_A.scheduler_every, PAPER_A.scheduler_factor) == (10, 0.1)
+    assert (PAPER_A.scheduler, PAPER_A.monitor, PAPER_A.optimiser) == ("step", "auroc", "adamw")
+    assert PAPER_A.weight_l1 == 1e-4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_kept_heap_is_reused():
+    code = (
+        "import torch, resource\n"
+        "from ecgcore.training.device import keep_heap\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "assert keep_heap()\n"
+        "for _ in range(6): before = faults(); torch.ones(8_000_000); new = faults() - before\n"
+        "assert new < 500, new"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

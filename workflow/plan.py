@@ -1,0 +1,193 @@
+"""What a tier's YAML file means: its archives, and its runs and summaries with their parameters."""
+
+import itertools
+import os
+import runpy
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# executed by itself, since importing it as part of ecgcore would load torch
+_dependencies = runpy.run_path(str(ROOT / "ecgcore/runs/provenance.py"))["dependencies"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One execution of a notebook.
+
+    ``path`` is its directory below that of the tier's runs; ``archive`` is one of
+    :attr:`Plan.archives`, or "" for a notebook that reads recorded results only; ``reads`` names
+    the groups of runs that a summary reads.
+    """
+
+    path: str
+    group: str
+    notebook: str
+    archive: str
+    params: dict[str, Any]
+    reads: tuple[str, ...] = ()
+
+    @property
+    def rate_hz(self) -> int:
+        """Sampling rate of the run."""
+        return int(self.params.get("rate_hz", 100))
+
+    @property
+    def folder(self) -> str:
+        """Its directory's parent, below that of the tier's runs; "" for that itself."""
+        return self.path.rpartition("/")[0]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A tier.
+
+    Parameters
+    ----------
+    config
+        Content of the YAML file, with the workflow's options ``archive`` and ``gpus`` in it.
+
+    Raises
+    ------
+    SystemExit
+        The tier needs an archive that is not there, or two of its runs have the same name; one
+        sentence says what to do.
+    """
+
+    config: Mapping[str, Any]
+    archives: list[str] = field(init=False)
+    runs: dict[str, Job] = field(init=False)
+    summaries: dict[str, Job] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "archives", self._archives())
+        jobs = [j for group, entry in self.config["runs"].items() for j in self._jobs(group, entry)]
+        object.__setattr__(self, "runs", {job.path: job for job in jobs})
+        if len(self.runs) < len(jobs):
+            raise SystemExit(
+                f"Tier {self.tier}: two runs have the same name; give their entries a name each."
+            )
+        found = [self._summary(name, entry) for name, entry in self.config["summaries"].items()]
+        object.__setattr__(self, "summaries", {job.path: job for job in found})
+
+    @property
+    def tier(self) -> str:
+        """Name of the tier."""
+        return str(self.config["tier"])
+
+    @property
+    def given_archive(self) -> str:
+        """The folder that the option ``archive`` names, or ""."""
+        return os.path.expanduser(self.config.get("archive") or "")
+
+    @property
+    def records(self) -> int:
+        """Number of records to reckon memory with."""
+        return int(self.config.get("simulate", self.config).get("records", 0))
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """Path of the run or summary of each page of ``notebooks/``."""
+        runs = {page: self.path_of(name) for page, name in self.config.get("pages", {}).items()}
+        return {**runs, **{job.notebook: path for path, job in self.summaries.items()}}
+
+    def _archives(self) -> list[str]:
+        """Return their names; ``given`` is the one that the user named."""
+        given, real = self.given_archive, self.config.get("real", {})
+        if given:
+            if Path(given, "ptbxl_database.csv").exists():
+                return ["given"]
+            raise SystemExit(
+                f"ARCHIVE={given}: no ptbxl_database.csv there; name a folder in PTB-XL layout."
+            )
+        if "simulate" in self.config:
+            return ["simulated"]
+        if real and Path(real["script"]).exists():
+            return list(real["archives"])
+        raise SystemExit(
+            f"Tier {self.tier} needs a real archive: make book TIER={self.tier} "
+            "ARCHIVE=path/to/ptb-xl"
+        )
+
+    def archive_of(self, entry: Mapping[str, Any]) -> str:
+        """Return which of the tier's archives an entry reads: the first, if it names none."""
+        return entry["archive"] if entry.get("archive") in self.archives else self.archives[0]
+
+    def _jobs(self, group: str, entry: Any) -> Iterator[Job]:
+        """Yield the runs of a group's grid, named after the grid's values.
+
+        A list of entries gives the runs of each. A group is named after its notebook or names it,
+        since a notebook can have several groups; an entry's ``name`` comes before its values,
+        where the values alone would not distinguish its runs from others.
+        """
+        for one in entry if isinstance(entry, list) else [entry]:
+            grid, start = one.get("grid", {}), [group, *([one["name"]] if "name" in one else [])]
+            for values in itertools.product(*grid.values()):
+                cell = dict(zip(grid, values, strict=True))
+                params = {**self.config.get("common", {}), **one.get("fixed", {}), **cell}
+                name, archive = "-".join([*start, *map(str, values)]), self.archive_of(one)
+                notebook = one.get("notebook", group)
+                yield Job(self._path(name, archive), group, notebook, archive, params)
+
+    def _summary(self, name: str, entry: Mapping[str, Any]) -> Job:
+        params = {**self.config.get("common", {}), **entry.get("fixed", {})}
+        archive = self.archive_of(entry) if entry.get("records", True) else ""
+        path, reads = self._path(name, archive), tuple(entry.get("reads", ()))
+        return Job(path, name, name, archive, params, reads)
+
+    def _path(self, name: str, archive: str) -> str:
+        """Runs of several archives lie apart, so that no summary reads those of another archive."""
+        return f"{archive}/{name}" if archive and len(self.archives) > 1 else name
+
+    def path_of(self, name: str) -> str:
+        """Return the path of a run by its name."""
+        return next(path for path in self.runs if path.rpartition("/")[2] == name)
+
+    def job(self, path: str) -> Job:
+        """Return a run or summary by its path."""
+        return self.runs.get(path) or self.summaries[path]
+
+    def read_by(self, job: Job) -> list[str]:
+        """Return the paths of the runs that a summary reads."""
+        runs = [run for run in self.runs.values() if run.group in job.reads]
+        return [run.path for run in runs if run.archive == job.archive]
+
+    def gpu_of(self, n_gpus: int) -> dict[str, int]:
+        """Return the GPU of each run: in turn, the runs of the highest rate first."""
+        longest = sorted(self.runs, key=lambda path: -self.runs[path].rate_hz)
+        return {path: i % n_gpus for i, path in enumerate(longest)} if n_gpus else {}
+
+    def mebibytes(self, path: str) -> int:
+        """Return what torch takes, and twice the signals at 500 Hz and at the run's rate."""
+        signals = self.records * 12 * 10 * (500 + self.job(path).rate_hz) * 4 / 2**20
+        return int(2000 + 2 * signals)
+
+    def minutes(self, path: str) -> int:
+        """Return the tier's time limit, which is for 100 Hz; time grows with the rate."""
+        slower = max(1, self.job(path).rate_hz / 100)
+        return int(self.config.get("minutes", 60) * slower)
+
+
+def code(*sources: str) -> list[str]:
+    """Return the files whose change makes a result of these notebooks or modules stale."""
+    paths = {p for source in sources for p in [*_dependencies(ROOT / source), ROOT / source]}
+    return sorted(os.path.relpath(path) for path in paths)
+
+
+def options(entry: Mapping[str, Any], *skipped: str) -> str:
+    """Return an entry as options of a command line, as ``--records 200 --prevalence AF=0.2``."""
+    words = {key: value for key, value in entry.items() if key not in skipped}
+    return " ".join(
+        f"--{k} {' '.join(f'{n}={s}' for n, s in v.items()) if isinstance(v, dict) else v}"
+        for k, v in words.items()
+    )
+
+
+def parameters(params: Mapping[str, Any]) -> str:
+    """Return parameters as the command ``ecgcore run`` takes them."""
+    words = (",".join(map(str, v)) if isinstance(v, list) else str(v) for v in params.values())
+    pairs = zip(params, words, strict=True)
+    return " ".join(f"-p {shlex.quote(f'{name}={word}')}" for name, word in pairs)
