@@ -30,7 +30,7 @@ def form(html: Path, context: Any) -> Any:
 
 def python_reads(declared: parameters.Parameter, text: str) -> Any:
     try:
-        return ["value", declared.parse_text(text)]
+        return ["value", declared.check(text)]
     except EcgcoreError:
         return ["refused"]
 
@@ -84,7 +84,7 @@ def test_the_form_writes_command_and_yaml(root: Path, form: Any, tmp_path: Path)
     assert values["learning_rate"] == 0.001
     by_name = {p.name: p for p in declared}
     assert values == parameters.check(
-        declared, {k: by_name[k].parse_text(v) for k, v in given.items()}
+        declared, {k: by_name[k].check(v) for k, v in given.items()}
     )
 
 

@@ -1,5 +1,5 @@
 /* Windows, the segments that weigh most, and what is put in place of a hidden stretch.
-   The same as ecgcore.segments and ecgcore.faithful.fills, to the last rounding. */
+   The same as the Python modules segments and fills of ecgcore.explanations, to the last rounding. */
 "use strict";
 window.ecgcore ??= {};
 
