@@ -119,10 +119,8 @@ def main() -> None:
     if args.keep_heap and not keep_heap():
         parser.error("--keep-heap: this system's C library has no such switch")
     lengths = (620, 1000, 2500, 5000)
-    rows = [("cnn1d", n, 8, max(2, 12000 // n)) for n in lengths]
-    rows += [("cnn1d", 5000, 64, 3)]
-    rows += [("cnn_lstm", n, 8, max(2, 6000 // n)) for n in lengths]
-    rows += [("imn", 1000, 16, 2)]
+    rows = [("cnn1d", n, 8, max(2, 12000 // n)) for n in lengths] + [("cnn1d", 5000, 64, 3)]
+    rows += [("cnn_lstm", n, 8, max(2, 6000 // n)) for n in lengths] + [("imn", 1000, 16, 2)]
     if args.quick:
         args.repeats = 1
         rows = [("cnn1d", 64, 4, 2), ("cnn_lstm", 300, 4, 2), ("imn", 64, 2, 2)]

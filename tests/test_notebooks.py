@@ -75,7 +75,17 @@ def test_plain_papermill_from_anywhere(root: Path, tmp_path: Path, small_store: 
             "frequency_train",
             {"rate_hz": 62, "folds": 2, "protocol": "outer_folds"},
         ),
-        ("imn_train", {"model": "imn", "max_train_records": 48, "explained_records": 4}),
+        (
+            "imn_train",
+            {
+                "model": "imn",
+                "rate_hz": 62,
+                "methods": ["imn"],
+                "max_train_records": 24,
+                "explained_records": 2,
+                "deletion_records": 2,
+            },
+        ),
     ],
     ids=["frequency", "outer folds", "imn"],
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ecgcore import files
 from ecgcore.arrays import Floats32
-from ecgcore.data.archive import DURATION_S, Read, Records
+from ecgcore.data.archive import DURATION_S, Ids, Read, Records
 from ecgcore.data.write import GAIN, Adu
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
@@ -57,16 +57,24 @@ class Store(Records):
         self.check_rate(rate_hz)
         return self._array(f"adu_{rate_hz}.bin", rate_hz)
 
+    def _collect(self, rate_hz: int, ecg_ids: Ids | None, layer: str | None) -> Floats32:
+        if layer:
+            return super()._collect(rate_hz, ecg_ids, layer)
+        adu, rows = np.asarray(self.adu(rate_hz)), self.rows(ecg_ids)  # rows of a map are slow
+        mv = np.empty((len(rows), *adu.shape[1:]), dtype=np.float32)
+        for part, row in zip(mv, rows.tolist(), strict=True):
+            part[...] = adu[row]
+            np.divide(part, np.float32(GAIN), out=part)  # faster than one mixed division
+        return mv
+
     def _reader(self, rate_hz: int, layer: str | None) -> Read:
-        ids = np.load(self.path / f"{layer}_{rate_hz}_ids.npy") if layer else self.table.index
-        adu = self._array(f"{layer or 'adu'}_{rate_hz}.bin", rate_hz)
-        adu = np.asarray(adu)  # taking rows of a memory map proper is slow
+        ids = np.load(self.path / f"{layer}_{rate_hz}_ids.npy")
+        adu = np.asarray(self._array(f"{layer}_{rate_hz}.bin", rate_hz))
         rows = {ecg_id: row for row, ecg_id in enumerate(ids.tolist())}
 
         def read(out: Floats32, ecg_id: int) -> None:
             if ecg_id in rows:
-                out[...] = adu[rows[ecg_id]]
-                np.divide(out, np.float32(GAIN), out=out)  # faster than one mixed division
+                out[...] = adu[rows[ecg_id]] / np.float32(GAIN)
 
         return read
 

@@ -79,7 +79,7 @@ def place(tmp_path: Path, simulated_archive: Path) -> Path:
     subprocess.run(["git", "init", "--quiet", str(here)], check=True)
     (here / "path" / "to").mkdir(parents=True)
     (here / "path" / "to" / "ptb-xl").symlink_to(simulated_archive)
-    header = next(simulated_archive.rglob("*_hr.hea"))
+    header = next((simulated_archive / "records500").rglob("*_hr.hea"))
     (here / "path" / "to" / "my_ecg.hea").symlink_to(header)
     (here / "path" / "to" / f"{header.stem}.dat").symlink_to(header.with_suffix(".dat"))
     return here
