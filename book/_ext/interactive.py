@@ -127,7 +127,7 @@ class NotebookParameters(Interactive):
         for name, declared in declared_parameters(self.source).items():
             section = nodes.section(ids=[f"parameters-of-{name.replace('_', '-')}"], names=[name])
             section += nodes.title("", name)
-            section += self.filled("parameters.html", declared=declared)
+            section += self.filled("parameters.html", name=name, declared=declared)
             sections.append(section)
         return sections
 
