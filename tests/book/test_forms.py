@@ -83,9 +83,7 @@ def test_the_form_writes_command_and_yaml(root: Path, form: Any, tmp_path: Path)
     assert values["rate_hz"] == 125
     assert values["learning_rate"] == 0.001
     by_name = {p.name: p for p in declared}
-    assert values == parameters.check(
-        declared, {k: by_name[k].check(v) for k, v in given.items()}
-    )
+    assert values == parameters.check(declared, {k: by_name[k].check(v) for k, v in given.items()})
 
 
 def test_the_form_says_what_is_wrong(form: Any) -> None:
