@@ -102,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     add = command(_fetch, "download a data set and verify it")
     add("dataset", choices=["ptbxl", "ludb", "sampling-matters"])
     add("--to", type=_path, required=True)
-    add("--rate", type=_whole(1, 10**4), action="append", metavar="HZ", help="all if none is named")
-    add("--mirror", metavar="URL", help="another place, or the URL of the zip")
+    add("--rate", type=_whole(1, 10**4), action="append", metavar="HZ", help="one of the data set's sampling rates; all if none is named")
+    add("--mirror", metavar="URL", help="folder with the same files")
     add("--jobs", type=_whole(1, 64), default=8, help="files at a time")
 
     add = command(_prepare, "make the int16 store of an archive")
