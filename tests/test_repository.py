@@ -134,6 +134,24 @@ def test_every_figure_of_a_notebook_has_caption_and_alt_text(root: Path) -> None
     assert len(names) == len(set(names)) > 10
 
 
+def test_pages_name_only_files_that_exist(root: Path) -> None:
+    folders = (
+        "ecgcore",
+        "ecgsim",
+        "book",
+        "benchmarks",
+        "tests",
+        "workflow",
+        "notebooks",
+        "results",
+    )
+    path = re.compile(rf"`((?:{'|'.join(folders)})/[\w./-]*)`")
+    pages = [*root.glob("*.md"), *(root / "book").rglob("*.md"), *notebooks(root)]
+    named = {(page.name, name) for page in pages for name in path.findall(page.read_text("utf-8"))}
+    assert len(named) > 20
+    assert not sorted((page, name) for page, name in named if not (root / name).exists())
+
+
 def test_every_exercise_has_a_solution(root: Path) -> None:
     pages = [*notebooks(root), *(root / "book").rglob("*.md")]
     for path in pages:
