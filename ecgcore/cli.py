@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add = command(_fetch, "download a data set and verify it")
     add("dataset", choices=["ptbxl", "ludb", "sampling-matters"])
     add("--to", type=_path, required=True)
-    add("--rate", type=_whole(1, 10**4), action="append", metavar="HZ", help="one of the data set's sampling rates; all if none is named")
+    add("--rate", type=_whole(1, 10**4), action="append", metavar="HZ", help="published; or all")
     add("--mirror", metavar="URL", help="folder with the same files")
     add("--jobs", type=_whole(1, 64), default=8, help="files at a time")
 

@@ -14,6 +14,7 @@ from ecgcore.data.fetch import fetch as fetch
 from ecgcore.data.ludb import Ludb as Ludb
 from ecgcore.data.ludb import band_passed as band_passed
 from ecgcore.data.ludb import load_ludb as load_ludb
+from ecgcore.data.ludb import ludb_waves as ludb_waves
 from ecgcore.data.prepare import DEFAULT_ARCHIVE as DEFAULT_ARCHIVE
 from ecgcore.data.prepare import SIMULATED as SIMULATED
 from ecgcore.data.prepare import describe as describe

@@ -14,6 +14,10 @@ from scipy import signal
 
 from ecgcore.data.record import Record, load_record
 from ecgcore.errors import EcgcoreError
+from ecgcore.leads import LEADS
+
+_WAVE = {"p": "P", "N": "QRS", "t": "T"}
+_BETWEEN = {("P", "QRS"): "PR", ("QRS", "T"): "ST"}
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,37 @@ def load_ludb(path: Path | str) -> Ludb:
         diagnoses=others.agg(lambda row: "; ".join(filter(None, row)), axis=1),
     )
     return Ludb(folder, table.set_index(raw["id"].astype(int).rename("record")))
+
+
+def ludb_waves(path: Path | str, record: int | str) -> pd.DataFrame:
+    """Annotated waves of one record of LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181).
+
+    ``path`` is the folder with annotation files such as ``1.ii``; one that cannot be read raises
+    :class:`EcgcoreError`.  One row per wave and lead: ``lead`` (PTB-XL's names), ``wave`` (P, QRS,
+    T, and between them PR and ST), ``onset`` and ``offset`` [samples at 500 Hz].  Annotations begin
+    and end about a second inside the record.
+    """
+    import wfdb
+
+    rows: list[tuple[str, str, int, int]] = []
+    for lead in LEADS:
+        try:
+            marks = wfdb.rdann(str(Path(path) / str(record)), lead.lower())
+        except (OSError, ValueError, IndexError) as error:
+            raise EcgcoreError(
+                f"{Path(path) / f'{record}.{lead.lower()}'}: expected LUDB's annotation of lead "
+                f"{lead}, but it cannot be read ({error}); check the folder and the record number."
+            ) from error
+        before: tuple[str, int] | None = None
+        symbols, samples = marks.symbol, marks.sample
+        for k in range(1, len(symbols) - 1):
+            wave = _WAVE.get(symbols[k], "")
+            if not wave or (symbols[k - 1], symbols[k + 1]) != ("(", ")"):
+                continue
+            onset, offset = int(samples[k - 1]), int(samples[k + 1])
+            gap = _BETWEEN.get((before[0], wave)) if before else None
+            if before and gap and before[1] < onset:
+                rows.append((lead, gap, before[1], onset))
+            rows.append((lead, wave, onset, offset))
+            before = (wave, offset)
+    return pd.DataFrame(rows, columns=["lead", "wave", "onset", "offset"])

@@ -1,12 +1,12 @@
 """Attributions of a model's decision, and how far they can be believed.
 
 An attribution is signed and has the record's shape: above 0 speaks for the positive class, below 0
-against it.  Further modules: ``beats``, ``delineation``, ``territories``, ``stability``.
+against it.  Further modules: ``beats``, ``territories``, ``stability``.
 """
 
 from ecgcore.explanations.attribute import METHODS, attribute
 from ecgcore.explanations.comparison import compare_with_controls, subject_of
-from ecgcore.explanations.controls import control_maps, planted_sign, randomised
+from ecgcore.explanations.controls import control_maps, randomised
 from ecgcore.explanations.deletion import Units, deletion_curves, deletion_scores
 from ecgcore.explanations.examination import Effort, Examination, examine
 from ecgcore.explanations.fills import FILLS, filled
@@ -41,7 +41,6 @@ __all__ = [
     "lead_shares",
     "localisation",
     "native_method",
-    "planted_sign",
     "positive_logits",
     "randomised",
     "rank_agreement",

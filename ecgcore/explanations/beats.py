@@ -90,7 +90,7 @@ def wave_codes(table: pd.DataFrame, n_samples: int) -> Ints:
     """Position in :data:`WAVES` of every sample, from the rows of :func:`intervals`.
 
     Shape ``(sample,)``; ``(12, sample)`` from a table with a column ``lead``, such as that of
-    :func:`ecgcore.explanations.delineation.ludb_waves`.
+    :func:`ecgcore.data.ludb_waves`.
     """
     if "lead" in table:
         by_lead = [table[table["lead"] == lead].drop(columns="lead") for lead in LEADS]
@@ -104,29 +104,6 @@ def wave_codes(table: pd.DataFrame, n_samples: int) -> Ints:
 def waves(signal: NDArray[np.floating], rate_hz: float) -> Ints:
     """Position in :data:`WAVES` of every sample of one record, shape ``(sample,)``."""
     return wave_codes(intervals(signal, rate_hz), signal.shape[-1])
-
-
-def wave_shares(
-    attribution: NDArray[np.floating], wave_of: Ints, *, absolute: bool = False
-) -> pd.DataFrame:
-    """Share of each wave in the attribution, and in time, one row per record.
-
-    ``attribution (record, lead, sample)`` counts with its positive part, or with ``absolute`` with
-    both signs.  ``wave_of`` has positions in :data:`WAVES`, ``(record, sample)``, or ``(record,
-    lead, sample)`` where every lead was annotated.  A column per wave sums to 1 (nan without any
-    attribution); ``time_P`` and so on are the waves' shares of the record, which a map without
-    information gets.
-    """
-    values = np.abs(attribution) if absolute else np.clip(attribution, 0, None)
-    codes = wave_of[:, None] if wave_of.ndim == 2 else wave_of
-    total = values.sum(axis=(1, 2), dtype=np.float64)
-    columns = {}
-    for number, name in enumerate(WAVES):
-        inside = codes == number
-        with np.errstate(invalid="ignore", divide="ignore"):
-            columns[name] = (values * inside).sum(axis=(1, 2), dtype=np.float64) / total
-        columns[f"time_{name}"] = inside.mean(axis=(1, 2))
-    return pd.DataFrame(columns)
 
 
 def aligned(

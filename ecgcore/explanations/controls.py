@@ -1,4 +1,4 @@
-"""Maps and networks that know nothing and must lose, and one that knows and must win."""
+"""Maps and networks that know nothing and must lose."""
 
 import copy
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ecgcore import models
-from ecgcore.arrays import Bools, Floats32, Ints
+from ecgcore.arrays import Floats32, Ints
 from ecgcore.explanations.forward import decompose, gradients, native_method
 
 
@@ -70,28 +70,3 @@ def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Mod
     for name in reversed(layers):
         modules[name].load_state_dict(untrained[name].state_dict())
         yield name, copy.deepcopy(current)
-
-
-def planted_sign(
-    n_records: int, *, n_samples: int, seed: int, n_leads: int = 12
-) -> tuple[Floats32, Ints, Bools]:
-    """Records whose class is one local sign: the positive control that an explanation must win.
-
-    Every lead has a large slow wave without meaning; records of class 1 also have smaller rapid
-    waves of 16 samples, in a lead and at a time drawn for each record.  A network that separates
-    the classes must read the rapid waves, while the squared signal points at the slow ones, and
-    another record's W at another place.  Returns x ``(record, lead, sample)``, y ``(record,)`` and
-    the mask of the sign.
-    """
-    rng = np.random.default_rng(seed)
-    shape = n_records, n_leads, n_samples
-    period, phase = rng.uniform(40, 80, shape[:2]), rng.uniform(0, 1, shape[:2])
-    turns = np.arange(n_samples) / period[..., None] + phase[..., None]
-    x = (3 * np.sin(2 * np.pi * turns) + rng.normal(0, 0.1, shape)).astype(np.float32)
-    mask = np.zeros(shape, bool)
-    y = np.arange(n_records) % 2
-    for record in np.flatnonzero(y):
-        lead, start = rng.integers(n_leads), rng.integers(n_samples - 15)
-        x[record, lead, start : start + 16] += 2 * np.sin(np.arange(16) * np.pi / 2)
-        mask[record, lead, start : start + 16] = True
-    return x, y, mask

@@ -6,7 +6,6 @@ of evidence.
 
 from ecgcore.statistics.calibration import METHODS as METHODS
 from ecgcore.statistics.calibration import calibrated as calibrated
-from ecgcore.statistics.calibration import calibration_table as calibration_table
 from ecgcore.statistics.calibration import fit_isotonic as fit_isotonic
 from ecgcore.statistics.calibration import fit_platt as fit_platt
 from ecgcore.statistics.calibration import fit_temperature as fit_temperature
@@ -15,7 +14,6 @@ from ecgcore.statistics.calibration import prior_shift_effect as prior_shift_eff
 from ecgcore.statistics.calibration import reliability_curve as reliability_curve
 from ecgcore.statistics.delong import delong as delong
 from ecgcore.statistics.delong import holm as holm
-from ecgcore.statistics.delong import mcnemar as mcnemar
 from ecgcore.statistics.metrics import METRICS as METRICS
 from ecgcore.statistics.metrics import evaluate as evaluate
 from ecgcore.statistics.resampling import auroc_score_interval as auroc_score_interval

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from ecgcore.arrays import Floats
 from ecgcore.errors import EcgcoreError
-from ecgcore.statistics.metrics import Settings, evaluate
+from ecgcore.statistics.metrics import Settings
 from ecgcore.statistics.resampling import paired_bootstrap
 from ecgcore.statistics.scores import Pooling, binary, finite, probabilities, require_columns, share
 
@@ -186,20 +186,6 @@ def _fit(method: str, rows: pd.DataFrame, log_odds: float) -> Scaling | Isotonic
     if method in ("raw", "prior"):
         return Scaling(intercept=intercept)
     return fit_temperature(rows["y_true"], rows["logit"], intercept=intercept)
-
-
-def calibration_table(
-    predictions: pd.DataFrame, *, trained_prevalence: float = 0.5, **scoring: Any
-) -> pd.DataFrame:
-    """Return every metric of the test records, one row per pooling and method."""
-    rows = []
-    for pooling in get_args(Pooling):
-        table = calibrated(predictions, pooling=pooling, trained_prevalence=trained_prevalence)
-        test = table[table["part"] == "test"]
-        for method in METHODS:
-            row = {"pooling": pooling, "method": method, "mean_probability": test[method].mean()}
-            rows.append(row | evaluate(test["y_true"], test[method], **scoring))
-    return pd.DataFrame(rows)
 
 
 def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, **options: Any) -> pd.DataFrame:

@@ -55,20 +55,6 @@ def auroc_covariance(y: Ints, scores: Floats, group: Ints) -> tuple[Floats, Floa
     return auroc, covariance + across + across.T
 
 
-def mcnemar(y: ArrayLike, called_a: ArrayLike, called_b: ArrayLike) -> dict[str, float]:
-    """Return ``only_a_right``, ``only_b_right`` (records) and McNemar's mid-p value ``p``.
-
-    Labels and calls are 0 or 1, shape ``(record,)``, and records count as independent.  Advised by
-    Fagerland, Lydersen & Laake (2013, BMC Med Res Methodol 13:91); not in statsmodels.
-    """
-    labels = binary(y, "y")
-    right_a, right_b = (binary(called, "called") == labels for called in (called_a, called_b))
-    b, c = int((right_a & ~right_b).sum()), int((~right_a & right_b).sum())
-    law, k = stats.binom(b + c, 0.5), min(b, c)
-    p = 1.0 if b == c else float(2 * law.cdf(k) - law.pmf(k))
-    return {"only_a_right": b, "only_b_right": c, "p": p}
-
-
 def holm(p: ArrayLike) -> Floats:
     """Return Holm's (1979) adjusted p values in the given order; ``nan`` counts as no test."""
     from statsmodels.stats.multitest import multipletests

@@ -6,7 +6,7 @@ from scipy import stats
 
 from ecgcore import statistics
 from ecgcore.errors import EcgcoreError
-from ecgcore.statistics import delong, holm, mcnemar, paired_bootstrap
+from ecgcore.statistics import delong, holm, paired_bootstrap
 from ecgcore.statistics.verdicts import SeedDifference, Spread
 
 
@@ -55,21 +55,6 @@ def test_delong_is_never_certain_without_variance_or_records():
     assert "only 4 records" in four.verdict(0.1).reason
     with pytest.raises(EcgcoreError, match="at least two patients"):
         delong([0, 0, 1], [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])
-
-
-def calls(both, only_a, only_b, none):
-    """All-positive labels with the four kinds of agreement."""
-    a = np.repeat([1, 1, 0, 0], [both, only_a, only_b, none])
-    b = np.repeat([1, 0, 1, 0], [both, only_a, only_b, none])
-    return np.ones_like(a), a, b
-
-
-def test_mcnemar_worked_example():
-    # Fagerland et al. 2013 (BMC Med Res Methodol 13:91), table 1 (Bentur et al.): 1, 1, 7, 12.
-    y, a, b = calls(1, 1, 7, 12)
-    expected = {"only_a_right": 1, "only_b_right": 7, "p": 0.0391}
-    assert mcnemar(y, a, b) == pytest.approx(expected, abs=5e-5)
-    assert mcnemar(*calls(5, 0, 0, 2))["p"] == mcnemar(*calls(0, 3, 3, 0))["p"] == 1
 
 
 def test_holm_by_hand():
