@@ -27,7 +27,7 @@ _SIGNED = LinearSegmentedColormap.from_list(
 def record_with_evidence(
     signals_mv: Samples,
     rate_hz: float,
-    evidence: NDArray[np.generic],
+    evidence: NDArray[np.generic] | None,
     attribution: Samples,
     *,
     leads: Sequence[str] = ("II", "V1", "V5"),
@@ -42,7 +42,7 @@ def record_with_evidence(
     signals_mv, attribution
         Shape ``(12, sample)``; mV, and such as W * x, on one scale for all leads.
     evidence
-        Same shape, bool or mV: grey columns where it is not zero.
+        Same shape, bool or mV: grey columns where it is not zero; None where it is not known.
     leads
         Names of the leads to show, three or four.
     start_s, window_s
@@ -50,7 +50,7 @@ def record_with_evidence(
     """
     arrays = {"signals_mv": signals_mv, "evidence": evidence, "attribution": attribution}
     for name, array in arrays.items():
-        if array.shape != signals_mv.shape:
+        if array is not None and array.shape != signals_mv.shape:
             raise EcgcoreError(f"{name}: expected shape {signals_mv.shape}, got {array.shape}.")
     if not set(leads) <= set(LEADS):
         raise EcgcoreError(f"leads: expected names among {', '.join(LEADS)}, got {list(leads)}.")
@@ -67,13 +67,15 @@ def record_with_evidence(
         look.draw_signed_area(below, t, np.zeros_like(t), attribution[lead, part])
         below.set(ylabel="logit", ylim=(-limit, limit))
         for ax in (top, below):
-            how = {"color": _EVIDENCE, "linewidth": 0, "transform": ax.get_xaxis_transform()}
-            ax.fill_between(t, 0, 1, where=evidence[lead, part] != 0, **how)
             ax.grid(False)
+            if evidence is not None:
+                how = {"color": _EVIDENCE, "linewidth": 0, "transform": ax.get_xaxis_transform()}
+                ax.fill_between(t, 0, 1, where=evidence[lead, part] != 0, **how)
     axes[0].set(title=title, xlim=(t[0], t[-1]))
     axes[-1].set_xlabel("time [s]")
     fig.align_ylabels(axes)
-    look.legend_below(fig, [Patch(color=_EVIDENCE, label="evidence"), *look.sign_handles()])
+    known = [] if evidence is None else [Patch(color=_EVIDENCE, label="evidence")]
+    look.legend_below(fig, [*known, *look.sign_handles()])
     return fig
 
 

@@ -162,8 +162,8 @@ def _start(
     if model.n_outputs != needed:
         fitting = "bce_pos_weight" if model.n_outputs == 1 else "cross_entropy"
         raise EcgcoreError(
-            f"loss: {config.loss!r} needs a model with {needed} output(s), {model.spec.name} has "
-            f"{model.n_outputs}; use loss {fitting!r}."
+            f"loss: {config.loss!r} needs n_outputs={needed}, but {model.spec.name} has "
+            f"n_outputs={model.n_outputs}; use loss {fitting!r}."
         )
     x_train, x_valid = torch.as_tensor(train[0]), torch.as_tensor(valid[0])
     memory.check_memory(model, config, device, [x_train, x_valid])
@@ -213,7 +213,7 @@ def _on_device(
     if x.dtype == torch.float32 and not math.isfinite(float(x.sum())):
         bad = (~x.isfinite().all(2).all(1)).nonzero().flatten().tolist()
         raise EcgcoreError(
-            f"{part} part: the signals of {len(bad)} record(s) hold NaN or infinity, the first at "
+            f"{part} part: {len(bad)} of {len(x)} records hold NaN or infinity, the first at "
             f"position {bad[0]}; ecgcore.preprocessing.preprocess removes them."
         )
     return x, torch.from_numpy(y).to(device)
