@@ -61,11 +61,11 @@ class Run:
 
         ``metrics`` is tidy (one row per part and metric, with its interval), ``predictions`` has
         one row per record; ``tables`` are written as CSV by file stem; ``results`` are numbers and
-        words by name that prose may quote.
+        words by name that prose may quote. A table without columns leaves no file.
         """
         with files.file_errors(self.dir):
             for stem, table in {"metrics": metrics, **(tables or {})}.items():
-                if table is not None:
+                if table is not None and len(table.columns):
                     files.write_whole(self.dir / f"{stem}.csv", table.to_csv(index=False))
             if predictions is not None:
                 path = self.dir / "predictions.parquet"

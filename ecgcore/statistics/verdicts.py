@@ -215,8 +215,13 @@ class Claim:
         return Verdict("undecided", "the interval reaches both sides of the threshold")
 
 
+CLAIM_COLUMNS = [
+    "claim", "measured", "value", "interval", "level", "n", "holds where", "verdict", "reason",
+]  # fmt: skip
+
+
 def claims_table(claims: Sequence[Claim], *, digits: int = 3) -> pd.DataFrame:
-    """Return ``claim, measured, value, interval, level, n, holds where, verdict, reason``."""
+    """Return one row per claim, with the columns :data:`CLAIM_COLUMNS`."""
     rows = []
     for one in claims:
         bounds = ((one.holds_above, "at least"), (one.holds_below, "at most"))
@@ -232,7 +237,7 @@ def claims_table(claims: Sequence[Claim], *, digits: int = 3) -> pd.DataFrame:
             "holds where": " and ".join(f"{w} {b:g}" for b, w in bounds if np.isfinite(b)),
         }
         rows.append(row | {"verdict": one.verdict.word, "reason": one.verdict.reason})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
 @dataclass(frozen=True)

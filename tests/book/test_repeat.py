@@ -15,7 +15,7 @@ from ecgcore.runs.directory import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-NOT_REPEATED = ("seconds", "records_per_s", "memory")
+NOT_REPEATED = ("seconds", "records_per_s", "cpu_s", "memory")
 """Costs, which differ from time to time."""
 
 

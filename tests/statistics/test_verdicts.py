@@ -132,3 +132,7 @@ def test_judge_and_answer(results, verdicts, explained_by):
     assert summary.n_decided == sum(
         (summary.n_for_field, summary.n_for_noise, summary.n_against_both)
     )
+
+
+def test_no_claims_are_a_table_without_rows() -> None:
+    assert claims_table([]).set_index("claim").empty
