@@ -1,6 +1,7 @@
 """What a tier's YAML file means: its archives, and its runs and summaries with their parameters."""
 
 import itertools
+import json
 import os
 import runpy
 import shlex
@@ -65,12 +66,14 @@ class Plan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "archives", self._archives())
         jobs = [j for group, entry in self.config["runs"].items() for j in self._jobs(group, entry)]
-        object.__setattr__(self, "runs", {job.path: job for job in jobs})
-        if len(self.runs) < len(jobs):
+        if len({job.path for job in jobs}) < len(jobs):
             raise SystemExit(
                 f"Tier {self.tier}: two runs have the same name; give their entries a name each."
             )
+        kept = [job for job in jobs if self._is_kept(job)]
+        object.__setattr__(self, "runs", {job.path: job for job in jobs if job not in kept})
         found = [self._summary(name, entry) for name, entry in self.config["summaries"].items()]
+        found = [job for job in found if not set(job.reads) & set(self.studies)]
         object.__setattr__(self, "summaries", {job.path: job for job in found})
 
     @property
@@ -82,6 +85,11 @@ class Plan:
     def given_archive(self) -> str:
         """The folder that the option ``archive`` names, or ""."""
         return os.path.expanduser(self.config.get("archive") or "")
+
+    @property
+    def studies(self) -> dict[str, str]:
+        """Study of ``results/`` that keeps a group's answers; none of an archive of the user's."""
+        return {} if self.given_archive else dict(self.config.get("studies", {}))
 
     @property
     def records(self) -> int:
@@ -111,6 +119,19 @@ class Plan:
             f"Tier {self.tier} needs a real archive: make book TIER={self.tier} "
             "ARCHIVE=path/to/ptb-xl"
         )
+
+    def _is_kept(self, job: Job) -> bool:
+        """Return whether ``results/`` holds a run's answers, and no page shows the run itself."""
+        name = job.path.rpartition("/")[2]
+        shown = {
+            *self.config.get("pages", {}).values(),
+            *self.config.get("explorer", {}).get("runs", []),
+        }
+        if job.group not in self.studies or name in shown:
+            return False
+        cell, _, seed = name.rpartition("-")
+        facts = ROOT / "results" / self.studies[job.group] / f"{cell}.json"
+        return facts.exists() and seed in json.loads(facts.read_text(encoding="utf-8"))["runs"]
 
     def archive_of(self, entry: Mapping[str, Any]) -> str:
         """Return which of the tier's archives an entry reads: the first, if it names none."""

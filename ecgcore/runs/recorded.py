@@ -87,6 +87,18 @@ def load(name: str, folder: Path = FOLDER) -> Recorded:
         raise EcgcoreError(f"{folder / name}.csv: cannot be read ({error}).") from None
 
 
+def load_study(name: str, folder: Path = FOLDER) -> dict[str, Recorded]:
+    """Read every table of the folder ``results/NAME``, by the table's name.
+
+    :class:`EcgcoreError` if there is none.
+    """
+    names = sorted(path.stem for path in (folder / name).glob("*.csv"))
+    if not names:
+        why = "no answers of this study are kept there; those of the book come with the checkout"
+        raise EcgcoreError(f"{folder / name}: {why}.")
+    return {stem: load(f"{name}/{stem}", folder) for stem in names}
+
+
 def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
     """Write a result with its provenance.
 

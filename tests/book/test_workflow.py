@@ -9,15 +9,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from ecgcore.data import DEFAULT_ARCHIVE
 from ecgcore.runs import parameters
+from ecgcore.runs.recorded import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
 from plan import Plan  # noqa: E402
+from record import record  # noqa: E402
 
 TIERS = ("smoke", "lecture", "real", "study", "paper")
 
@@ -63,13 +66,51 @@ def test_runs_of_two_archives_lie_apart(tmp_path: Path) -> None:
     script = tmp_path / "build.py"
     script.touch()
     config = {**load("real"), "real": {"script": str(script), "archives": ["af500", "imn100"]}}
-    plan = Plan(config)
-    paths = [p for p in [*plan.runs, *plan.summaries] if p != "published_networks"]
+    plan = Plan({**config, "studies": {}})
+    paths = [p for p in [*plan.runs, *plan.summaries] if "/" in p]
     assert {path.split("/")[0] for path in paths} == {"af500", "imn100"}
     sweep = plan.job("af500/frequency_sweep")
     assert plan.read_by(sweep)
     assert all(path.startswith("af500/frequency_train") for path in plan.read_by(sweep))
     assert plan.pages["imn_train"].startswith("imn100/")
+
+
+def test_what_a_study_keeps_is_not_run_again(tmp_path: Path) -> None:
+    script = tmp_path / "build.py"
+    script.touch()
+    config = {**load("real"), "real": {"script": str(script), "archives": ["af500", "imn100"]}}
+    cell, page = "af500/frequency_train-cnn1d-500-1", "af500/frequency_train-cnn1d-100-1"
+    plan = Plan(config)
+    assert cell not in plan.runs
+    assert page in plan.runs
+    assert "af500/frequency_sweep" not in plan.summaries  # it would read a part of the runs
+    assert {cell, page} <= set(Plan({**config, "studies": {}}).runs)
+
+
+def test_a_study_gains_seeds_and_loses_none(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        run = tmp_path / "runs" / f"cell-{seed}"
+        run.mkdir(parents=True)
+        for name in ("notebook.ipynb", "provenance.json"):
+            (run / name).write_text("{}")
+        (run / "params.json").write_text('{"notebook": "page", "rate_hz": 100}')
+        (run / "history.csv").write_text("epoch\n1\n2\n")
+        (run / "explained.csv").write_text("method,score\nimn,0.5\n")
+        answers = {
+            "ecg_id": [1],
+            "patient_id": [7],
+            "part": ["test"],
+            "y_true": [1],
+            "logit": [2.0],
+        }
+        pd.DataFrame(answers).to_parquet(run / "predictions.parquet")
+        assert record("study", tmp_path / "runs", tmp_path) == ["cell"]
+        shutil.rmtree(run)
+    study = load_study("study", tmp_path)
+    assert (
+        study["cell"].table["seed"].tolist() == study["cell-maps"].table["seed"].tolist() == [1, 2]
+    )
+    assert study["cell"].facts["runs"]["2"]["epochs"] == [2]
 
 
 def test_gpus_are_shared_out_the_longest_runs_first() -> None:
