@@ -42,7 +42,8 @@ def answer_bars(
     margin
         Half the width of a grey zone around the reference: differences that do not matter.
     """
-    table = pd.DataFrame({"value": values, "low": low, "high": high}, dtype=float)
+    columns = {"value": values, "low": low, "high": high}
+    table = pd.DataFrame({name: np.asarray(each, float) for name, each in columns.items()})
     fig = look.new_figure(0.42 * len(table) + 0.8)
     ax = fig.add_subplot()
     how: dict[str, Any] = {"left": reference, "color": look.BLUE, "alpha": 0.75}
