@@ -72,7 +72,8 @@ def _rows(
     kind = data_kind([archive])
     n = f" ({archive['n_records']} in the archive)" if "n_records" in archive else ""
     rows: list[dict[Any, Any]] = table.to_dict("records")
-    return [{**row, "page": page, "data": f"{kind}{n}, {origin}"} for row in rows]
+    data = f"{kind}{n}, {origin}"  # unless the page itself says which records it read
+    return [{**row, "page": page, "data": row.get("data") or data} for row in rows]
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -82,6 +82,9 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
     for block in blocks(source):
         if block.kind in ("text", "python"):
             cells.append(_cell(block))
+        elif block.kind == "figure":  # the pictures of a build are on the page, not in a copy of it
+            caption = block.text.rpartition("\n\n")[2]
+            cells.append(new_markdown_cell(f"*Figure on the session's page: {plain(caption)}*"))
         elif block.kind == "exercise":
             number += 1
             words = f"### Exercise {number}: {block.title}\n\n{plain(block.text)}"

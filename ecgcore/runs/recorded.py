@@ -47,7 +47,7 @@ class Recorded:
                 f"Of {repeated['n_runs']} runs that were repeated with code "
                 f"{repeated['commit'][:10]}, {repeated['n_same']} matched exactly."
             )
-        if self.facts.get("runs_dirty") or self.facts.get("git_dirty"):
+        if self.facts.get("runs_dirty", self.facts.get("git_dirty")):
             sentences.append("The code had uncommitted changes when this was made.")
         if changed is None:
             sentences.append("Its commit is not in this repository, so changes cannot be told.")

@@ -98,7 +98,7 @@ def test_numbers_come_from_the_run_and_formulas_are_drawn(root: Path, tmp_path: 
         "AUROC {res}`page.auroc:.3f`, {res}`page.rates[cnn1d,500].low:.2f` and $W x$.\n\n"
         ":::{with-result} page.nothing\nnot shown\n:::\n\n"
         ":::{with-result} page.auroc\nis shown\n:::\n\n"
-        "```{claims-table}\n:page: page\n```\n"
+        "```{claims-table}\n:study: page\n```\n"
     )
     staging.build_book(small_book(tmp_path, root, text), tmp_path / "html")
     page = (tmp_path / "html" / "book" / "index.html").read_text()

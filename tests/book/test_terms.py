@@ -1,0 +1,27 @@
+"""Words of the glossary: enough of them, each with its meaning, linked once on every page."""
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
+from terms import meanings  # noqa: E402
+
+LINK = re.compile(r'<a class="[^"]*\bmeaning\b[^"]*" href="[^"#]*#([^"]+)" title="([^"]+)"')
+
+
+def test_the_glossary_explains_fifty_words(root: Path) -> None:
+    known = meanings((root / "book/glossary.md").read_text(encoding="utf-8"))
+    assert len(set(known.values())) >= 50
+    assert known["AF"] == known["atrial fibrillation"]
+    assert all(meaning.endswith(".") for meaning in known.values() if meaning)
+
+
+def test_first_mentions_show_their_meaning(html: Path) -> None:
+    links = {page: LINK.findall(page.read_text(encoding="utf-8")) for page in html.rglob("*.html")}
+    assert sum(map(len, links.values())) > 100
+    for page, found in links.items():
+        twice = [word for word, n in Counter(name for name, _ in found).items() if n > 1]
+        assert not twice, page
+    assert not links[html / "book" / "glossary.html"]
