@@ -19,12 +19,11 @@ LOWER_IS_BETTER = ("ece", "brier", "log_loss")
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of metrics, see :func:`evaluate`, and of intervals (``level``) and the bootstrap."""
+    """Options of metrics, see :func:`evaluate`, and of the bootstrap."""
 
     threshold: float = 0.5
     ece_bins: int = 10
     prevalence: float | None = None
-    level: float = 0.95
     n_resamples: int = 1000
     seed: int = 1
 
