@@ -20,20 +20,12 @@ _LEVEL = re.compile(r"\s*\((\d+ %)\)")
 def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dict[str, Any]]:
     """Return the claims with their evidence, in the order of the pages.
 
-    Parameters
-    ----------
-    runs
-        Run directory of each page, by the page's name; those with a ``claims.csv`` count.
-    folder
-        Of recorded results; every ``*claims.csv`` there counts. Its rows belong to the page in
-        their column ``page``, or to that which has a claim of the same words.
-
-    Returns
-    -------
-    list of dict
-        ``page``, ``claim`` and ``evidence``: dicts of ``data`` (which says real or simulated, and
-        recorded or this build), ``measured``, ``value``, ``interval``, ``level``, ``n``,
-        ``holds where``, ``verdict``; evidence from real records first.
+    ``runs`` holds the run directory of each page, by the page's name; those with a ``claims.csv``
+    count.  So does every ``*claims.csv`` of recorded results in ``folder``, whose rows belong to
+    the page in their column ``page``, or to that which has a claim of the same words.  Each claim
+    has ``page``, ``claim`` and ``evidence``: dicts of ``data`` (which says real or simulated, and
+    recorded or this build), ``measured``, ``value``, ``interval``, ``level``, ``n``, ``holds
+    where``, ``verdict``; evidence from real records first.
     """
     rows = []
     for page, run in runs.items():

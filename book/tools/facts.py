@@ -72,10 +72,7 @@ def as_text(value: Any) -> str:
 def describe_runs(folder: Path, pages: Mapping[str, Path], tier: str) -> list[dict[str, Any]]:
     """Return the facts of every complete run in a folder of run directories, by name.
 
-    Parameters
-    ----------
-    pages
-        Run directory of each page of ``notebooks/``, by the page's name.
+    ``pages`` holds the run directory of each page of ``notebooks/``, by the page's name.
     """
     page_of = {Path(run).name: f"notebooks/{page}" for page, run in pages.items()}
     finished = sorted(file.parent for file in folder.rglob("params.json"))

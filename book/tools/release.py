@@ -45,27 +45,12 @@ _LINE = '<p>{number} <a href="{link}">{title}</a></p>'
 
 
 def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
-    """Write the archives of a built book and their checksums.
+    """Write the archives of a built book and their checksums into ``to``, replaced as a whole.
 
-    Parameters
-    ----------
-    html
-        The built book.
-    to
-        Folder of the release; replaced as a whole.
-    root
-        The checkout, for ``_toc.yml`` and ``results/``.
-
-    Returns
-    -------
-    list of Path
-        ``ecg-book-html.zip``, ``ecg-book.pdf``, ``ecg-book-results.zip``, ``manifest.json``,
-        ``SHA256SUMS``.
-
-    Raises
-    ------
-    EcgcoreError
-        No built book, no Chromium, or the packages that print are not installed.
+    ``root`` is the checkout, for ``_toc.yml`` and ``results/``.  Returns the paths of
+    ``ecg-book-html.zip``, ``ecg-book.pdf``, ``ecg-book-results.zip``, ``manifest.json`` and
+    ``SHA256SUMS``.  :class:`EcgcoreError`: no built book, no Chromium, or the packages that print
+    are not installed.
     """
     if not (html / "index.html").exists():
         raise EcgcoreError(f"{html}: no built book there; run make book first, or name one.")

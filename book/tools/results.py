@@ -33,17 +33,10 @@ _CELL = re.compile(r"([\w-]+)\.(\w+)\[(.*)\]\.(.+)")
 
 
 def look_up(source: Path, address: str) -> Any:
-    """Return the number or word at an address.
+    """Return the number or word at an address in the staged book ``source``.
 
-    Parameters
-    ----------
-    source
-        The staged book.
-
-    Raises
-    ------
-    EcgcoreError
-        Nothing there, more than one row, or an empty value; the address and the reason are named.
+    :class:`EcgcoreError`, with address and reason, if nothing is there, more than one row, or an
+    empty value.
     """
     if cell := _CELL.fullmatch(address):
         page, table, row, column = cell.groups()
@@ -129,10 +122,7 @@ def _recorded_fact(source: Path, address: str, key: str) -> Any:
 def as_shown(value: Any, form: str) -> str:
     """Return a value in a format of Python's ``format``, with a true minus sign in numbers.
 
-    Raises
-    ------
-    EcgcoreError
-        The format does not suit the value.
+    :class:`EcgcoreError` if the format does not suit the value.
     """
     try:
         text = format(value, form)
