@@ -113,18 +113,12 @@ def _finite(value: Any) -> Any:
 
 def _test_metrics(path: Path) -> dict[str, tuple[float | None, ...]]:
     """Return (value, low, high) of the test part by metric; empty for tables of another kind."""
-    if not path.exists() or not path.read_text(encoding="utf-8").strip():
-        return {}
-    table = pd.read_csv(path)
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame()
     if not {"part", "metric", "value"} <= set(table.columns):
         return {}
-    of_test = table[table["part"].isin(["test", "run"])]
-    columns = of_test.reindex(columns=["value", "low", "high"]).astype(float)
-    rows: Iterable[tuple[Any, ...]] = columns.itertuples(index=False, name=None)
-    return {
-        name: tuple(_finite(v) for v in row)
-        for name, row in zip(of_test["metric"], rows, strict=True)
-    }
+    of_test = table[table["part"].isin(["test", "run"])].set_index("metric")
+    rows = of_test.reindex(columns=["value", "low", "high"]).astype(float)
+    return {str(name): tuple(map(_finite, row)) for name, *row in rows.itertuples()}
 
 
 def write_json(path: Path, value: Any) -> None:

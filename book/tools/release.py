@@ -3,7 +3,6 @@
 Two releases of the same pages are byte-identical except for the PDF, which Chromium dates itself.
 """
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from book.tools.facts import write_json
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance
+from ecgcore.runs.directory import sha256
 
 if TYPE_CHECKING:
     from pypdf import PdfWriter
@@ -74,19 +74,14 @@ def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
 def _write_manifest(folder: Path, html: Path, root: Path) -> None:
     commit, is_dirty = provenance.git_state(root)
     sizes = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(folder.iterdir())
     }
     tier = next((p.name.removeprefix(".tier-") for p in html.glob(".tier-*")), "unknown")
     manifest = {"commit": commit, "with_changes": is_dirty, "tier": tier, "files": sizes}
     write_json(folder / "manifest.json", manifest)
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
+    lines = [f"{sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pages_in_order(toc: str) -> list[str]:
