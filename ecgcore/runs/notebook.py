@@ -36,8 +36,8 @@ class Run:
     def open_data(self) -> Store:
         """Open the archive that the parameter ``archive`` names, prepared first if need be.
 
-        What it is goes into the run's provenance. Raises :class:`EcgcoreError` if there is none,
-        or if the runs that a summary reads were made on another one.
+        What it is goes into the run's provenance. :class:`EcgcoreError` if there is none, or if
+        the runs that a summary reads were made on another one.
         """
         store = open_data(self.params["archive"])
         self.data = describe(store)
@@ -107,12 +107,10 @@ def begin(notebook: str) -> Run:
     """Check the parameters of the notebook that calls this, and start its run.
 
     The parameters cell, and what papermill injected after it, are read from IPython's own
-    history, so that a name which the notebook never declared is noticed too. The cell need not be
-    the first one. Checked values are put back into the notebook's namespace in their types.
-
-    Raises :class:`EcgcoreError` for an unknown name, a value that is not allowed, a device or
-    archive that is not there, a run directory that cannot be written or in which another process
-    works, or outside a notebook.
+    history, so that a name which the notebook never declared is noticed too. Checked values are
+    put back into the notebook's namespace in their types. :class:`EcgcoreError` for an unknown
+    name, a value that is not allowed, a device or archive that is not there, a run directory that
+    cannot be written or in which another process works, or outside a notebook.
     """
     from IPython import get_ipython
 
@@ -120,10 +118,7 @@ def begin(notebook: str) -> Run:
     if shell is None:
         raise EcgcoreError("runs.begin: call this in a notebook, right after its parameters cell.")
     declared, injected = _parameter_cells(notebook, shell.user_ns["In"])
-    names = {parameter.name: parameter for parameter in declared}
-    for name in injected:
-        if name not in names:
-            raise parameters.unknown(name, names)
+    names = dict.fromkeys([*(parameter.name for parameter in declared), *injected])
     values = parameters.check(declared, {name: shell.user_ns[name] for name in names})
     shell.user_ns.update(values)
     if "device" in values:
@@ -145,8 +140,8 @@ def _parameter_cells(
 ) -> tuple[list[parameters.Parameter], list[str]]:
     """Return declared parameters, and names that papermill injected, from the cells run so far.
 
-    A cell counts as the parameters cell if it declares parameters and nothing else. Where several
-    do, because a reader ran a cell of their own that looks like one, the longest is taken.
+    A cell counts as the parameters cell if it declares parameters and nothing else; of several, one
+    of which may be a reader's own, the longest.
     """
     declared: list[parameters.Parameter] = []
     injected: list[str] = []

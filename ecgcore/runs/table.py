@@ -30,8 +30,7 @@ def runs_table(folder: Path | str, notebook: str) -> pd.DataFrame:
 
     Metrics of part ``run`` (seconds, records per second, receptive field, parameters) become
     columns with ``run_`` before their name; ``archive`` is the fingerprint of the archive.
-
-    Raises :class:`EcgcoreError` if there is no complete run of that notebook.
+    :class:`EcgcoreError` if there is no complete run of that notebook.
     """
     runs = find_runs(folder, notebook)
     rows = [{"run": run, **params, "archive": _archive(run)} for run, params in runs.items()]
@@ -46,10 +45,7 @@ def _archive(run: str) -> str:
 
 
 def check_comparable(runs: pd.DataFrame, names: Sequence[str] = TRAINING_PARAMETERS) -> None:
-    """Refuse runs that do not belong together.
-
-    Raises :class:`EcgcoreError` that names two runs and the parameter or archive they differ in.
-    """
+    """Raise :class:`EcgcoreError` with two runs and a parameter or archive that they differ in."""
     for name in (name for name in names if name in runs):
         first_of_each = runs.loc[~runs[name].map(str).duplicated(), ["run", name]].head(2)
         if len(first_of_each) > 1:
@@ -68,11 +64,11 @@ def predictions_by_seed(runs: pd.DataFrame, part: str = "test") -> dict[int, pd.
     :func:`check_comparable` raises.
     """
     check_comparable(runs)
-    tables: dict[int, pd.DataFrame] = {}
-    for row in runs.drop_duplicates("seed").to_dict("records"):
-        predictions = load_predictions(row["run"])
-        tables[int(row["seed"])] = predictions[predictions["part"] == part].reset_index(drop=True)
-    return tables
+    first = runs.drop_duplicates("seed")
+    tables = {
+        int(s): load_predictions(run) for s, run in zip(first["seed"], first["run"], strict=True)
+    }
+    return {s: table[table["part"] == part].reset_index(drop=True) for s, table in tables.items()}
 
 
 def networks(folder: Path | str, name: str, *, protocol: str = "held_out") -> pd.DataFrame:
@@ -81,9 +77,8 @@ def networks(folder: Path | str, name: str, *, protocol: str = "held_out") -> pd
     Runs that trained the same network and differ in what they asked of it (methods, records
     explained) are not further seeds: of what two of them hold, the first is kept. The column
     ``variant`` says what a run changed in the design. Runs of ``protocol`` are selected where
-    there are any; ``all`` selects every one.
-
-    Raises :class:`EcgcoreError` for runs of one network whose size of training or archive differs.
+    there are any; ``all`` selects every one. :class:`EcgcoreError` for runs of one network whose
+    size of training or archive differs.
     """
     table = with_variant(load_tables(folder, "imn_train", name))
     if table.empty:
