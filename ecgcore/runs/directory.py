@@ -59,7 +59,7 @@ def _finished(folder: Path | str) -> Iterator[tuple[Path, dict[str, Any], dict[s
 def runs_digest(folder: Path | str) -> str:
     """Return a hash of the finished runs below a folder that summaries may read.
 
-    It is part of a summary's identity: a summary is made anew when a run came or changed.
+    As part of a summary's identity, it has the summary made anew when a run came or changed.
     """
     digest = hashlib.sha256()
     for run, params, facts in _finished(folder):

@@ -70,11 +70,10 @@ class Run:
             if predictions is not None:
                 path = self.dir / "predictions.parquet"
                 files.write_whole(path, lambda part: predictions.to_parquet(part, index=False))
-            files.write_whole(self.dir / "results.json", _as_json(dict(results or {})))
-            computed = {k: v for k, v in self.params.items() if k not in parameters.NOT_COMPUTED}
-            params = _as_json({"notebook": self.notebook, **computed})
-            files.write_whole(self.dir / "params.json", params)
-            files.write_whole(self.dir / "provenance.json", _as_json(self._facts()))
+            computed = {"notebook": self.notebook, **parameters.computed(self.params)}
+            _write_json(self.dir / "results.json", dict(results or {}))
+            _write_json(self.dir / "params.json", computed)
+            _write_json(self.dir / "provenance.json", self._facts())
         if self.lock is not None:
             files.release(self.lock)
 
@@ -97,10 +96,8 @@ class Run:
 
 def run_identity(notebook: str, values: Mapping[str, Any]) -> str:
     """Return a hash of a notebook's parameters and, for a summary, of the runs that it reads."""
-    identity = parameters.identity(notebook, values)
-    if values.get("runs"):
-        return f"{identity}-{directory.runs_digest(Path(values['runs']))}"
-    return identity
+    digest = f"-{directory.runs_digest(values['runs'])}" if values.get("runs") else ""
+    return parameters.identity(notebook, values) + digest
 
 
 def begin(notebook: str) -> Run:
@@ -160,8 +157,8 @@ def _parameter_cells(
     return declared, injected
 
 
-def _as_json(value: Any) -> str:
+def _write_json(path: Path, value: Any) -> None:
     def plain(item: Any) -> Any:
         return item.item() if hasattr(item, "item") else str(item)
 
-    return json.dumps(value, indent=1, default=plain) + "\n"
+    files.write_whole(path, json.dumps(value, indent=1, default=plain) + "\n")

@@ -200,10 +200,14 @@ def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, 
     return values | {name: os.path.expanduser(values[name]) for name in folders}
 
 
+def computed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that say what is computed: all but :data:`NOT_COMPUTED`."""
+    return {name: value for name, value in values.items() if name not in NOT_COMPUTED}
+
+
 def identity(notebook: str, values: Mapping[str, Any]) -> str:
-    """Return a short hash of a notebook's name and its parameters without NOT_COMPUTED."""
-    computed = {name: value for name, value in values.items() if name not in NOT_COMPUTED}
-    text = json.dumps([notebook, computed], sort_keys=True)
+    """Return a short hash of a notebook's name and of its parameters that are computed with."""
+    text = json.dumps([notebook, computed(values)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
