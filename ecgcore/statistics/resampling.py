@@ -130,9 +130,9 @@ def percentiles(resampled: Floats, level: float = 0.95) -> dict[str, float]:
         return dict.fromkeys(("low", "high", "se", "p"), float("nan"))
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     se = float(defined.std()) if np.ptp(defined) > 0 else 0.0
-    tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    p = min(1.0, 2 * (tail + 1) / (defined.size + 1)) if se > 0 else float("nan")
-    return {"low": float(low), "high": float(high), "se": se, "p": p}
+    tail = min((defined <= 0).sum(), (defined >= 0).sum())
+    p = min(1.0, 2 * (tail + 1) / (defined.size + 1)) if se > 0 else np.nan
+    return {"low": float(low), "high": float(high), "se": se, "p": float(p)}
 
 
 def _sample(y: ArrayLike, scores: Sequence[ArrayLike], settings: Resampling) -> Sample:

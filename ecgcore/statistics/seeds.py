@@ -89,16 +89,16 @@ def measure(
     for table in tables:
         require_columns(table, [*keys, "patient_id", column], "predictions")
     tables = [table.sort_values("ecg_id", kind="stable") for table in tables]
-    first, parts = tables[0], []
-    same = all(np.array_equal(table[key], first[key]) for table in tables for key in keys)
-    if not same or not first["ecg_id"].is_unique:
+    first = tables[0]
+    is_same = all(np.array_equal(table[key], first[key]) for table in tables for key in keys)
+    if not is_same or not first["ecg_id"].is_unique:
         raise EcgcoreError(
             f"predictions: tables differ in {' or '.join(keys)}, or hold a record twice; "
             "compare only networks that were tested on the same records."
         )
     y, group = binary(first["y_true"]), group_codes(first["patient_id"], len(first))
     scores = np.stack([table[column].to_numpy(float) for table in tables])
-    fold = first[within].to_numpy() if within else np.zeros(y.size)
+    fold, parts = first[within].to_numpy() if within else np.zeros(y.size), []
     for one in np.unique(fold):  # folds have no patient in common
         rows = fold == one
         part = Sample(y[rows], scores[:, rows], group_codes(group[rows], int(rows.sum())))
@@ -112,8 +112,8 @@ def _with_covariance(sample: Sample, settings: SeedSettings) -> tuple[Floats, Fl
     name = settings.metric
     if name == "auroc":
         return auroc_covariance(sample.y, sample.scores, sample.group)
-    values, resampled = np.split(resample(sample, [name], settings)[name], [1], axis=1)
-    defined = resampled[:, np.isfinite(resampled).all(axis=0)]
+    values = resample(sample, [name], settings)[name]
+    defined = values[:, 1:][:, np.isfinite(values[:, 1:]).all(axis=0)]
     shape = len(values), len(values)
     if defined.shape[1] < 2:  # such as the MCC of a network that calls every record negative
         return values[:, 0], np.full(shape, np.nan)
@@ -171,11 +171,9 @@ def _contrast(
 
 
 def _tables(predictions: Predictions) -> dict[Hashable, pd.DataFrame]:
-    pairs = predictions.items() if isinstance(predictions, Mapping) else enumerate(predictions)
-    by_seed: dict[Hashable, pd.DataFrame] = dict(pairs)
-    if not by_seed:
+    if not len(predictions):
         raise EcgcoreError("predictions: expected at least one table, got none; run this network.")
-    return by_seed
+    return dict(predictions if isinstance(predictions, Mapping) else enumerate(predictions))
 
 
 def seed_mean(predictions: Predictions, **options: Any) -> SeedMean:
