@@ -82,7 +82,7 @@ def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> N
     notebook = nbformat.read(run / "notebook.ipynb", as_version=4)
     _save_figures(notebook, to / "book" / "_generated")
     prose = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    how = {"n_words": len(prose.split()), "repository": repository}
+    how: dict[str, Any] = {"n_words": len(prose.split()), "repository": repository}
     made, params = read_json(run / "provenance.json"), read_json(run / "params.json")
     _clean(notebook, run_card(page, made, params, tier, **how))
     nbformat.write(notebook, to / "notebooks" / f"{page}.ipynb")

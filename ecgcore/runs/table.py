@@ -64,10 +64,9 @@ def predictions_by_seed(runs: pd.DataFrame) -> dict[int, pd.DataFrame]:
     :class:`EcgcoreError`.
     """
     check_comparable(runs)
-    return {
-        int(row.seed): load_predictions(row.run).query("part == 'test'").reset_index(drop=True)
-        for row in runs.drop_duplicates("seed").itertuples()
-    }
+    first = runs.drop_duplicates("seed").to_dict("records")
+    tables = {int(row["seed"]): load_predictions(row["run"]) for row in first}
+    return {seed: t.query("part == 'test'").reset_index(drop=True) for seed, t in tables.items()}
 
 
 def networks(folder: Path | str, name: str) -> pd.DataFrame:

@@ -161,7 +161,9 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
         temperature = statistics.fit_temperature(valid["y_true"], valid["logit"]).temperature
     return TrainedRun(
         folder,
-        *(read_json(folder / f"{name}.json") for name in ("params", "provenance", "results")),
+        read_json(folder / "params.json"),
+        read_json(folder / "provenance.json"),
+        read_json(folder / "results.json"),
         tuple(training.load_model(file).eval() for file in files),
         InputPipeline.of_run(folder),
         temperature,
