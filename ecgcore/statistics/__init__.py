@@ -14,6 +14,7 @@ from ecgcore.statistics.delong import delong as delong
 from ecgcore.statistics.delong import holm as holm
 from ecgcore.statistics.metrics import METRICS as METRICS
 from ecgcore.statistics.metrics import evaluate as evaluate
+from ecgcore.statistics.resampling import auroc_score_interval as auroc_score_interval
 from ecgcore.statistics.resampling import bootstrap as bootstrap
 from ecgcore.statistics.resampling import bootstrap_mean as bootstrap_mean
 from ecgcore.statistics.resampling import paired_bootstrap as paired_bootstrap
