@@ -84,5 +84,5 @@ def test_a_sweep_ends_well_although_a_job_dies(root: Path, tmp_path: Path) -> No
     assert "FAILED" in states
     assert (tmp_path / "html" / "index.html").exists()
     for run in [path for path in (root / FOLDER).iterdir() if path.name != "logs"]:
-        assert runs.is_whole(run), run
+        assert not runs.damage(run), run
         assert (run / "log.txt").stat().st_size > 0

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
 
 from book.tools import course
+from book.tools.facts import as_text
 from ecgcore.runs import parameters
 
 TEMPLATES = Environment(
@@ -38,19 +38,13 @@ RUNS = "runs"
 """Folder of the pages of runs."""
 
 
-class Interactive(Directive):
+class Interactive(SphinxDirective):
     """A directive that fills a template."""
-
-    @property
-    def env(self) -> BuildEnvironment:
-        """Sphinx's environment."""
-        environment: BuildEnvironment = self.state.document.settings.env
-        return environment
 
     @property
     def source(self) -> Path:
         """The staged book."""
-        return Path(self.env.app.srcdir)
+        return Path(self.env.srcdir)
 
     def needs(self, *files: str) -> None:
         """Load these files of ``_static`` on this page, in this order."""
@@ -140,11 +134,9 @@ def declared_parameters(source: Path) -> dict[str, list[parameters.Parameter]]:
 
 def describe(p: parameters.Parameter) -> dict[str, Any]:
     """Return a parameter for the form's script; an open limit is null."""
-    text = ",".join(map(str, p.default)) if isinstance(p.default, list) else str(p.default)
     limits = p.limits and [limit if math.isfinite(limit) else None for limit in p.limits]
-    same = ("name", "kind", "meaning", "expected")
-    facts = {name: getattr(p, name) for name in same}
-    return {**facts, "default_text": text, "allowed": list(p.allowed), "limits": limits}
+    same = {name: getattr(p, name) for name in ("name", "kind", "meaning", "expected")}
+    return {**same, "default_text": as_text(p.default), "allowed": p.allowed, "limits": limits}
 
 
 class RunGallery(Interactive):

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
-from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxRole
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from book.tools import claims, results
 from ecgcore.errors import EcgcoreError
@@ -26,33 +24,18 @@ class ResultRole(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         address, _, form = self.text.partition(":")
         try:
-            text = results.as_shown(results.look_up(Path(self.env.app.srcdir), address), form)
+            text = results.as_shown(results.look_up(Path(self.env.srcdir), address), form)
         except EcgcoreError as error:
             LOGGER.warning("%s", error, location=self.get_location())
             text = "?"
         return [nodes.inline(text, text, classes=["result"])], []
 
 
-class BuildDirective(Directive):
-    """A directive that shows what staging left."""
-
-    @property
-    def source(self) -> Path:
-        """The staged book."""
-        return Path(self.state.document.settings.env.app.srcdir)
-
-    def parsed(self, lines: list[str], name: str) -> nodes.container:
-        """Return a box of parsed Markdown."""
-        box = nodes.container(classes=[name])
-        self.state.nested_parse(StringList(lines, source=name), self.content_offset, box)
-        return box
-
-
-class BuildCard(BuildDirective):
+class BuildCard(SphinxDirective):
     """Which data and which tier made the numbers of this page that are not recorded ones."""
 
     def run(self) -> list[nodes.Node]:
-        facts = json.loads((self.source / "build.json").read_text(encoding="utf-8"))
+        facts = json.loads(Path(self.env.srcdir, "build.json").read_text(encoding="utf-8"))
         archive = "" if facts["data"] == "simulated" else f" ({facts['data']})"
         text = (
             f"What this build computed comes from {facts['kind']}{archive}, tier "
@@ -61,7 +44,7 @@ class BuildCard(BuildDirective):
         return [nodes.paragraph("", text, classes=["run-card"])]
 
 
-class WithResult(BuildDirective):
+class WithResult(SphinxDirective):
     """``{with-result} ADDRESS``: its content, or nothing where this build has no such result."""
 
     required_arguments = 1
@@ -70,15 +53,13 @@ class WithResult(BuildDirective):
 
     def run(self) -> list[nodes.Node]:
         try:
-            results.look_up(self.source, self.arguments[0])
+            results.look_up(Path(self.env.srcdir), self.arguments[0])
         except EcgcoreError:
             return []
-        box = nodes.container()
-        self.state.nested_parse(self.content, self.content_offset, box)
-        return box.children
+        return self.parse_content_to_nodes()
 
 
-class ClaimsTable(BuildDirective):
+class ClaimsTable(SphinxDirective):
     """Every claim with its evidence, and the page that measures it.
 
     Options: ``study``, the starts of the pages' names in the order in which they are shown.
@@ -88,7 +69,7 @@ class ClaimsTable(BuildDirective):
 
     def run(self) -> list[nodes.Node]:
         starts = self.options["study"].split()
-        listed = json.loads((self.source / "claims.json").read_text(encoding="utf-8"))
+        listed = json.loads(Path(self.env.srcdir, "claims.json").read_text(encoding="utf-8"))
         lines = ["| claim | data | measured | verdict |", "| --- | --- | --- | --- |"]
         of_study = [one for start in starts for one in listed if one["page"].startswith(start)]
         for one in of_study:
@@ -100,7 +81,8 @@ class ClaimsTable(BuildDirective):
                 cells = [link, row["data"], measured, f"**{row['verdict']}**"]
                 lines.append(f"| {' | '.join(map(_cell, cells))} |")
                 link = ""
-        return [self.parsed(lines, "claims")] if len(lines) > 2 else []
+        table = self.parse_text_to_nodes("\n".join(lines))
+        return [nodes.container("", *table, classes=["claims"])] if len(lines) > 2 else []
 
 
 def _cell(text: str) -> str:

@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
@@ -15,67 +16,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.command(options) or 0
     except EcgcoreError as error:
-        print(f"book.tools: {error}", file=sys.stderr)
-        return 2
+        message, status = str(error), 2
     except OSError as error:
-        print(f"book.tools: {files.file_error(error, 'files')}", file=sys.stderr)
-        return 2
+        message, status = str(files.file_error(error, "files")), 2
     except KeyboardInterrupt:
-        print("book.tools: stopped; run the same command again to continue.", file=sys.stderr)
-        return 130
+        message, status = "stopped; run the same command again to continue.", 130
+    print(f"book.tools: {message}", file=sys.stderr)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="book.tools", description="What only the book needs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    book = commands.add_parser("book", help="lay out executed notebooks and build the book")
-    book.set_defaults(command=_book)
-    book.add_argument("--runs", type=Path, required=True, help="folder of run directories")
-    book.add_argument("--page", action="append", required=True, metavar="NAME=RUN")
-    book.add_argument("--explorer", type=Path, help="folder that the command explorer wrote")
-    book.add_argument("--tier", required=True)
-    book.add_argument("--repository", default="", metavar="OWNER/NAME", help="for launch links")
-    book.add_argument("--staging", type=Path, required=True)
-    book.add_argument("--html", type=Path, required=True)
+    def command(do: Callable[[argparse.Namespace], int | None], meaning: str) -> Callable[..., Any]:
+        added = commands.add_parser(do.__name__.strip("_"), help=meaning)
+        added.set_defaults(command=do)
+        return added.add_argument
 
-    explorer = commands.add_parser("explorer", help="data for the book's ECG explorer")
-    explorer.set_defaults(command=_explorer)
-    explorer.add_argument("--run", type=Path, action="append", required=True, metavar="RUN")
-    explorer.add_argument("--store", type=Path, required=True, help="the store of these runs")
-    explorer.add_argument("--to", type=Path, required=True)
-    explorer.add_argument("--records", type=int, default=6)
-    explorer.add_argument("--steps", type=int, default=16, help="of methods that have steps")
-    explorer.add_argument("--window", type=float, default=0.5, metavar="S", help="of occlusion")
+    add = command(_book, "lay out executed notebooks and build the book")
+    add("--runs", type=Path, required=True, help="folder of run directories")
+    add("--page", action="append", required=True, metavar="NAME=RUN")
+    add("--explorer", type=Path, help="folder that the command explorer wrote")
+    add("--tier", required=True)
+    add("--repository", default="", metavar="OWNER/NAME", help="for launch links")
+    add("--staging", type=Path, required=True)
+    add("--html", type=Path, required=True)
 
-    course = commands.add_parser("course", help="notebooks for students and for teachers")
-    course.set_defaults(command=_course)
-    course.add_argument("--to", type=Path, required=True)
+    add = command(_explorer, "data for the book's ECG explorer")
+    add("--run", type=Path, action="append", required=True, metavar="RUN")
+    add("--store", type=Path, required=True, help="the store of these runs")
+    add("--to", type=Path, required=True)
+    add("--records", type=int, default=6)
+    add("--steps", type=int, default=16, help="of methods that have steps")
+    add("--window", type=float, default=0.5, metavar="S", help="of occlusion")
 
-    release = commands.add_parser("release", help="PDF, offline zip, results, checksums")
-    release.set_defaults(command=_release)
-    release.add_argument("--html", type=Path, required=True, help="the built book")
-    release.add_argument("--to", type=Path, required=True)
+    add = command(_course, "notebooks for students and for teachers")
+    add("--to", type=Path, required=True)
 
-    launch = commands.add_parser("launch", help="notebooks that install themselves on Colab")
-    launch.set_defaults(command=_launch)
-    launch.add_argument("--repository", required=True, metavar="OWNER/NAME", help="on GitHub")
-    launch.add_argument("--ref", required=True, help="commit that they install")
-    launch.add_argument("--to", type=Path, required=True)
+    add = command(_release, "PDF, offline zip, results, checksums")
+    add("--html", type=Path, required=True, help="the built book")
+    add("--to", type=Path, required=True)
 
-    progress = commands.add_parser("progress", help="run Snakemake; print runs done and time left")
-    progress.set_defaults(command=_progress)
-    progress.add_argument("snakemake", nargs="+", metavar="WORD", help="the command, after --")
+    add = command(_launch, "notebooks that install themselves on Colab")
+    add("--repository", required=True, metavar="OWNER/NAME", help="on GitHub")
+    add("--ref", required=True, help="commit that they install")
+    add("--to", type=Path, required=True)
+
+    add = command(_progress, "run Snakemake; print runs done and time left")
+    add("snakemake", nargs="+", metavar="WORD", help="the command, after --")
     return parser
 
 
 def pages_of(texts: Sequence[str], runs: Path) -> dict[str, Path]:
     """Return the run directory of each page, from words such as ``imn_train=imn_train-62``.
 
-    Raises
-    ------
-    EcgcoreError
-        A word has another form.
+    :class:`EcgcoreError` for a word of another form.
     """
     pages = {}
     for text in texts:
@@ -107,9 +103,7 @@ def _book(options: argparse.Namespace) -> None:
 def _explorer(options: argparse.Namespace) -> None:
     from book.tools import explorer
 
-    settings = explorer.Settings(
-        n_records=options.records, n_steps=options.steps, window_s=options.window
-    )
+    settings = explorer.Settings(options.records, options.steps, options.window)
     explorer.export(options.run, options.store, options.to, settings)
     print(options.to)
 
@@ -130,10 +124,8 @@ def _release(options: argparse.Namespace) -> None:
 def _launch(options: argparse.Namespace) -> None:
     from book.tools import launch
 
-    export = launch.export(
-        Path("notebooks"), options.to, repository=options.repository, ref=options.ref
-    )
-    print(*export, sep="\n")
+    names = {"repository": options.repository, "ref": options.ref}
+    print(*launch.export(Path("notebooks"), options.to, **names), sep="\n")
 
 
 def _progress(options: argparse.Namespace) -> int:

@@ -109,12 +109,8 @@ def _cell(block: Block) -> nbformat.NotebookNode:
 def questions(source: Path) -> list[dict[str, Any]]:
     """Return the question bank; ``answer`` is the position of the right choice.
 
-    Choices come in an order that depends on the question alone.
-
-    Raises
-    ------
-    EcgcoreError
-        A question lacks a part, or two have the same ``id``.
+    Choices come in an order that depends on the question alone.  :class:`EcgcoreError` if a
+    question lacks a part, or two have the same ``id``.
     """
     bank: list[dict[str, Any]] = yaml.safe_load(source.read_text(encoding="utf-8"))
     for question in bank:
@@ -157,19 +153,10 @@ def _gift(text: str) -> str:
 
 
 def export(course: Path, to: Path) -> None:
-    """Write ``student`` and ``instructor``: notebooks, question bank, project.
+    """Write ``student`` and ``instructor`` below ``to``: notebooks, question bank, project.
 
-    Parameters
-    ----------
-    course
-        The book's course pages.
-    to
-        Folder; what lies there is replaced.
-
-    Raises
-    ------
-    EcgcoreError
-        No session there, or a page or question that cannot be read.
+    What lies there is replaced.  :class:`EcgcoreError` if ``course``, the folder of the course's
+    pages, holds no session, or a page or question cannot be read.
     """
     sessions = sorted(course.glob("session_*.md"))
     if not sessions:

@@ -29,37 +29,29 @@ from ecgcore.training.prediction import for_inference
 NETWORKS = ("imn", "imn_categorical", "blackbox_cnn2d")
 """What ``network.js`` can compute."""
 
+METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion")
+
 
 @dataclass(frozen=True)
 class Settings:
     """What is shown, and how much is computed for it."""
 
-    n_records: int = 6
-    methods: tuple[str, ...] = ("saliency", "integrated_gradients", "grad_cam", "occlusion")
-    n_steps: int = 16
-    window_s: float = 0.5
+    n_records: int
+    n_steps: int
+    window_s: float
 
 
 def export(folders: Sequence[Path], store_path: Path, to: Path, settings: Settings) -> None:
     """Write ``weights.js``, a script per record, ``explorer.json`` and ``fallback.png``.
 
-    Parameters
-    ----------
-    folders
-        Run directories of study A that share task, rate and test records; the first one chooses
-        the records and is shown where scripts are not allowed.
-    store_path
-        The store of these runs.
-    to
-        Folder for the files; made if need be.
-
-    Raises
-    ------
-    EcgcoreError
-        A run whose network the page cannot compute, or runs that do not belong together.
+    ``folders`` are run directories of study A that share task, rate, test records and the store;
+    the first one chooses the records and is shown where scripts are not allowed.
+    :class:`EcgcoreError`: a network that the page cannot compute, or runs that do not belong
+    together.
     """
     trained = [load_trained_run(folder) for folder in folders]
-    _check(trained)
+    for run in trained:
+        _check(run, trained[0])
     store, first = open_store(store_path), trained[0]
     chosen = choose_records(load_predictions(first.folder), settings.n_records)
     records = chosen.to_dict("records")
@@ -80,37 +72,32 @@ def export(folders: Sequence[Path], store_path: Path, to: Path, settings: Settin
         "models": [run.params["model"] for run in trained],
         "temperatures": [run.temperature or 1.0 for run in trained],
         "training": [run.training_summary for run in trained],
-        "methods": list(settings.methods),
+        "methods": list(METHODS),
         "runs": [run.folder.name for run in trained],
         "window_s": settings.window_s,
     }
     (to / "explorer.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
-def _check(trained: Sequence[TrainedRun]) -> None:
-    first = trained[0]
-    for run in trained:
-        name = run.networks[0].spec.name
-        if name not in NETWORKS:
+def _check(run: TrainedRun, first: TrainedRun) -> None:
+    name = run.networks[0].spec.name
+    if name not in NETWORKS:
+        raise EcgcoreError(
+            f"{run.folder}: the explorer computes {', '.join(NETWORKS)}, not {name}."
+        )
+    for key in ("task", "rate_hz"):
+        if run.params[key] != first.params[key]:
             raise EcgcoreError(
-                f"{run.folder}: the explorer computes {', '.join(NETWORKS)}, not {name}."
+                f"{run.folder}: has {key} {run.params[key]}, but {first.folder} has "
+                f"{first.params[key]}; the explorer shows one {key} at a time."
             )
-        for key in ("task", "rate_hz"):
-            if run.params[key] != first.params[key]:
-                raise EcgcoreError(
-                    f"{run.folder}: has {key} {run.params[key]}, but {first.folder} has "
-                    f"{first.params[key]}; the explorer shows one {key} at a time."
-                )
 
 
 def describe_network(model: EcgModel) -> dict[str, Any]:
     """Return weights for ``network.js``, batch norms folded in; of two outputs their difference.
 
-    Returns
-    -------
-    dict
-        ``leads``, ``writes_weights`` (an IMN), ``tensors`` (names and shapes in order) and
-        ``weights`` (base64, float32).
+    Keys: ``leads``, ``writes_weights`` (an IMN), ``tensors`` (names and shapes in order) and
+    ``weights`` (base64, float32).
     """
     ready: Any = for_inference(model)
     parts = {"encoder": ready.encoder}
@@ -179,7 +166,7 @@ def describe_record(
             method: explanations.attribute(
                 run.networks[0], x, method, n_steps=settings.n_steps, window_s=settings.window_s
             )[0]
-            for method in settings.methods
+            for method in METHODS
         }
         described["answers"][run.params["model"]] = {
             "logit": float(explanations.positive_logits(run.networks[0], x)[0]),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ecgcore.files import ASIDE
-from ecgcore.runs.directory import is_whole, read_json
+from ecgcore.runs.directory import damage, read_json
 
 PLACES = ("archive", "runs")
 """Parameters that name folders: part of the command, but not of what was computed."""
@@ -72,14 +72,11 @@ def as_text(value: Any) -> str:
 def describe_runs(folder: Path, pages: Mapping[str, Path], tier: str) -> list[dict[str, Any]]:
     """Return the facts of every complete run in a folder of run directories, by name.
 
-    Parameters
-    ----------
-    pages
-        Run directory of each page of ``notebooks/``, by the page's name.
+    ``pages`` holds the run directory of each page of ``notebooks/``, by the page's name.
     """
     page_of = {Path(run).name: f"notebooks/{page}" for page, run in pages.items()}
     finished = sorted(file.parent for file in folder.rglob("params.json"))
-    finished = [run for run in finished if not run.name.endswith(ASIDE) and is_whole(run)]
+    finished = [run for run in finished if not run.name.endswith(ASIDE) and not damage(run)]
     return [_describe(run, page_of.get(run.name), tier) for run in finished]
 
 
@@ -116,18 +113,12 @@ def _finite(value: Any) -> Any:
 
 def _test_metrics(path: Path) -> dict[str, tuple[float | None, ...]]:
     """Return (value, low, high) of the test part by metric; empty for tables of another kind."""
-    if not path.exists() or not path.read_text(encoding="utf-8").strip():
-        return {}
-    table = pd.read_csv(path)
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame()
     if not {"part", "metric", "value"} <= set(table.columns):
         return {}
-    of_test = table[table["part"].isin(["test", "run"])]
-    columns = of_test.reindex(columns=["value", "low", "high"]).astype(float)
-    rows: Iterable[tuple[Any, ...]] = columns.itertuples(index=False, name=None)
-    return {
-        name: tuple(_finite(v) for v in row)
-        for name, row in zip(of_test["metric"], rows, strict=True)
-    }
+    of_test = table[table["part"].isin(["test", "run"])].set_index("metric")
+    rows = of_test.reindex(columns=["value", "low", "high"]).astype(float)
+    return {str(name): tuple(map(_finite, row)) for name, *row in rows.itertuples()}
 
 
 def write_json(path: Path, value: Any) -> None:

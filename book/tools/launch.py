@@ -32,13 +32,7 @@ if importlib.util.find_spec("ecgcore") is None:
 
 
 def check_repository(repository: str) -> str:
-    """Return the name of a GitHub repository as it is.
-
-    Raises
-    ------
-    EcgcoreError
-        It is not ``OWNER/NAME``.
-    """
+    """Return the name of a GitHub repository; :class:`EcgcoreError` if not ``OWNER/NAME``."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
         raise EcgcoreError(f"--repository {repository}: expected OWNER/NAME, as on GitHub.")
     return repository
@@ -59,20 +53,10 @@ def setup_cell(source: str, ref: str) -> nbformat.NotebookNode:
 
 
 def export(notebooks: Path, to: Path, *, repository: str, ref: str) -> list[Path]:
-    """Write copies of all notebooks that begin with the set-up cell.
+    """Write copies of all notebooks of a folder that begin with the set-up cell.
 
+    The cell checks out the commit ``ref`` of ``repository``, which is ``OWNER/NAME`` on GitHub;
     ``ecgcore.runs.begin`` finds the parameters cell behind it.
-
-    Parameters
-    ----------
-    notebooks
-        The folder of sources.
-    to
-        Folder of the copies; made if need be.
-    repository
-        ``OWNER/NAME`` on GitHub.
-    ref
-        Commit that the cell checks out.
     """
     source = f"https://github.com/{check_repository(repository)}"
     to.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 Two releases of the same pages are byte-identical except for the PDF, which Chromium dates itself.
 """
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from book.tools.facts import write_json
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance
+from ecgcore.runs.directory import sha256
 
 if TYPE_CHECKING:
     from pypdf import PdfWriter
@@ -45,27 +45,12 @@ _LINE = '<p>{number} <a href="{link}">{title}</a></p>'
 
 
 def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
-    """Write the archives of a built book and their checksums.
+    """Write the archives of a built book and their checksums into ``to``, replaced as a whole.
 
-    Parameters
-    ----------
-    html
-        The built book.
-    to
-        Folder of the release; replaced as a whole.
-    root
-        The checkout, for ``_toc.yml`` and ``results/``.
-
-    Returns
-    -------
-    list of Path
-        ``ecg-book-html.zip``, ``ecg-book.pdf``, ``ecg-book-results.zip``, ``manifest.json``,
-        ``SHA256SUMS``.
-
-    Raises
-    ------
-    EcgcoreError
-        No built book, no Chromium, or the packages that print are not installed.
+    ``root`` is the checkout, for ``_toc.yml`` and ``results/``.  Returns the paths of
+    ``ecg-book-html.zip``, ``ecg-book.pdf``, ``ecg-book-results.zip``, ``manifest.json`` and
+    ``SHA256SUMS``.  :class:`EcgcoreError`: no built book, no Chromium, or the packages that print
+    are not installed.
     """
     if not (html / "index.html").exists():
         raise EcgcoreError(f"{html}: no built book there; run make book first, or name one.")
@@ -89,19 +74,14 @@ def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
 def _write_manifest(folder: Path, html: Path, root: Path) -> None:
     commit, is_dirty = provenance.git_state(root)
     sizes = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(folder.iterdir())
     }
     tier = next((p.name.removeprefix(".tier-") for p in html.glob(".tier-*")), "unknown")
     manifest = {"commit": commit, "with_changes": is_dirty, "tier": tier, "files": sizes}
     write_json(folder / "manifest.json", manifest)
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
+    lines = [f"{sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pages_in_order(toc: str) -> list[str]:

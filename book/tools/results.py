@@ -33,38 +33,27 @@ _CELL = re.compile(r"([\w-]+)\.(\w+)\[(.*)\]\.(.+)")
 
 
 def look_up(source: Path, address: str) -> Any:
-    """Return the number or word at an address.
+    """Return the number or word at an address in the staged book ``source``.
 
-    Parameters
-    ----------
-    source
-        The staged book.
-
-    Raises
-    ------
-    EcgcoreError
-        Nothing there, more than one row, or an empty value; the address and the reason are named.
+    :class:`EcgcoreError`, with address and reason, if nothing is there, more than one row, or an
+    empty value.
     """
     if cell := _CELL.fullmatch(address):
         page, table, row, column = cell.groups()
-        value = _cell(read_table(source, page, table), address, row, column)
+        value = _cell(_read_table(source, page, table), address, row, column)
     else:
         page, _, key = address.partition(".")
-        value = _recorded_fact(source, address, key) if page == "recorded" else None
-        if page != "recorded":
-            value = read_results(source).get(page, {}).get(key)
+        if page == "recorded":
+            value = _recorded_fact(source, address, key)
+        else:
+            results = json.loads((source / "results.json").read_text(encoding="utf-8"))
+            value = results.get(page, {}).get(key)
     if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
         raise EcgcoreError(f"no result '{address}' in this build.")
     return value
 
 
-def read_results(source: Path) -> dict[str, dict[str, Any]]:
-    """Return the results of every page's run, by page and key."""
-    path = source / "results.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-
-
-def read_table(source: Path, page: str, name: str) -> pd.DataFrame:
+def _read_table(source: Path, page: str, name: str) -> pd.DataFrame:
     """Return a staged table, every cell as text."""
     folder = {"published": "recorded/published"}.get(page, page)
     path = source / TABLES / folder / f"{name}.csv"
@@ -86,7 +75,7 @@ def _cell(table: pd.DataFrame, address: str, row: str, column: str) -> Any:
         name, equals, value = word.partition("=")
         if not equals or name.strip() not in table:
             name, value = table.columns[position], word
-        rows = rows[[_same(cell, value.strip()) for cell in rows[name.strip()]]]
+        rows = rows[rows[name.strip()].map(_number) == _number(value.strip())]
     if len(rows) != 1:
         n = "no row" if rows.empty else f"{len(rows)} rows"
         raise EcgcoreError(
@@ -94,15 +83,6 @@ def _cell(table: pd.DataFrame, address: str, row: str, column: str) -> Any:
             "order, until they name one row."
         )
     return _number(str(rows[column].iloc[0]))
-
-
-def _same(cell: str, value: str) -> bool:
-    if cell == value:
-        return True
-    try:
-        return float(cell) == float(value)
-    except ValueError:
-        return False
 
 
 def _number(text: str) -> Any:
@@ -118,7 +98,7 @@ def _number(text: str) -> Any:
 def _recorded_fact(source: Path, address: str, key: str) -> Any:
     name, _, path = key.partition(".")
     table = recorded.load(name, source / TABLES / "recorded")
-    value: Any = {**table.facts, "label": table.label.replace("`", "")} if path else None
+    value: Any = {**table.facts, "label": table.label.replace("`", "")}
     for word in path.split("."):
         if not isinstance(value, Mapping) or word not in value:
             raise EcgcoreError(f"no fact '{address}' in results/{name}.json.")
@@ -129,14 +109,10 @@ def _recorded_fact(source: Path, address: str, key: str) -> Any:
 def as_shown(value: Any, form: str) -> str:
     """Return a value in a format of Python's ``format``, with a true minus sign in numbers.
 
-    Raises
-    ------
-    EcgcoreError
-        The format does not suit the value.
+    :class:`EcgcoreError` if the format does not suit the value.
     """
     try:
         text = format(value, form)
     except (TypeError, ValueError):
         raise EcgcoreError(f"{value!r} cannot be shown as '{form}'.") from None
-    is_number = isinstance(value, int | float)
-    return text.replace("-", "\u2212") if is_number else text
+    return text.replace("-", "\u2212") if isinstance(value, int | float) else text

@@ -42,28 +42,14 @@ def stage(
     gallery: Path | None = None,
     repository: str = "",
 ) -> None:
-    """Lay out what Jupyter Book reads: prose, configuration, executed notebooks, numbers.
+    """Lay out in ``to`` what Jupyter Book reads: prose, configuration, executed notebooks, numbers.
 
-    Parameters
-    ----------
-    root
-        The checkout: ``_config.yml``, ``_toc.yml``, ``book/`` and ``results/`` are taken from it.
-    pages
-        Run directory of each page of ``notebooks/``, by the page's name.
-    to
-        Staging folder; replaced.
-    explorer
-        Folder that :func:`book.tools.explorer.export` wrote; without it the page that explores
-        ECGs cannot be built.
-    gallery
-        Folder of run directories, all of which get a page.
-    repository
-        ``OWNER/NAME`` on GitHub, from where Colab and Binder open the notebooks; no links if empty.
-
-    Raises
-    ------
-    EcgcoreError
-        A notebook does not pass the gate, or a run directory is not complete.
+    ``root`` is the checkout; ``pages`` holds the run directory of each page of ``notebooks/``, by
+    the page's name.  ``explorer`` is the folder that :func:`book.tools.explorer.export` wrote,
+    without which the page that explores ECGs cannot be built; all run directories in ``gallery``
+    get a page; from ``repository``, ``OWNER/NAME`` on GitHub, Colab and Binder open the notebooks
+    (no links if empty).  :class:`EcgcoreError`: a notebook does not pass the gate, or a run
+    directory is not complete.
     """
     for page, run in pages.items():
         if problem := damage(run):
@@ -96,15 +82,9 @@ def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> N
     notebook = nbformat.read(run / "notebook.ipynb", as_version=4)
     _save_figures(notebook, to / "book" / "_generated")
     prose = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    card = run_card(
-        page,
-        read_json(run / "provenance.json"),
-        read_json(run / "params.json"),
-        tier,
-        n_words=len(prose.split()),
-        repository=repository,
-    )
-    _clean(notebook, card)
+    how: dict[str, Any] = {"n_words": len(prose.split()), "repository": repository}
+    made, params = read_json(run / "provenance.json"), read_json(run / "params.json")
+    _clean(notebook, run_card(page, made, params, tier, **how))
     nbformat.write(notebook, to / "notebooks" / f"{page}.ipynb")
     tables = to / results.TABLES / page
     tables.mkdir()
@@ -135,10 +115,7 @@ def run_card(
 ) -> nbformat.NotebookNode:
     """Return what stands below a page's title: its data in a line, the rest behind a toggle.
 
-    Parameters
-    ----------
-    made, params
-        Contents of the run's ``provenance.json`` and ``params.json``.
+    ``made`` and ``params`` are the contents of the run's ``provenance.json`` and ``params.json``.
     """
     data, links = made["archive"], launch.links(repository, page) if repository else {}
     first = facts.needed_first(params, tier)
@@ -208,10 +185,7 @@ def _save_figures(notebook: nbformat.NotebookNode, to: Path) -> None:
 def build_book(staging: Path, html: Path) -> None:
     """Build the staged book with warnings as errors, and only then replace the old pages.
 
-    Raises
-    ------
-    EcgcoreError
-        The build failed; the message holds its warnings, which name page and line.
+    :class:`EcgcoreError` with the warnings, which name page and line, if the build failed.
     """
     files.restore(html)
     for left in staging.parent.glob(f"{staging.name}.built-*"):

@@ -11,8 +11,6 @@ which takes seconds, and whoever only checks or reads runs does not need it.
 
 from ecgcore.runs.directory import damage as damage
 from ecgcore.runs.directory import find_runs as find_runs
-from ecgcore.runs.directory import is_current as is_current
-from ecgcore.runs.directory import is_whole as is_whole
 from ecgcore.runs.directory import load_predictions as load_predictions
 from ecgcore.runs.directory import load_runs as load_runs
 from ecgcore.runs.directory import load_tables as load_tables

@@ -25,11 +25,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
-def is_whole(folder: Path) -> bool:
-    """Return whether a run directory has all that a finished run leaves, unchanged."""
-    return not damage(folder)
-
-
 def damage(folder: Path) -> str:
     """Return what is wrong with a run directory, according to its ``provenance.json``, or ""."""
     try:
@@ -64,7 +59,7 @@ def _finished(folder: Path | str) -> Iterator[tuple[Path, dict[str, Any], dict[s
 def runs_digest(folder: Path | str) -> str:
     """Return a hash of the finished runs below a folder that summaries may read.
 
-    It is part of a summary's identity: a summary is made anew when a run came or changed.
+    As part of a summary's identity, it has the summary made anew when a run came or changed.
     """
     digest = hashlib.sha256()
     for run, params, facts in _finished(folder):
@@ -76,7 +71,7 @@ def runs_digest(folder: Path | str) -> str:
 def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
     """Return the parameters of every complete run of a notebook below a folder, by directory.
 
-    Raises :class:`EcgcoreError`: there is none, or one that was complete is damaged.
+    :class:`EcgcoreError`: there is none, or one that was complete is damaged.
     """
     runs = {}
     for run, params, _ in _finished(folder):
@@ -85,16 +80,14 @@ def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
                 raise EcgcoreError(f"{run}: {problem}; delete this run directory and run it again.")
             runs[str(run)] = params
     if not runs:
-        why = f"no complete run of {notebook} here; run that notebook first"
-        raise EcgcoreError(f"{folder}: {why}.")
+        raise EcgcoreError(
+            f"{folder}: no complete run of {notebook} here; run that notebook first."
+        )
     return runs
 
 
 def check_archive(folder: Path | str, fingerprint: str, name: str) -> None:
-    """Refuse to read runs below a folder together with an archive that they were not made on.
-
-    Raises :class:`EcgcoreError` that names the first run of another archive.
-    """
+    """Raise :class:`EcgcoreError` for a run below a folder that was made on another archive."""
     for run, params, facts in _finished(folder):
         archive = facts.get("archive", {})
         if "runs" not in params and archive.get("fingerprint") not in (None, fingerprint):
@@ -107,18 +100,16 @@ def check_archive(folder: Path | str, fingerprint: str, name: str) -> None:
 def load_tables(folder: Path | str, notebook: str, name: str) -> pd.DataFrame:
     """Return one table of every run of a notebook, with the run's parameters as columns.
 
-    ``name`` is the table's file stem; runs without it, or with an empty one, are left out. The
-    column ``run`` is the run directory.
+    ``name`` is the table's file stem; runs without it are left out. The column ``run`` is the run
+    directory.
     """
     frames = []
     for run, params in find_runs(folder, notebook).items():
-        file = Path(run, f"{name}.csv")
-        if not file.exists() or not file.read_text(encoding="utf-8").strip():
-            continue
-        frame = pd.read_csv(file)
-        for key in params.keys() - set(frame.columns):
-            frame[key] = [params[key]] * len(frame)
-        frames.append(frame.assign(run=run))
+        if (file := Path(run, f"{name}.csv")).exists():
+            frame = pd.read_csv(file)
+            for key in params.keys() - set(frame.columns):
+                frame[key] = [params[key]] * len(frame)
+            frames.append(frame.assign(run=run))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 

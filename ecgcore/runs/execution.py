@@ -29,14 +29,13 @@ def run_notebook(
     timeout_s: int | None = None,
     force: bool = False,
 ) -> Path:
-    """Execute a notebook with parameters into a run directory.
+    """Execute a notebook with parameters into a run directory; return ``out``, complete.
 
     Parameters that are not in ``given`` keep their defaults. Work goes on in ``out`` with
     ``.partial`` behind its name, which a later call resumes. ``timeout_s`` is the longest time for
-    any one cell; ``force`` repeats a run that is already there. Returns ``out``, complete.
-
-    Raises :class:`EcgcoreError`: a wrong parameter; a cell raised an error (both are named); the
-    kernel died; the notebook did not pass the gate; the disk is full or cannot be written.
+    any one cell; ``force`` repeats a run that is already there. :class:`EcgcoreError`: a wrong
+    parameter; a cell raised an error (both are named); the kernel died; the notebook did not pass
+    the gate; the disk is full or cannot be written.
     """
     notebook, out = Path(notebook), Path(out)
     values = parameters.check(parameters.of_notebook(notebook), given)
@@ -47,6 +46,7 @@ def run_notebook(
     if not force and is_current(out, identity, code):
         return out
     partial = out.with_name(out.name + ".partial")
+    executed, provenance_file = partial / "notebook.ipynb", partial / "provenance.json"
     with files.file_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with files.file_errors(out), files.locked(out):
@@ -56,7 +56,6 @@ def run_notebook(
         with files.locked(partial, KERNEL_ENDS_S):
             library = provenance.code_fingerprint(notebook, with_source=False)
             _reuse_or_clear(partial, f"{identity} {library}")
-        executed, provenance_file = partial / "notebook.ipynb", partial / "provenance.json"
         with _progress(partial / "checkpoints"):
             _execute(notebook, {**values, "out": str(partial)}, executed, timeout_s)
         gate(executed, name=notebook.name)
@@ -91,8 +90,8 @@ def _progress(checkpoints: Path) -> Iterator[None]:
             for file in sorted(checkpoints.rglob("progress.json")):
                 try:
                     line = _progress_line(json.loads(file.read_text(encoding="utf-8")))
-                except (OSError, ValueError, KeyError):
-                    continue  # being written, or of an older version
+                except OSError:
+                    continue  # removed after training
                 line = line if file.parent == checkpoints else f"{file.parent.name}: {line}"
                 if line not in printed:
                     printed.add(line)
@@ -147,12 +146,11 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int |
 
 
 def gate(path: Path, *, name: str = "") -> None:
-    """Refuse an executed notebook that may not enter the book.
+    """Raise :class:`EcgcoreError` for an executed notebook that may not enter the book.
 
     Every code cell ran, in order, once, without an error; nothing was written to stderr (warnings
-    name this machine's folders); there is no widget, which a static page cannot show.
-
-    Raises :class:`EcgcoreError` that names the notebook, the cell and the reason.
+    name this machine's folders); there is no widget, which a static page cannot show. The error
+    names the notebook, the cell and the reason.
     """
     import nbformat
 

@@ -43,52 +43,42 @@ class Explanation:
 
     def figure(self) -> Figure:
         """Return the record on ECG paper with the attribution on its traces."""
-        params = self.run.params
-        question = f"{self.record}, {params.get('task', '')}, {params.get('model', '')}"
-        lines = [
-            f"{question}, {self.method}: probability {self.probability:.2f}",
-            self.run.training_summary,
-            *self.remarks,
-        ]
+        words = (self.record, self.run.params["task"], self.run.params["model"], self.method)
+        answer = f"{', '.join(words)}: probability {self.probability:.2f}"
         return plots.ecg_12_lead(
-            self.signals_mv, self.run.rate_hz, attribution=self.attribution,
-            title="\n".join(lines), start_s=self.start_s,
+            self.signals_mv, self.run.rate_hz, attribution=self.attribution, start_s=self.start_s,
+            title="\n".join([answer, self.run.training_summary, *self.remarks]),
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain numbers and words, attribution included."""
-        archive, results = self.run.provenance.get("archive", {}), self.run.results
-        shares = explanations.lead_shares(self.attribution)
+        run, archive = self.run, self.run.provenance["archive"]
+        shares = np.round(explanations.lead_shares(self.attribution), 6).tolist()
+        same = ("record", "start_s", "probability", "logit", "method", "remarks")
         return {
             "caveat": NOT_A_DEVICE,
-            "record": self.record,
-            "rate_hz": self.run.rate_hz,
-            "start_s": self.start_s,
-            "probability": self.probability,
-            "logit": self.logit,
-            "temperature": self.run.temperature,
-            "method": self.method,
-            "remarks": list(self.remarks),
+            **{name: getattr(self, name) for name in same},
+            "rate_hz": run.rate_hz,
+            "temperature": run.temperature,
             "run": {
-                "params": self.run.params,
-                "git_commit": self.run.provenance.get("git_commit"),
-                "training": self.run.training_summary,
+                "params": run.params,
+                "git_commit": run.provenance["git_commit"],
+                "training": run.training_summary,
                 "trained_on_simulated": archive.get("is_simulated"),
-                "trained_on": archive.get("name"),
-                **{name: results.get(name) for name in ("n_train", "n_test", "auroc")},
+                "trained_on": archive["name"],
+                **{name: run.results[name] for name in ("n_train", "n_test", "auroc")},
             },
-            "lead_shares": dict(zip(LEADS, np.round(shares, 6).tolist(), strict=True)),
+            "lead_shares": dict(zip(LEADS, shares, strict=True)),
             "top_segments": json.loads(self.top.to_json(orient="records")),
-            "leads": list(LEADS),
+            "leads": LEADS,
             "attribution": [[float(f"{v:.6g}") for v in lead] for lead in self.attribution],
         }
 
     def in_words(self) -> list[str]:
         """Return the answer, its caveats and the segments that weigh most, one line each."""
-        is_calibrated = self.run.temperature is not None
-        how = "calibrated on validation records" if is_calibrated else "not calibrated"
+        how = "calibrated on validation records" if self.run.temperature else "not calibrated"
         lines = [
-            f"{self.record}: probability {self.probability:.3f} ({self.run.params.get('task')}, "
+            f"{self.record}: probability {self.probability:.3f} ({self.run.params['task']}, "
             f"{how}), logit {self.logit:+.3f}",
             f"  the network was {self.run.training_summary}",
             *(f"  note: {remark}" for remark in self.remarks),
@@ -127,10 +117,8 @@ def explain_record(
     and has any rate that can be resampled to the run's; ``start_s`` is the time in the original at
     which it begins. ``method`` is a key of :data:`ecgcore.explanations.METHODS`, by default the
     network's own; for ``window_s``, ``stride_s`` and ``k`` see
-    :func:`ecgcore.explanations.top_segments`.
-
-    Raises :class:`EcgcoreError`: the record is shorter than what the networks read, an option is
-    not a possible number, or the network does not offer the method.
+    :func:`ecgcore.explanations.top_segments`. :class:`EcgcoreError`: the record is shorter than
+    what the networks read, an option is not possible, or the network does not offer the method.
     """
     for name, value in (("window", window_s), ("stride", stride_s)):
         if value is not None and not 0 < value <= run.duration_s:

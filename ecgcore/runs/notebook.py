@@ -36,8 +36,8 @@ class Run:
     def open_data(self) -> Store:
         """Open the archive that the parameter ``archive`` names, prepared first if need be.
 
-        What it is goes into the run's provenance. Raises :class:`EcgcoreError` if there is none,
-        or if the runs that a summary reads were made on another one.
+        What it is goes into the run's provenance. :class:`EcgcoreError` if there is none, or if
+        the runs that a summary reads were made on another one.
         """
         store = open_data(self.params["archive"])
         self.data = describe(store)
@@ -70,11 +70,10 @@ class Run:
             if predictions is not None:
                 path = self.dir / "predictions.parquet"
                 files.write_whole(path, lambda part: predictions.to_parquet(part, index=False))
-            files.write_whole(self.dir / "results.json", _as_json(dict(results or {})))
-            computed = {k: v for k, v in self.params.items() if k not in parameters.NOT_COMPUTED}
-            params = _as_json({"notebook": self.notebook, **computed})
-            files.write_whole(self.dir / "params.json", params)
-            files.write_whole(self.dir / "provenance.json", _as_json(self._facts()))
+            computed = {"notebook": self.notebook, **parameters.computed(self.params)}
+            _write_json(self.dir / "results.json", dict(results or {}))
+            _write_json(self.dir / "params.json", computed)
+            _write_json(self.dir / "provenance.json", self._facts())
         if self.lock is not None:
             files.release(self.lock)
 
@@ -97,22 +96,18 @@ class Run:
 
 def run_identity(notebook: str, values: Mapping[str, Any]) -> str:
     """Return a hash of a notebook's parameters and, for a summary, of the runs that it reads."""
-    identity = parameters.identity(notebook, values)
-    if values.get("runs"):
-        return f"{identity}-{directory.runs_digest(Path(values['runs']))}"
-    return identity
+    digest = f"-{directory.runs_digest(values['runs'])}" if values.get("runs") else ""
+    return parameters.identity(notebook, values) + digest
 
 
 def begin(notebook: str) -> Run:
     """Check the parameters of the notebook that calls this, and start its run.
 
     The parameters cell, and what papermill injected after it, are read from IPython's own
-    history, so that a name which the notebook never declared is noticed too. The cell need not be
-    the first one. Checked values are put back into the notebook's namespace in their types.
-
-    Raises :class:`EcgcoreError` for an unknown name, a value that is not allowed, a device or
-    archive that is not there, a run directory that cannot be written or in which another process
-    works, or outside a notebook.
+    history, so that a name which the notebook never declared is noticed too. Checked values are
+    put back into the notebook's namespace in their types. :class:`EcgcoreError` for an unknown
+    name, a value that is not allowed, a device or archive that is not there, a run directory that
+    cannot be written or in which another process works, or outside a notebook.
     """
     from IPython import get_ipython
 
@@ -120,10 +115,7 @@ def begin(notebook: str) -> Run:
     if shell is None:
         raise EcgcoreError("runs.begin: call this in a notebook, right after its parameters cell.")
     declared, injected = _parameter_cells(notebook, shell.user_ns["In"])
-    names = {parameter.name: parameter for parameter in declared}
-    for name in injected:
-        if name not in names:
-            raise parameters.unknown(name, names)
+    names = dict.fromkeys([*(parameter.name for parameter in declared), *injected])
     values = parameters.check(declared, {name: shell.user_ns[name] for name in names})
     shell.user_ns.update(values)
     if "device" in values:
@@ -145,8 +137,8 @@ def _parameter_cells(
 ) -> tuple[list[parameters.Parameter], list[str]]:
     """Return declared parameters, and names that papermill injected, from the cells run so far.
 
-    A cell counts as the parameters cell if it declares parameters and nothing else. Where several
-    do, because a reader ran a cell of their own that looks like one, the longest is taken.
+    A cell counts as the parameters cell if it declares parameters and nothing else; of several, one
+    of which may be a reader's own, the longest.
     """
     declared: list[parameters.Parameter] = []
     injected: list[str] = []
@@ -165,8 +157,8 @@ def _parameter_cells(
     return declared, injected
 
 
-def _as_json(value: Any) -> str:
+def _write_json(path: Path, value: Any) -> None:
     def plain(item: Any) -> Any:
         return item.item() if hasattr(item, "item") else str(item)
 
-    return json.dumps(value, indent=1, default=plain) + "\n"
+    files.write_whole(path, json.dumps(value, indent=1, default=plain) + "\n")

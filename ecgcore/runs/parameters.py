@@ -31,7 +31,6 @@ INJECTED = "# Parameters"
 NOT_COMPUTED = frozenset({"out", "tier", "device"})
 """Parameters that say where and for what page a run is made, not what it computes."""
 
-_FOLDERS = {"archive", "runs", "out"}
 _TYPES = {"int": "an integer", "float": "a number", "str": "text", "bool": "true or false"}
 _RANGE = re.compile(r"^(-?[\d.e+-]*?)\.\.(-?[\d.e+-]*)$")
 
@@ -53,10 +52,14 @@ class Parameter:
     limits: tuple[float, float] | None = None
 
     @property
+    def item_kind(self) -> str:
+        """Type of the value, or of the items of a list."""
+        return self.kind.removeprefix("list[").removesuffix("]")
+
+    @property
     def expected(self) -> str:
         """What is allowed, in words, for an error message or a table."""
-        item = self.kind.removeprefix("list[").removesuffix("]")
-        words = _TYPES[item]
+        words = _TYPES[self.item_kind]
         if self.limits:
             low, high = self.limits
             words += f" from {low:g} to {high:g}" if high < math.inf else f" of at least {low:g}"
@@ -71,21 +74,21 @@ class Parameter:
         """Return ``value`` in the declared type, or raise :class:`EcgcoreError`."""
         try:
             if not self.kind.startswith("list["):
-                return self._check_item(value, self.kind)
+                return self._check_item(value)
             if isinstance(value, str):  # papermill -p and the command line pass lists as text
                 items = (item.strip(" '\"") for item in value.strip("[] ").split(","))
                 value = [item for item in items if item]
             if not isinstance(value, Sequence):
-                raise ValueError
-            return [self._check_item(item, self.kind[5:-1]) for item in value]
+                raise TypeError
+            return [self._check_item(item) for item in value]
         except (ValueError, TypeError, OverflowError):
             raise EcgcoreError(
                 f"Parameter '{self.name}': expected {self.expected}, got {value!r}."
             ) from None
 
-    def _check_item(self, value: Any, kind: str) -> Any:
-        value = _coerce(value, kind)
-        is_named = f"{value:g}" in self.allowed if kind == "float" else str(value) in self.allowed
+    def _check_item(self, value: Any) -> Any:
+        value = _coerce(value, self.item_kind)
+        is_named = (f"{value:g}" if isinstance(value, float) else str(value)) in self.allowed
         is_within = self.limits is not None and self.limits[0] <= value <= self.limits[1]
         if (self.allowed or self.limits) and not is_named and not is_within:
             raise ValueError
@@ -115,54 +118,53 @@ def _coerce(value: Any, kind: str) -> Any:
 def parse_cell(source: str) -> list[Parameter]:
     """Return the parameters that a cell declares.
 
-    Raises :class:`EcgcoreError` for a line that is not
+    :class:`EcgcoreError` for a line that is not
     ``name: type = literal  # meaning [unit]; allowed: ...``.
     """
-    source = source.replace("\r\n", "\n").replace("\r", "\n")
     lines = source.split("\n")
     try:
         statements = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (SyntaxError, ValueError) as error:
         raise EcgcoreError(f"Parameters cell: is not Python ({error}).") from None
     parameters = []
     for node in statements:
-        last = (node.end_lineno or node.lineno) - 1
-        comment = lines[last].encode()[node.end_col_offset :].decode()
+        comment = lines[(node.end_lineno or 1) - 1].encode()[node.end_col_offset or 0 :].decode()
         try:
             parameters.append(_declared(node, comment.strip().removeprefix("#").strip()))
-        except (ValueError, TypeError, RecursionError, MemoryError):
-            line = lines[node.lineno - 1].strip()
+        except (ValueError, TypeError):
             raise EcgcoreError(
-                f"Parameters cell: '{line}' is not 'name: type = value  # meaning', with a type "
-                "of int, float, str, bool or list[...], a plain value, and limits that are numbers."
+                f"Parameters cell: '{lines[node.lineno - 1].strip()}' is not "
+                "'name: type = value  # meaning', with a type of int, float, str, bool or "
+                "list[...], a plain value, and limits that are numbers."
             ) from None
     return parameters
 
 
 def _declared(node: ast.stmt, comment: str) -> Parameter:
-    """Return what a statement declares; raises ValueError if it is no declaration."""
+    """Return what a statement declares; ValueError or TypeError if it is no declaration."""
     if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
         raise ValueError
     kind, value = ast.unparse(node.annotation), ast.literal_eval(node.value or ast.Name("none"))
-    meaning, _, allowed_text = (part.strip() for part in comment.partition("; allowed:"))
-    if kind.removeprefix("list[").removesuffix("]") not in _TYPES or not meaning:
-        raise ValueError
-    unit = re.search(r"\[([^\]]+)\]", meaning)
-    limits, words = None, []
-    for part in filter(None, map(str.strip, allowed_text.split("|"))):
+    meaning, _, allowed = (part.strip() for part in comment.partition("; allowed:"))
+    unit, limits, words = re.search(r"\s*\[([^\]]+)\]", meaning), None, []
+    for part in filter(None, map(str.strip, allowed.split("|"))):
         if bounds := _RANGE.match(part):
             limits = (float(bounds[1] or "-inf"), float(bounds[2] or "inf"))
         else:
             words.append(part)
-    meaning = re.sub(r"\s*\[[^\]]+\]", "", meaning)
-    unit_name = unit[1] if unit else ""
-    return Parameter(node.target.id, kind, value, meaning, unit_name, tuple(words), limits)
+    meaning = meaning.replace(unit[0], "") if unit else meaning
+    parameter = Parameter(
+        node.target.id, kind, value, meaning, unit[1] if unit else "", tuple(words), limits
+    )
+    if parameter.item_kind not in _TYPES or not meaning:
+        raise ValueError
+    return parameter
 
 
 def of_notebook(path: Path) -> list[Parameter]:
     """Return the parameters that a notebook declares in its one cell tagged ``parameters``.
 
-    Raises :class:`EcgcoreError`: no such file, not a notebook, or not exactly one such cell.
+    :class:`EcgcoreError`: no such file, not a notebook, or not exactly one such cell.
     """
     try:
         cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
@@ -170,7 +172,7 @@ def of_notebook(path: Path) -> list[Parameter]:
         sources = ["".join(cell["source"]) for cell in tagged]
     except FileNotFoundError:
         raise EcgcoreError(f"{path}: no such notebook; the book's own are in notebooks/.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise EcgcoreError(f"{path}: not a Jupyter notebook (expected JSON with cells).") from None
     if len(tagged) != 1:
         raise EcgcoreError(
@@ -183,40 +185,36 @@ def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, 
     """Return every parameter's value: the given one, checked, or else the default.
 
     A leading ``~`` in ``archive``, ``runs`` and ``out`` becomes the user's home folder.
-
-    Raises :class:`EcgcoreError` for an unknown name, offering the nearest one, or a value that is
-    not allowed.
+    :class:`EcgcoreError` for an unknown name, offering the nearest one, or a value that is not
+    allowed.
     """
     known = {parameter.name: parameter for parameter in declared}
     for name in given:
         if name not in known:
-            raise unknown(name, known)
+            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            known_names = f"{hint}allowed: {', '.join(known)}"
+            raise EcgcoreError(f"Parameter '{name}': there is no such parameter; {known_names}.")
     values = {name: p.check(given.get(name, p.default)) for name, p in known.items()}
-    for name in _FOLDERS & values.keys():
-        values[name] = os.path.expanduser(values[name])
-    return values
+    folders = {"archive", "runs", "out"} & values.keys()
+    return values | {name: os.path.expanduser(values[name]) for name in folders}
 
 
-def unknown(name: str, known: Mapping[str, Any]) -> EcgcoreError:
-    """Return the error for a name that no parameter has; it offers the nearest one."""
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return EcgcoreError(
-        f"Parameter '{name}': there is no such parameter; {hint}allowed: {', '.join(known)}."
-    )
+def computed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that say what is computed: all but :data:`NOT_COMPUTED`."""
+    return {name: value for name, value in values.items() if name not in NOT_COMPUTED}
 
 
 def identity(notebook: str, values: Mapping[str, Any]) -> str:
-    """Return a short hash of a notebook's name and its parameters without NOT_COMPUTED."""
-    computed = {name: value for name, value in values.items() if name not in NOT_COMPUTED}
-    text = json.dumps([notebook, computed], sort_keys=True)
+    """Return a short hash of a notebook's name and of its parameters that are computed with."""
+    text = json.dumps([notebook, computed(values)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def from_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of parameters, in UTF-8 or, with its mark, UTF-16.
 
-    Raises :class:`EcgcoreError`: no such file, another encoding, or not lines ``name: value``.
+    :class:`EcgcoreError`: no such file, another encoding, or not lines ``name: value``.
     """
     import yaml
 

@@ -1,8 +1,7 @@
 """From a record to a network's input, as one run defines it: the only place that knows how."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ecgcore.arrays import Bools, Floats32
 from ecgcore.data import Record, Store
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
+from ecgcore.runs.directory import read_json
 
 if TYPE_CHECKING:
     from ecgsim import Shortcut
@@ -26,11 +26,6 @@ EVIDENCE_MV = 0.02
 
 NO_NOISE_DB = 100.0
 """Value of ``muscle_snr_db`` that stands for no added noise."""
-
-_SAME_NAMES = (
-    "normalisation", "resampler", "muscle_snr_db", "content_hz", "upsampled_from_hz", "seed",
-)  # fmt: skip
-"""Fields that are parameters of run notebooks."""
 
 
 @dataclass(frozen=True)
@@ -61,35 +56,30 @@ class InputPipeline:
     def from_params(cls, params: dict[str, Any]) -> "InputPipeline":
         """Return the pipeline that a run's parameters describe, before :meth:`fit`.
 
-        Raises :class:`EcgcoreError` for a shortcut at a rate that cannot carry it.
+        :class:`EcgcoreError` for a shortcut at a rate that cannot carry it.
         """
-        rate_hz, shortcut = int(params["rate_hz"]), None
+        shortcut = None
         if params.get("shortcut"):
             from ecgsim import Shortcut
 
             amplitude_mv = float(params.get("shortcut_mv", Shortcut.amplitude_mv))
             shortcut = Shortcut(condition="any", amplitude_mv=amplitude_mv)
-            if rate_hz <= 2 * shortcut.frequency_hz:
+            if params["rate_hz"] <= 2 * shortcut.frequency_hz:
                 raise EcgcoreError(
                     f"shortcut: a burst of {shortcut.frequency_hz:g} Hz is lost at rate_hz "
-                    f"{rate_hz}; expected a rate above {2 * shortcut.frequency_hz:g} Hz."
+                    f"{params['rate_hz']}; expected a rate above {2 * shortcut.frequency_hz:g} Hz."
                 )
-        return cls(
-            rate_hz=rate_hz,
-            shortcut=shortcut,
-            from_highest_rate="resampler" in params,
-            noise_seed=int(params.get("split_seed", params.get("seed", 0))),
-            **{name: params[name] for name in _SAME_NAMES if name in params},
-        )
+        given = {f.name: params[f.name] for f in fields(cls) if f.name in params}
+        given |= {"shortcut": shortcut, "from_highest_rate": "resampler" in params}
+        return cls(**given, noise_seed=int(params.get("split_seed", params.get("seed", 0))))
 
     @classmethod
     def of_run(cls, folder: Path | str) -> "InputPipeline":
         """Return the pipeline of a finished run, with the statistics of its training part."""
-        params = json.loads((Path(folder) / "params.json").read_text(encoding="utf-8"))
-        pipeline, file = cls.from_params(params), Path(folder) / "lead_statistics.csv"
+        pipeline = cls.from_params(read_json(Path(folder, "params.json")))
         if pipeline.normalisation != "train_lead":
             return pipeline
-        table = pd.read_csv(file)
+        table = pd.read_csv(Path(folder, "lead_statistics.csv"))
         columns = (table[name].to_numpy(np.float32) for name in ("mean_mv", "sd_mv"))
         return replace(pipeline, statistics=preprocessing.LeadStatistics(*columns))
 
@@ -170,11 +160,10 @@ class InputPipeline:
             from ecgsim import add_noise
 
             signals_mv, snr_db = signals_mv.copy(), self.muscle_snr_db
-            for k, ecg_id in enumerate(ecg_ids):  # a stream of random numbers per record
+            for one, ecg_id in zip(signals_mv, ecg_ids, strict=True):
                 sequence = np.random.SeedSequence((self.noise_seed, int(ecg_id)))
-                seed = int(sequence.generate_state(1)[0])
-                one = slice(k, k + 1)
-                signals_mv[one] = add_noise(signals_mv[one], rate_hz, "muscle", snr_db, seed=seed)
+                seed = int(sequence.generate_state(1)[0])  # depends on the record alone
+                one[:] = add_noise(one[None], rate_hz, "muscle", snr_db, seed=seed)[0]
         return self._limit(signals_mv, rate_hz)
 
     def _limit(self, signals_mv: Floats32, rate_hz: int) -> tuple[Floats32, int]:
@@ -190,11 +179,7 @@ class InputPipeline:
         return preprocessing.resample(signals_mv, rate_hz, self.rate_hz, method=self.resampler)
 
     def _preprocess(self, signals_mv: Floats32, rate_hz: int) -> Floats32:
+        how: dict[str, Any] = {"normalise": self.normalisation, "statistics": self.statistics}
         return preprocessing.preprocess(
-            signals_mv,
-            rate_hz,
-            self.rate_hz,
-            method=self.resampler,
-            normalise=self.normalisation,
-            statistics=self.statistics,
+            signals_mv, rate_hz, self.rate_hz, method=self.resampler, **how
         )

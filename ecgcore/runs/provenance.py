@@ -8,7 +8,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,7 @@ def git_state(folder: Path) -> tuple[str, bool]:
 
 
 def changed_since(root: Path, commit: str, paths: Sequence[str]) -> list[str] | None:
-    """Return the files among ``paths`` that differ from a commit; None where git cannot tell.
-
-    git cannot tell outside a repository, or where the commit is not in the repository.
-    """
+    """Return the files among ``paths`` that differ from a commit; None if git cannot tell."""
     try:
         return _git(root, "diff", "--name-only", f"{commit}^{{commit}}", "--", *paths).splitlines()
     except (OSError, subprocess.CalledProcessError):
@@ -59,61 +56,45 @@ def changed_since(root: Path, commit: str, paths: Sequence[str]) -> list[str] | 
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def dependencies(source: Path) -> list[Path]:
     """Return the files of our packages that a notebook or module imports, directly or not.
 
-    The imports are read from the source, those inside functions included, so nothing that a
-    result depends on can be forgotten in a list kept by hand.
+    The imports are read from the source, those inside functions included.
     """
     seen: set[Path] = set()
-    waiting = list(_imported(source))
+    waiting = [source]
     while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen.add(path)
-            waiting += _imported(path)
+        new = set(_imported(waiting.pop())) - seen
+        seen |= new
+        waiting += new
     return sorted(seen)
 
 
 @functools.cache
 def _imported(source: Path) -> tuple[Path, ...]:
+    """Return the files of our modules that a source imports, and of the packages around them."""
     text = source.read_text(encoding="utf-8")
     if source.suffix == ".ipynb":
         cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
         text = "\n".join("".join(cell["source"]) for cell in cells)
     lines = (line for line in text.splitlines() if not line.lstrip().startswith(("%", "!")))
-    names = set(_module_names(ast.parse("\n".join(lines))))
-    return tuple(path for name in names for path in _files(name))
-
-
-def _module_names(tree: ast.AST) -> Iterator[str]:
-    """Yield ``a.b`` for ``import a.b``; ``a.b`` and ``a.b.c`` for ``from a.b import c``."""
-    for node in ast.walk(tree):
+    names: set[str] = set()
+    for node in ast.walk(ast.parse("\n".join(lines))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _files(name: str) -> Iterator[Path]:
-    """Yield the files of a module of ours and of the packages that hold it."""
-    parts = name.split(".")
-    if parts[0] not in OUR_PACKAGES:
-        return
-    for n in range(1, len(parts) + 1):
-        path = ROOT.joinpath(*parts[:n])
-        for file in (path / "__init__.py", path.with_suffix(".py")):
-            if file.is_file():
-                yield file
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    ours = [name.split(".") for name in names if name.split(".")[0] in OUR_PACKAGES]
+    paths = {ROOT.joinpath(*parts[:n]) for parts in ours for n in range(1, len(parts) + 1)}
+    files = {file for path in paths for file in (path / "__init__.py", path.with_suffix(".py"))}
+    return tuple(file for file in files if file.is_file())
 
 
 def code_fingerprint(source: Path | None = None, *, with_source: bool = True) -> str:
-    """Return a short hash of the code that ``source`` depends on, or of all of our packages.
+    """Return a short hash of the code that ``source`` depends on (by default all of our packages).
 
     ``with_source`` includes the notebook or module itself.
     """

@@ -30,8 +30,7 @@ def runs_table(folder: Path | str, notebook: str) -> pd.DataFrame:
 
     Metrics of part ``run`` (seconds, records per second, receptive field, parameters) become
     columns with ``run_`` before their name; ``archive`` is the fingerprint of the archive.
-
-    Raises :class:`EcgcoreError` if there is no complete run of that notebook.
+    :class:`EcgcoreError` if there is no complete run of that notebook.
     """
     runs = find_runs(folder, notebook)
     rows = [{"run": run, **params, "archive": _archive(run)} for run, params in runs.items()]
@@ -46,10 +45,7 @@ def _archive(run: str) -> str:
 
 
 def check_comparable(runs: pd.DataFrame, names: Sequence[str] = TRAINING_PARAMETERS) -> None:
-    """Refuse runs that do not belong together.
-
-    Raises :class:`EcgcoreError` that names two runs and the parameter or archive they differ in.
-    """
+    """Raise :class:`EcgcoreError` with two runs and a parameter or archive that they differ in."""
     for name in (name for name in names if name in runs):
         first_of_each = runs.loc[~runs[name].map(str).duplicated(), ["run", name]].head(2)
         if len(first_of_each) > 1:
@@ -61,36 +57,33 @@ def check_comparable(runs: pd.DataFrame, names: Sequence[str] = TRAINING_PARAMET
             )
 
 
-def predictions_by_seed(runs: pd.DataFrame, part: str = "test") -> dict[int, pd.DataFrame]:
-    """Return the predictions of one part of each run, by the run's seed.
+def predictions_by_seed(runs: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """Return the predictions of the test part of each run, by the run's seed.
 
-    ``runs`` are rows of :func:`runs_table` that differ in nothing but the seed; else
-    :func:`check_comparable` raises.
+    ``runs`` are rows of :func:`runs_table` that differ in nothing but the seed, else
+    :class:`EcgcoreError`.
     """
     check_comparable(runs)
-    tables: dict[int, pd.DataFrame] = {}
-    for row in runs.drop_duplicates("seed").to_dict("records"):
-        predictions = load_predictions(row["run"])
-        tables[int(row["seed"])] = predictions[predictions["part"] == part].reset_index(drop=True)
-    return tables
+    first = runs.drop_duplicates("seed").to_dict("records")
+    tables = {int(row["seed"]): load_predictions(row["run"]) for row in first}
+    return {seed: t.query("part == 'test'").reset_index(drop=True) for seed, t in tables.items()}
 
 
-def networks(folder: Path | str, name: str, *, protocol: str = "held_out") -> pd.DataFrame:
+def networks(folder: Path | str, name: str) -> pd.DataFrame:
     """Return a table of every run of ``imn_train``, each trained network counted once.
 
     Runs that trained the same network and differ in what they asked of it (methods, records
     explained) are not further seeds: of what two of them hold, the first is kept. The column
-    ``variant`` says what a run changed in the design. Runs of ``protocol`` are selected where
-    there are any; ``all`` selects every one.
-
-    Raises :class:`EcgcoreError` for runs of one network whose size of training or archive differs.
+    ``variant`` says what a run changed in the design. If any runs held records out, only those
+    count. :class:`EcgcoreError` for runs of one network whose size of training or archive differs.
     """
     table = with_variant(load_tables(folder, "imn_train", name))
     if table.empty:
         return table
-    if protocol != "all" and (table["protocol"] == protocol).any():
-        table = table[table["protocol"] == protocol].copy()
-    table["archive"] = table["run"].map({run: _archive(run) for run in table["run"].unique()})
+    if (table["protocol"] == "held_out").any():
+        table = table[table["protocol"] == "held_out"]
+    archives = {run: _archive(run) for run in table["run"].unique()}
+    table = table.assign(archive=table["run"].map(archives))
     keys = [key for key in (*TRAINING_PARAMETERS, "seed", "method") if key in table]
     design = [key for key in keys if key not in (*SIZE, "seed", "method")]
     for _, rows in table.groupby(design, dropna=False):

@@ -38,10 +38,9 @@ class TrainedRun:
     networks: tuple[EcgModel, ...]
     pipeline: InputPipeline
     temperature: float | None
-    """Fitted on the validation part; None if the run has too few validation records for one."""
+    """Fitted on the validation part; None if it has too few records for one."""
     usual: pd.DataFrame
-    """:func:`record_features` of the training records: mean, SD, and the distance that 99 % of
-    them stay below; empty if the run has not saved them."""
+    """:func:`usual_features` of the training records."""
 
     @property
     def rate_hz(self) -> int:
@@ -62,16 +61,13 @@ class TrainedRun:
     def training_summary(self) -> str:
         """A sentence: trained on what, how many records, which task, and which AUROC on what."""
         results = self.results
-        is_simulated = self.provenance.get("archive", {}).get("is_simulated")
-        kind = "simulated" if is_simulated else "real"
-        sentence = f"trained on {results.get('n_train', 'an unknown number of')} {kind} records"
-        sentence += f" (task {self.params.get('task', 'unknown')})"
-        if "auroc" not in results:
-            return sentence
-        sentence += f"; AUROC {results['auroc']:.2f}"
-        if results.get("auroc_low") is not None:
-            sentence += f" [{results['auroc_low']:.2f}, {results['auroc_high']:.2f}]"
-        return sentence + f" on {results.get('n_test', 'its')} {kind} test records"
+        kind = "simulated" if self.provenance["archive"].get("is_simulated") else "real"
+        low, high = results["auroc_low"], results["auroc_high"]
+        return (
+            f"trained on {results['n_train']} {kind} records (task {self.params['task']}); AUROC "
+            f"{results['auroc']:.2f} [{low:.2f}, {high:.2f}] on {results['n_test']} {kind} test "
+            "records"
+        )
 
     def logits(self, x: Floats32) -> Floats:
         """Return the mean positive logit of inputs ``(record, lead, sample)``."""
@@ -100,8 +96,6 @@ class TrainedRun:
             )
         if noise_db < NO_NOISE_DB:
             sentences.append(f"the training records had added muscle noise ({noise_db:g} dB)")
-        if self.usual.empty:
-            return sentences
         features = record_features(self.pipeline.record_signals(record)[None], self.rate_hz).iloc[0]
         z = (features - self.usual["mean"]) / self.usual["sd"]
         if float(np.sqrt((z**2).mean())) > self.usual["distance_99"].iloc[0]:
@@ -147,7 +141,7 @@ def usual_features(signals_mv: Floats32, rate_hz: int) -> pd.DataFrame:
 def load_trained_run(folder: Path | str) -> TrainedRun:
     """Bring back the networks of a run directory with their input pipeline and calibration.
 
-    Raises :class:`EcgcoreError`: no finished run there, or one that trained no network.
+    :class:`EcgcoreError`: no finished run there, or one that trained no network.
     """
     folder = Path(folder)
     if damage(folder):
@@ -161,7 +155,10 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
             f"{folder}: holds no weights; expected the run of a notebook that trains, such as "
             "imn_train or frequency_train."
         )
-    usual = folder / "usual.csv"
+    valid = load_predictions(folder).query("part == 'valid'")
+    temperature = None
+    if len(valid) >= _LEAST_FOR_TEMPERATURE and valid["y_true"].nunique() == 2:
+        temperature = statistics.fit_temperature(valid["y_true"], valid["logit"]).temperature
     return TrainedRun(
         folder,
         read_json(folder / "params.json"),
@@ -169,16 +166,6 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
         read_json(folder / "results.json"),
         tuple(training.load_model(file).eval() for file in files),
         InputPipeline.of_run(folder),
-        _temperature(folder),
-        pd.read_csv(usual, index_col="feature") if usual.exists() else pd.DataFrame(),
+        temperature,
+        pd.read_csv(folder / "usual.csv", index_col="feature"),
     )
-
-
-def _temperature(folder: Path) -> float | None:
-    if not (folder / "predictions.parquet").exists():
-        return None
-    predictions = load_predictions(folder)
-    valid = predictions[predictions["part"] == "valid"]
-    if "logit" not in valid or len(valid) < _LEAST_FOR_TEMPERATURE or valid.y_true.nunique() < 2:
-        return None
-    return statistics.fit_temperature(valid["y_true"], valid["logit"]).temperature

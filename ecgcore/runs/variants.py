@@ -20,18 +20,17 @@ PUBLISHED_DESIGN: dict[str, Any] = {
 """Parameters of ``imn_train`` that an ablation changes, with the values that change nothing."""
 
 AS_PUBLISHED = "as published"
-_PENALTIES = ("weight_l1", "local_fidelity")
-_MODEL_OPTIONS = ("bias", "logit_scale", "lead_mixing")
 
 
 def variant(params: Mapping[str, Any]) -> str:
     """Return what a run changes, in words such as ``bias none, weight_l1 1``, or AS_PUBLISHED."""
-    changes = []
-    for name, usual in PUBLISHED_DESIGN.items():
-        value = params.get(name, usual)
-        if value != usual:
-            changes.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
-    words = ", ".join(changes).replace("labels shuffled", "shuffled labels")
+    values = {name: params.get(name, usual) for name, usual in PUBLISHED_DESIGN.items()}
+    words = ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+        if value != PUBLISHED_DESIGN[name]
+    )
+    words = words.replace("labels shuffled", "shuffled labels")
     return words.replace("shortcut True", "planted shortcut") or AS_PUBLISHED
 
 
@@ -46,7 +45,9 @@ def with_variant(runs: pd.DataFrame) -> pd.DataFrame:
 
 def model_options(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of :func:`ecgcore.models.build` that a run's parameters ask for."""
-    names = [name for name in _MODEL_OPTIONS if params.get(name, "default") != "default"]
+    names = [
+        n for n in ("bias", "logit_scale", "lead_mixing") if params.get(n, "default") != "default"
+    ]
     if params.get("receptive_field_ms"):
         names += [name for name in ("receptive_field_ms", "widen") if name in params]
     head = params.get("head", "default")
@@ -56,4 +57,5 @@ def model_options(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def penalties(params: Mapping[str, Any]) -> dict[str, float]:
     """Return the penalties that a run's parameters set in place of the model's own."""
-    return {name: params[name] for name in _PENALTIES if params.get(name, -1.0) >= 0}
+    names = ("weight_l1", "local_fidelity")
+    return {name: params[name] for name in names if params.get(name, -1.0) >= 0}

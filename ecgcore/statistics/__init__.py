@@ -6,8 +6,6 @@ of evidence.
 
 from ecgcore.statistics.calibration import METHODS as METHODS
 from ecgcore.statistics.calibration import calibrated as calibrated
-from ecgcore.statistics.calibration import fit_isotonic as fit_isotonic
-from ecgcore.statistics.calibration import fit_platt as fit_platt
 from ecgcore.statistics.calibration import fit_temperature as fit_temperature
 from ecgcore.statistics.calibration import prior_shift as prior_shift
 from ecgcore.statistics.calibration import prior_shift_effect as prior_shift_effect
@@ -23,7 +21,6 @@ from ecgcore.statistics.resampling import paired_bootstrap as paired_bootstrap
 from ecgcore.statistics.resampling import resample_metrics as resample_metrics
 from ecgcore.statistics.scores import MomentBaseline as MomentBaseline
 from ecgcore.statistics.scores import balanced_subset as balanced_subset
-from ecgcore.statistics.scores import ensemble as ensemble
 from ecgcore.statistics.scores import positive_logit as positive_logit
 from ecgcore.statistics.scores import positive_probability as positive_probability
 from ecgcore.statistics.scores import ranking as ranking
@@ -38,7 +35,6 @@ from ecgcore.statistics.verdicts import MINIMUM as MINIMUM
 from ecgcore.statistics.verdicts import Claim as Claim
 from ecgcore.statistics.verdicts import Contrast as Contrast
 from ecgcore.statistics.verdicts import SeedDifference as SeedDifference
-from ecgcore.statistics.verdicts import Verdict as Verdict
 from ecgcore.statistics.verdicts import answer as answer
 from ecgcore.statistics.verdicts import claims_table as claims_table
 from ecgcore.statistics.verdicts import difference_verdict as difference_verdict

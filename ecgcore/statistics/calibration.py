@@ -1,8 +1,8 @@
 """Calibration maps, fitted on validation logits and called on test logits; reliability curves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from ecgcore.arrays import Floats
 from ecgcore.errors import EcgcoreError
 from ecgcore.statistics.metrics import Settings
 from ecgcore.statistics.resampling import paired_bootstrap
-from ecgcore.statistics.scores import Pooling, binary, finite, probabilities, require_columns, share
+from ecgcore.statistics.scores import binary, finite, probabilities, require_columns, share
 
 METHODS = ("raw", "prior", "temperature", "prior + temperature", "Platt", "isotonic")
 """``raw``: no map.  ``prior``: from balanced training to the prevalence of the validation parts.
@@ -42,27 +42,11 @@ class Scaling:
         return np.asarray(expit(self.logit(logits)))
 
 
-@dataclass(frozen=True)
-class Isotonic:
-    """A monotone map through ``(logit, probability)`` knots, flat outside of them."""
-
-    knots: Floats
-    values: Floats
-
-    def __call__(self, logits: ArrayLike) -> Floats:
-        """Return probabilities of the positive class, shape ``(record,)``."""
-        return np.asarray(np.interp(np.asarray(logits, dtype=float), self.knots, self.values))
-
-    def logit(self, logits: ArrayLike) -> Floats:
-        """Return calibrated logits; answers of exactly 0 or 1 count as 0.001 and 0.999."""
-        return np.asarray(logit(np.clip(self(logits), 0.001, 0.999)))
-
-
 def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) -> Scaling:
     """Return temperature scaling (Guo et al. 2017, arXiv 1706.04599): one slope, least log loss.
 
-    ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes;
-    ``intercept``, a known change of prior odds, is added to the scaled logits.
+    ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes, else
+    :class:`EcgcoreError`; ``intercept``, a change of prior odds, is added to the scaled logits.
     """
     labels, z = _both_classes(y, logits)
 
@@ -95,13 +79,16 @@ def fit_platt(y: ArrayLike, logits: ArrayLike) -> Scaling:
     return Scaling(float(best.x[0]) / scale, float(best.x[1]))
 
 
-def fit_isotonic(y: ArrayLike, logits: ArrayLike) -> Isotonic:
-    """Return isotonic regression (Zadrozny & Elkan 2002) of the labels on the logits."""
+def fit_isotonic(y: ArrayLike, logits: ArrayLike) -> Callable[[ArrayLike], Floats]:
+    """Return isotonic regression (Zadrozny & Elkan 2002) as a function from logits to logits.
+
+    Its probabilities may be 0 or 1, whose logits are infinite.
+    """
     from sklearn.isotonic import IsotonicRegression
 
     labels, z = _both_classes(y, logits)
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(z, labels)
-    return Isotonic(fitted.X_thresholds_, fitted.y_thresholds_)
+    return lambda values: _logit(fitted.predict(np.asarray(values)))
 
 
 def _both_classes(y: ArrayLike, logits: ArrayLike) -> tuple[Floats, Floats]:
@@ -117,14 +104,14 @@ def prior_shift(p: ArrayLike, *, trained_prevalence: float, prevalence: float) -
     Saerens, Latinne & Decaestecker (2002, Neural Comput 14:21), eq. 2.4; shares above 0, below 1.
     """
     values = np.asarray(p, dtype=np.float64)
-    with np.errstate(divide="ignore"):  # 0 and 1 stay where they are
-        before = logit(probabilities(values, values.size, "p"))
-    return np.asarray(expit(before + _log_odds(trained_prevalence, prevalence)))
-
-
-def _log_odds(trained_prevalence: float, prevalence: float) -> float:
     trained = share(trained_prevalence, "trained_prevalence")
-    return float(logit(share(prevalence, "prevalence")) - logit(trained))
+    moved_by = float(logit(share(prevalence, "prevalence")) - logit(trained))
+    return np.asarray(expit(_logit(probabilities(values, values.size, "p")) + moved_by))
+
+
+def _logit(p: Floats) -> Floats:
+    with np.errstate(divide="ignore"):  # infinite for 0 and 1
+        return np.asarray(logit(p))
 
 
 def prior_shift_effect(
@@ -150,7 +137,7 @@ def prior_shift_effect(
 
 
 def calibrated(
-    predictions: pd.DataFrame, *, pooling: Pooling = "logits", trained_prevalence: float = 0.5
+    predictions: pd.DataFrame, *, pooling: Literal["logits", "probabilities"] = "logits"
 ) -> pd.DataFrame:
     """Return probabilities by calibration method for the test and the validation records.
 
@@ -167,44 +154,48 @@ def calibrated(
     valid = {k: rows.reset_index(drop=True) for k, rows in parts["valid"].groupby("fold")}
     test = parts["test_fold"].drop_duplicates("ecg_id").assign(part="test").reset_index(drop=True)
     alone = parts["test_fold"].set_index(["fold", "ecg_id"])["logit"]
-    by = _log_odds(trained_prevalence, float(parts["valid"]["y_true"].mean()))
+    prior = float(logit(share(parts["valid"]["y_true"].mean(), "prevalence")))  # trained at 0.5
     for method in METHODS:
-        mapped = []
+        mapped, limit = [], logit(0.999) if method == "isotonic" else np.inf
         for k, rows in valid.items():
-            calibrator = _fit(method, rows, by)
-            rows[method] = calibrator(rows["logit"])
-            z = alone.loc[k].loc[test["ecg_id"]].to_numpy()
-            mapped.append(calibrator.logit(z) if pooling == "logits" else calibrator(z))
+            calibrate = _fit(method, rows, prior)
+            rows[method] = expit(calibrate(rows["logit"]))
+            z = calibrate(alone.loc[k].loc[test["ecg_id"]])
+            mapped.append(np.clip(z, -limit, limit) if pooling == "logits" else expit(z))
         test[method] = expit(np.mean(mapped, 0)) if pooling == "logits" else np.mean(mapped, 0)
     return pd.concat([*valid.values(), test], ignore_index=True)[[*keys, *METHODS]]
 
 
-def _fit(method: str, rows: pd.DataFrame, log_odds: float) -> Scaling | Isotonic:
-    if method in ("Platt", "isotonic"):
-        return (fit_platt if method == "Platt" else fit_isotonic)(rows["y_true"], rows["logit"])
-    intercept = log_odds if method.startswith("prior") else 0.0
-    if method in ("raw", "prior"):
-        return Scaling(intercept=intercept)
-    return fit_temperature(rows["y_true"], rows["logit"], intercept=intercept)
+def _fit(method: str, rows: pd.DataFrame, prior: float) -> Callable[[ArrayLike], Floats]:
+    """Return the function from logits to calibrated logits."""
+    y, logits = rows["y_true"], rows["logit"]
+    if method == "isotonic":
+        return fit_isotonic(y, logits)
+    if method == "Platt":
+        return fit_platt(y, logits).logit
+    intercept = prior if method.startswith("prior") else 0.0
+    if method.endswith("temperature"):
+        return fit_temperature(y, logits, intercept=intercept).logit
+    return Scaling(intercept=intercept).logit
 
 
-def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, **options: Any) -> pd.DataFrame:
+def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, *, ece_bins: int = 10) -> pd.DataFrame:
     """Return observed frequency against predicted probability, one row per bin (its upper edge in).
 
     Columns: ``low, high`` (edges), ``n, n_positive, mean_predicted, observed`` (``nan`` in an empty
-    bin), Wilson's ``observed_low, observed_high``.  ``options`` are ``ece_bins, level``.
+    bin), Wilson's ``observed_low, observed_high`` (95 %).
     """
     from statsmodels.stats.proportion import proportion_confint
 
-    y, settings = binary(y_true), Settings(**options)
+    y = binary(y_true)
     p = probabilities(y_score, y.size)
-    which, size = settings.bin_index(p), settings.ece_bins
-    n, k, total = (np.bincount(which, w, size) for w in (np.ones_like(p), y, p))
-    edges = np.linspace(0, 1, size + 1)
+    which = Settings(ece_bins=ece_bins).bin_index(p)
+    n, k, total = (np.bincount(which, w, ece_bins) for w in (np.ones_like(p), y, p))
+    edges = np.linspace(0, 1, ece_bins + 1)
     table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "n": n, "n_positive": k})
     with np.errstate(invalid="ignore", divide="ignore"):
         table["mean_predicted"], table["observed"] = total / n, k / n
-        low, high = proportion_confint(k, n, alpha=1 - settings.level, method="wilson")
+        low, high = proportion_confint(k, n, method="wilson")
     table["observed_low"] = np.minimum(low, table["observed"])
     table["observed_high"] = np.maximum(high, table["observed"])
     return table.astype({"n": int, "n_positive": int})

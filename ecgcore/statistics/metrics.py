@@ -19,12 +19,11 @@ LOWER_IS_BETTER = ("ece", "brier", "log_loss")
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of metrics, see :func:`evaluate`, and of intervals (``level``) and the bootstrap."""
+    """Options of metrics, see :func:`evaluate`, and of the bootstrap."""
 
     threshold: float = 0.5
     ece_bins: int = 10
     prevalence: float | None = None
-    level: float = 0.95
     n_resamples: int = 1000
     seed: int = 1
 
@@ -33,14 +32,14 @@ class Settings:
         if self.ece_bins < 1:
             raise EcgcoreError(f"ece_bins: expected at least 1, got {self.ece_bins}.")
         edges = np.linspace(0.0, 1.0, self.ece_bins + 1)[1:-1]
-        return np.asarray(np.searchsorted(edges, score, side="left"), dtype=np.int64)
+        return np.asarray(np.searchsorted(edges, score))
 
 
 class ScoreTable:
     """Counts of both classes at each distinct score, for one data set or many resamples of it.
 
     ``score`` ascends, shape ``(g,)``; ``negative`` and ``positive`` are counts, ``(..., g)``, where
-    leading axes are resamples.  A record is called positive at or above the threshold.
+    leading axes are resamples.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class ScoreTable:
             n, n1 = (negative + positive).sum(-1), positive.sum(-1)
             positive = positive * _ratio(new * n, n1)[..., None]
             negative = negative * _ratio((1 - new) * n, n - n1)[..., None]
-        first = int(np.searchsorted(score, settings.threshold, side="left"))
+        first = int(np.searchsorted(score, settings.threshold))
         self.score, self.negative, self.positive = score, negative, positive
         self.n_negative, self.n_positive = negative.sum(-1), positive.sum(-1)
         self.n = self.n_negative + self.n_positive

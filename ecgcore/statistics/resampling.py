@@ -51,11 +51,11 @@ class Sample:
 def bootstrap(
     y: ArrayLike, score: ArrayLike, *, ranking: ArrayLike | None = None, **options: Any
 ) -> pd.DataFrame:
-    """Return percentile intervals of metrics: ``metric, value, low, high, se``.
+    """Return 95 % percentile intervals of metrics: ``metric, value, low, high, se``.
 
     ``y`` are labels 0/1, ``score`` probabilities of the positive class, shape ``(record,)``, else
     :class:`EcgcoreError`.  ``ranking``, that of the logits, replaces ``score`` for AUROC and AUPRC.
-    ``options`` are ``metrics, groups, n_resamples, seed, level`` and those of
+    ``options`` are ``metrics, groups, n_resamples, seed`` and those of
     :func:`~ecgcore.statistics.evaluate`.  See :func:`closed_form` for values of exactly 0 or 1.
     """
     settings, rows = Resampling(**options), []
@@ -67,7 +67,7 @@ def bootstrap(
         return pd.concat(tables).set_index("metric").loc[list(settings.metrics)].reset_index()
     sample = _sample(y, [score], settings)
     for name, (values,) in resample(sample, settings.metrics, settings).items():
-        value, row = float(values[0]), percentiles(values[1:], settings.level)
+        value, row = float(values[0]), percentiles(values[1:])
         if row["se"] == 0 and value in (0.0, 1.0):
             row["low"], row["high"] = closed_form(name, value, sample, settings)
         rows.append({"metric": name, "value": value, **row})
@@ -80,23 +80,23 @@ def paired_bootstrap(
     """Return differences ``a - b`` of two given models, evaluated on the same resamples.
 
     They speak of other patients and these two trainings.  Options as of :func:`bootstrap`.
-    Columns: ``metric, a, b, difference, low, high, se, p, equivalence_low, equivalence_high``
-    (level ``2 level - 1``), ``verdict, reason`` of :func:`~ecgcore.statistics.difference_verdict`.
+    Columns: ``metric, a, b, difference, low, high, se, p, equivalence_low, equivalence_high`` (90 %
+    interval), ``verdict, reason`` of :func:`~ecgcore.statistics.difference_verdict`.
     """
     settings, rows = Resampling(**options), []
     sample = _sample(y, [a, b], settings)
-    per_class = np.bincount(sample.y, minlength=2).min()
-    sizes = {"n_records": sample.y.size, "n_per_class": int(per_class), "n_seeds": None}
+    per_class = int(np.bincount(sample.y, minlength=2).min())
+    sizes = {"n_records": sample.y.size, "n_per_class": per_class, "n_seeds": None}
     for name, values in resample(sample, settings.metrics, settings).items():
         difference = values[0] - values[1]
         row: dict[str, Any] = {"metric": name, "a": float(values[0, 0]), "b": float(values[1, 0])}
-        row |= {"difference": float(difference[0]), **percentiles(difference[1:], settings.level)}
-        inner = percentiles(difference[1:], 2 * settings.level - 1)
-        how: dict[str, Any] = {"equivalence": (inner["low"], inner["high"]), "margin": margin}
-        how |= {"alpha": 1 - settings.level, "lower_is_better": name in LOWER_IS_BETTER, **sizes}
+        row |= {"difference": float(difference[0]), **percentiles(difference[1:])}
+        inner = percentiles(difference[1:], 0.9)
+        row |= {"equivalence_low": inner["low"], "equivalence_high": inner["high"]}
+        how: dict[str, Any] = {"margin": margin, "lower_is_better": name in LOWER_IS_BETTER}
+        how |= {"equivalence": (inner["low"], inner["high"]), **sizes}
         verdict = difference_verdict(row["low"], row["high"], **how)
         row["p"] = np.nan if MINIMUM.shortfall(**sizes) else row["p"]
-        row |= {"equivalence_low": inner["low"], "equivalence_high": inner["high"]}
         rows.append(row | {"verdict": verdict.word, "reason": verdict.reason})
     return pd.DataFrame(rows)
 
@@ -105,7 +105,7 @@ def bootstrap_mean(values: Any, *, minimum: int = MINIMUM.records, **options: An
     """Return the mean of each column: ``n, value, low, high, se, p`` (two-sided, of 0).
 
     ``values`` has one row per record; ``nan`` is left out of its column.  ``options`` are ``groups,
-    n_resamples, seed, level``.  A column with fewer records than ``minimum`` gets no interval.
+    n_resamples, seed``.  A column with fewer records than ``minimum`` gets no interval.
     """
     settings, frame, rows = Resampling(**options), pd.DataFrame(values).astype(np.float64), []
     if frame.empty or settings.n_resamples < 1:
@@ -118,21 +118,21 @@ def bootstrap_mean(values: Any, *, minimum: int = MINIMUM.records, **options: An
     with np.errstate(invalid="ignore", divide="ignore"):
         means, value = (times @ sums) / (times @ counts), sums.sum(0) / counts.sum(0)
     for column, n in zip(means.T, frame.count(), strict=True):
-        rows.append(percentiles(column if n >= minimum else column[:0], settings.level))
+        rows.append(percentiles(column if n >= minimum else column[:0]))
     table = pd.DataFrame(rows, index=frame.columns)
     return pd.concat([pd.DataFrame({"n": frame.count(), "value": value}), table], axis=1)
 
 
-def percentiles(resampled: Floats, level: float) -> dict[str, float]:
+def percentiles(resampled: Floats, level: float = 0.95) -> dict[str, float]:
     """Return ``low, high, se, p`` (two-sided, of 0) over resamples with a value, else ``nan``."""
     defined = resampled[np.isfinite(resampled)]
     if not defined.size:
         return dict.fromkeys(("low", "high", "se", "p"), float("nan"))
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     se = float(defined.std()) if np.ptp(defined) > 0 else 0.0
-    tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    p = min(1.0, 2 * (tail + 1) / (defined.size + 1)) if se > 0 else float("nan")
-    return {"low": float(low), "high": float(high), "se": se, "p": p}
+    tail = min((defined <= 0).sum(), (defined >= 0).sum())
+    p = min(1.0, 2 * (tail + 1) / (defined.size + 1)) if se > 0 else np.nan
+    return {"low": float(low), "high": float(high), "se": se, "p": float(p)}
 
 
 def _sample(y: ArrayLike, scores: Sequence[ArrayLike], settings: Resampling) -> Sample:
@@ -185,15 +185,12 @@ def _draws(rng: np.random.Generator, n_groups: int, n_resamples: int) -> list[In
     return [np.bincount(row, minlength=n_groups) for row in drawn]
 
 
-def auroc_score_interval(
-    auroc: float, n_positive: float, n_negative: float, *, level: float = 0.95
-) -> tuple[float, float]:
-    """Return Newcombe's (2006, Stat Med 25:559) method 5: an interval of AUROC, also at 0 and 1.
+def auroc_score_interval(auroc: float, n_positive: float, n_negative: float) -> tuple[float, float]:
+    """Return Newcombe's (2006, Stat Med 25:559) method 5: a 95 % interval, also at 0 and 1.
 
     Bounds t have ``|auroc - t| = z sqrt(V(t))``, V by Hanley-McNeil with the mean sample size.
     """
-    z = float(stats.norm.ppf((1 + level) / 2))
-    star = (n_positive + n_negative) / 2 - 1
+    z, star = float(stats.norm.ppf(0.975)), (n_positive + n_negative) / 2 - 1
 
     def excess(t: float) -> float:
         bracket = 1 + star * (1 - t) / (2 - t) + star * t / (1 + t)
@@ -219,13 +216,12 @@ def closed_form(
     denominators |= {"precision": called, "f1": y | called}
 
     def wilson(name: str) -> Floats:
-        n, alpha = sample.n_patients(denominators[name]), 1 - settings.level
-        bounds = proportion_confint(value * n, n, alpha=alpha, method="wilson")
+        n = sample.n_patients(denominators[name])
+        bounds = proportion_confint(value * n, n, method="wilson")
         return np.clip(np.asarray(bounds, dtype=np.float64), 0, 1)
 
     if metric == "auroc":
-        sizes = sample.n_patients(y), sample.n_patients(1 - y)
-        return auroc_score_interval(value, *sizes, level=settings.level)
+        return auroc_score_interval(value, sample.n_patients(y), sample.n_patients(1 - y))
     if metric == "balanced_accuracy":
         parts = np.stack([wilson("sensitivity"), wilson("specificity")])
         half = float(np.sqrt(((parts - value) ** 2).sum(0)).max()) / 2

@@ -1,7 +1,6 @@
 """Labels and scores: checks, and one number per record from logits or from the simple baseline."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -9,8 +8,6 @@ from numpy.typing import ArrayLike
 
 from ecgcore.arrays import Floats, Ints
 from ecgcore.errors import EcgcoreError
-
-Pooling = Literal["logits", "probabilities"]
 
 
 def binary(y: ArrayLike, name: str = "y_true") -> Ints:
@@ -93,23 +90,6 @@ def ranking(logits: ArrayLike) -> Floats:
     return np.asarray(0.5 + np.arctan(positive_logit(logits)) / np.pi)
 
 
-def ensemble(logits_list: Sequence[ArrayLike], *, pooling: Pooling = "logits") -> Floats:
-    """Return the probability of the positive class from several models, shape ``(record,)``.
-
-    ``"logits"`` averages before the sigmoid or softmax, as paper B does, else after it.
-    """
-    arrays = [np.asarray(logits, dtype=np.float64) for logits in logits_list]
-    shapes = {one.shape for one in arrays}
-    if len(shapes) != 1 or pooling not in get_args(Pooling):
-        raise EcgcoreError(
-            f"ensemble: expected logits of one shape, pooled as one of {get_args(Pooling)}; got "
-            f"{shapes or 'none'} and {pooling!r}."
-        )
-    if pooling == "logits":
-        return positive_probability(np.mean(arrays, axis=0))
-    return np.asarray(np.mean([positive_probability(one) for one in arrays], axis=0))
-
-
 def balanced_subset(y: ArrayLike, seed: int) -> Ints:
     """Return ascending positions of the smaller class and as many, drawn, of the larger one."""
     labels = binary(y, "y")
@@ -125,19 +105,18 @@ def balanced_subset(y: ArrayLike, seed: int) -> Ints:
 class MomentBaseline:
     """Logistic regression on the mean, standard deviation and skewness of each lead.
 
-    ``x`` has shape ``(record, lead, sample)``.  A network that does not beat this has shown no use
-    of waveforms.
+    A network that does not beat this has shown no use of waveforms.
     """
 
-    def __init__(self, *, c: float = 1.0) -> None:
+    def __init__(self) -> None:
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        self._pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+        self._pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
     def fit(self, x: ArrayLike, y: ArrayLike) -> "MomentBaseline":
-        """Fit on signals and labels 0/1; :class:`EcgcoreError` for another shape."""
+        """Fit on signals ``(record, lead, sample)`` and labels 0/1, else :class:`EcgcoreError`."""
         self._pipeline.fit(moments(x), binary(y, "y"))
         return self
 

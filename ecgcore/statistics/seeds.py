@@ -60,26 +60,21 @@ def obuchowski_rockette(
         weights: Floats = np.kron(coefficients, np.eye(len(values[0]))).astype(np.float64)
         values = [np.asarray(weights @ np.concatenate(values))]
         covariance, coefficients = weights @ covariance @ weights.T, (1.0,)
-    network = np.repeat(np.arange(len(values)), [len(v) for v in values])
-    if min(len(v) for v in values) < 2:
-        return Spread(float(np.dot(coefficients, [v.mean() for v in values])), float("nan"))
-    value = common = own = seeds = satterthwaite = 0.0
-    for i, (c, theta) in enumerate(zip(coefficients, values, strict=True)):
-        n = len(theta)
-        block = covariance[np.ix_(network == i, network == i)]
-        shared = float(block.sum() - np.trace(block)) / (n * (n - 1))
-        noise = max(float(np.trace(block)) / n - max(shared, 0.0), 0.0)
-        total = max(float(theta.var(ddof=1)), noise)
-        value += c * float(theta.mean())
-        common += c**2 * shared
-        own += c**2 * noise / n
-        seeds += c**2 * (total - noise) / n
-        satterthwaite += (c**2 * total / n) ** 2 / (n - 1)
-        for k in range(i):
-            between = covariance[np.ix_(network == i, network == k)].mean()
-            common += 2 * c * coefficients[k] * float(between)
+    c, n = np.asarray(coefficients), np.array([len(v) for v in values])
+    value = float(np.dot(c, [v.mean() for v in values]))
+    if n.min() < 2:
+        return Spread(value, float("nan"))
+    is_of = np.repeat(np.eye(len(n)), n, axis=1)  # (network, its values)
+    variance = is_of @ np.diag(covariance) / n
+    between = is_of @ covariance @ is_of.T / np.outer(n, n)
+    shared = (n * np.diag(between) - variance) / (n - 1)  # of two seeds of one network
+    np.fill_diagonal(between, shared)
+    noise = np.maximum(variance - np.maximum(shared, 0), 0)
+    total = np.maximum([v.var(ddof=1) for v in values], noise)
+    own, seeds = float(c**2 / n @ noise), float(c**2 / n @ (total - noise))
+    satterthwaite = float((c**2 / n * total) ** 2 @ (1 / (n - 1)))
     df_seeds = (own + seeds) ** 2 / satterthwaite if satterthwaite > 0 else np.inf
-    return Spread(value, max(common, 0.0), own, seeds, df_seeds, df_patients)
+    return Spread(value, max(float(c @ between @ c), 0.0), own, seeds, df_seeds, df_patients)
 
 
 def measure(
@@ -94,16 +89,16 @@ def measure(
     for table in tables:
         require_columns(table, [*keys, "patient_id", column], "predictions")
     tables = [table.sort_values("ecg_id", kind="stable") for table in tables]
-    first, parts = tables[0], []
-    same = all(np.array_equal(table[key], first[key]) for table in tables for key in keys)
-    if not same or not first["ecg_id"].is_unique:
+    first = tables[0]
+    is_same = all(np.array_equal(table[key], first[key]) for table in tables for key in keys)
+    if not is_same or not first["ecg_id"].is_unique:
         raise EcgcoreError(
             f"predictions: tables differ in {' or '.join(keys)}, or hold a record twice; "
             "compare only networks that were tested on the same records."
         )
     y, group = binary(first["y_true"]), group_codes(first["patient_id"], len(first))
     scores = np.stack([table[column].to_numpy(float) for table in tables])
-    fold = first[within].to_numpy() if within else np.zeros(y.size)
+    fold, parts = first[within].to_numpy() if within else np.zeros(y.size), []
     for one in np.unique(fold):  # folds have no patient in common
         rows = fold == one
         part = Sample(y[rows], scores[:, rows], group_codes(group[rows], int(rows.sum())))
@@ -117,8 +112,8 @@ def _with_covariance(sample: Sample, settings: SeedSettings) -> tuple[Floats, Fl
     name = settings.metric
     if name == "auroc":
         return auroc_covariance(sample.y, sample.scores, sample.group)
-    values, resampled = np.split(resample(sample, [name], settings)[name], [1], axis=1)
-    defined = resampled[:, np.isfinite(resampled).all(axis=0)]
+    values = resample(sample, [name], settings)[name]
+    defined = values[:, 1:][:, np.isfinite(values[:, 1:]).all(axis=0)]
     shape = len(values), len(values)
     if defined.shape[1] < 2:  # such as the MCC of a network that calls every record negative
         return values[:, 0], np.full(shape, np.nan)
@@ -172,15 +167,13 @@ def _contrast(
     parts = [c * float(v.mean()) for c, v in zip(coefficients, values, strict=True)]
     a, b = sum(parts[: len(parts) // 2]), -sum(parts[len(parts) // 2 :])
     counts = min(sizes), sample.y.size, int(sample.y.sum())
-    return SeedDifference(settings.metric, a, b, spread, *counts, level=settings.level)
+    return SeedDifference(settings.metric, a, b, spread, *counts)
 
 
 def _tables(predictions: Predictions) -> dict[Hashable, pd.DataFrame]:
-    pairs = predictions.items() if isinstance(predictions, Mapping) else enumerate(predictions)
-    by_seed: dict[Hashable, pd.DataFrame] = dict(pairs)
-    if not by_seed:
+    if not len(predictions):
         raise EcgcoreError("predictions: expected at least one table, got none; run this network.")
-    return by_seed
+    return dict(predictions if isinstance(predictions, Mapping) else enumerate(predictions))
 
 
 def seed_mean(predictions: Predictions, **options: Any) -> SeedMean:
@@ -192,7 +185,7 @@ def seed_mean(predictions: Predictions, **options: Any) -> SeedMean:
     settings = SeedSettings(**options)
     sample, values, covariance = measure(list(_tables(predictions).values()), settings)
     spread = obuchowski_rockette([values], covariance, [1.0], df_patients=sample.df_patients)
-    mean, n_seeds, (low, high) = spread.value, len(values), spread.interval(settings.level)
+    mean, n_seeds, (low, high) = spread.value, len(values), spread.interval()
     if settings.metric not in ("mcc", "log_loss") and 0 < mean < 1:
         centre, half = special.logit(mean), (high - mean) / (mean * (1 - mean))
         low, high = float(special.expit(centre - half)), float(special.expit(centre + half))
@@ -203,9 +196,9 @@ def seed_mean(predictions: Predictions, **options: Any) -> SeedMean:
     return SeedMean(settings.metric, mean, low, high, sd, *counts)
 
 
-def fold_auroc(predictions: Predictions, *, within: str = "fold", level: float = 0.95) -> SeedMean:
+def fold_auroc(predictions: Predictions) -> SeedMean:
     """Return the AUROC within each outer fold, averaged over folds and over seeds."""
-    return seed_mean(predictions, within=within, level=level)
+    return seed_mean(predictions, within="fold")
 
 
 def compare_models(
@@ -237,31 +230,23 @@ def compare_models(
 
 
 def records_needed(
-    result: SeedDifference,
-    difference: float,
-    *,
-    equivalence: bool = False,
-    power: float = 0.8,
-    alpha: float = 0.05,
-    n_seeds: int | None = None,
+    result: SeedDifference, difference: float, *, equivalence: bool = False
 ) -> tuple[float, float]:
     """Return how many records, and positives among them, a test of a true difference would need.
 
-    Infinite where training varies too much for ``n_seeds``, which no number of records can mend.
-    With ``equivalence``, ``difference`` is the margin of a true one of 0 and ``alpha`` one-sided.
+    The test has a level of 5 %, a power of 80 % and as many seeds as ``result``.  Infinite where
+    training varies too much, which no number of records can mend.  With ``equivalence``,
+    ``difference`` is the margin, of a true difference of 0, in two one-sided tests.
     """
-    spread, before = result.spread, result.n_seeds or 0
-    seeds = n_seeds or before
-    if not spread.se > 0 or difference == 0 or min(seeds, before) < 2:
+    spread, n_seeds = result.spread, result.n_seeds or 0
+    if not spread.se > 0 or difference == 0 or n_seeds < 2:
         raise EcgcoreError("records_needed: needs a difference, two seeds, and values that vary.")
-    tails = (alpha, (1 - power) / 2) if equivalence else (alpha / 2, 1 - power)
-    fewer, df_seeds = before / seeds, spread.df_seeds * (seeds - 1) / (before - 1)
+    tails = (0.05, 0.1) if equivalence else (0.025, 0.2)
 
     def excess(log_factor: float) -> float:
         factor = float(np.exp(log_factor))
-        patients = {"common": spread.common / factor, "own": spread.own * fewer / factor}
-        training = {"seeds": spread.seeds * fewer, "df_seeds": df_seeds}
-        scaled = replace(spread, df_patients=spread.df_patients * factor, **patients, **training)
+        patients = {"common": spread.common / factor, "own": spread.own / factor}
+        scaled = replace(spread, df_patients=spread.df_patients * factor, **patients)
         law = stats.t(scaled.degrees_of_freedom)
         return abs(difference) - sum(float(law.isf(tail)) for tail in tails) * scaled.se
 

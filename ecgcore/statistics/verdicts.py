@@ -1,7 +1,7 @@
 """Differences, claims and rival explanations: each verdict follows from an interval, with a reason.
 
 A difference is *better*, *worse*, *equivalent* or *undecided*; a claim is *supported*,
-*contradicted* or *undecided*.
+*contradicted* or *undecided*.  Intervals have level 95 %, those of equivalence 90 %.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from scipy import stats
 
 from ecgcore.statistics.metrics import LOWER_IS_BETTER
 
-DifferenceWord = Literal["better", "worse", "equivalent", "undecided"]
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -60,26 +60,25 @@ def difference_verdict(
     margin: float | None,
     equivalence: tuple[float, float] | None = None,
     p: float | None = None,
-    alpha: float = 0.05,
     lower_is_better: bool = False,
     **sizes: float | None,
 ) -> Verdict:
-    """Judge a difference by its interval ``low, high`` of level ``1 - alpha``.
+    """Judge a difference by its 95 % interval ``low, high`` and its 90 % one ``equivalence``.
 
-    ``equivalence`` is that of level ``1 - 2 alpha``; ``margin`` the largest difference that counts
-    as none, stated beforehand; ``p`` a corrected one; ``sizes`` as of :meth:`Minimum.shortfall`.
-    *undecided* if the sample is too small or the interval has no width; else *equivalent* if the
-    interval lies within the margin, even where it excludes 0; else *better* or *worse* if ``low,
-    high`` excludes 0 and ``p`` is below ``alpha``; else *undecided*.
+    ``margin`` is the largest difference that counts as none, stated beforehand; ``p`` a corrected
+    one; ``sizes`` as of :meth:`Minimum.shortfall`.  *undecided* if the sample is too small or the
+    interval has no width; else *equivalent* if the interval lies within the margin, even where it
+    excludes 0; else *better* or *worse* if ``low, high`` excludes 0 and ``p`` is below 0.05; else
+    *undecided*.
     """
     lacking = MINIMUM.shortfall(**sizes)
     if lacking or not high - low > 0:
         return Verdict("undecided", lacking or NO_WIDTH)
-    inner = (low, high) if equivalence is None else equivalence
+    inner = equivalence or (low, high)
     if margin is not None and -margin < inner[0] and inner[1] < margin:
         return Verdict("equivalent", f"the interval lies within the margin of {margin:g}")
     if low > 0 or high < 0:
-        if p is not None and not p < alpha:
+        if p is not None and not p < ALPHA:
             return Verdict("undecided", f"p = {p:.3g} after correction for several tests")
         word = "better" if (low > 0) != lower_is_better else "worse"
         return Verdict(word, f"the whole interval lies {'above' if low > 0 else 'below'} 0")
@@ -115,7 +114,7 @@ class Spread:
         parts = seeds**2 / self.df_seeds + self.common**2 / self.df_patients
         return float((seeds + self.common) ** 2 / parts) if parts > 0 else float("inf")
 
-    def interval(self, level: float) -> tuple[float, float]:
+    def interval(self, level: float = 1 - ALPHA) -> tuple[float, float]:
         """Return Student's interval of this level."""
         half = float(stats.t.ppf((1 + level) / 2, self.degrees_of_freedom)) * self.se
         return self.value - half, self.value + half
@@ -125,8 +124,8 @@ class Spread:
 class SeedDifference:
     """Difference ``a - b`` of a metric between two networks, or two sets of networks.
 
-    ``n_seeds`` is ``None`` for two given networks, about which alone it speaks.  Bounds are ``nan``
-    for a single seed and where nothing varies.
+    ``n_seeds`` is ``None`` for two given networks, about which alone it speaks.  The bounds of the
+    95 % interval are ``nan`` for a single seed and where nothing varies.
     """
 
     metric: str
@@ -136,7 +135,6 @@ class SeedDifference:
     n_seeds: int | None
     n_records: int
     n_positive: int
-    level: float = 0.95
 
     @property
     def difference(self) -> float:
@@ -144,11 +142,16 @@ class SeedDifference:
 
     @property
     def low(self) -> float:
-        return self.spread.interval(self.level)[0]
+        return self.spread.interval()[0]
 
     @property
     def high(self) -> float:
-        return self.spread.interval(self.level)[1]
+        return self.spread.interval()[1]
+
+    @property
+    def equivalence(self) -> tuple[float, float]:
+        """The 90 % interval, of Schuirmann's two one-sided tests."""
+        return self.spread.interval(1 - 2 * ALPHA)
 
     @property
     def sizes(self) -> dict[str, int | None]:
@@ -165,17 +168,17 @@ class SeedDifference:
         return float(2 * stats.t.sf(statistic, self.spread.degrees_of_freedom))
 
     def row(self) -> dict[str, float]:
-        """Return ``difference, low, high, p`` and the bounds of Schuirmann's one-sided tests."""
-        low, high = self.spread.interval(2 * self.level - 1)
+        """Return ``difference, low, high, p, equivalence_low, equivalence_high``."""
         row = {name: float(getattr(self, name)) for name in ("difference", "low", "high", "p")}
-        return row | {"equivalence_low": low, "equivalence_high": high}
+        return row | {
+            f"equivalence_{k}": v for k, v in zip(("low", "high"), self.equivalence, strict=True)
+        }
 
     def verdict(self, margin: float | None, *, p: float | None = None) -> Verdict:
         """Judge the difference; ``p`` is its own one, corrected for several tests."""
-        inner = self.spread.interval(2 * self.level - 1)
-        how: dict[str, Any] = {"margin": margin, "equivalence": inner, "alpha": 1 - self.level}
-        how |= {"p": self.p if p is None else p, "lower_is_better": self.metric in LOWER_IS_BETTER}
-        return difference_verdict(self.low, self.high, **how | self.sizes)
+        how: dict[str, Any] = {"equivalence": self.equivalence, "p": self.p if p is None else p}
+        how |= {"lower_is_better": self.metric in LOWER_IS_BETTER, **self.sizes}
+        return difference_verdict(self.low, self.high, margin=margin, **how)
 
 
 @dataclass(frozen=True)
@@ -220,23 +223,20 @@ CLAIM_COLUMNS = [
 ]  # fmt: skip
 
 
-def claims_table(claims: Sequence[Claim], *, digits: int = 3) -> pd.DataFrame:
+def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     """Return one row per claim, with the columns :data:`CLAIM_COLUMNS`."""
     rows = []
     for one in claims:
         bounds = ((one.holds_above, "at least"), (one.holds_below, "at most"))
         sizes = ((one.n_records, "records"), (one.n_seeds, "seeds"))
-        known = np.isfinite([one.low, one.high]).all()
-        row = {
-            "claim": one.claim,
-            "measured": one.measured,
-            "value": f"{one.value:.{digits}f}" if np.isfinite(one.value) else "",
-            "interval": f"{one.low:.{digits}f} to {one.high:.{digits}f}" if known else "",
-            "level": f"{100 * one.level:g} %" if known else "",
-            "n": ", ".join(f"{n:g} {what}" for n, what in sizes if n is not None),
-            "holds where": " and ".join(f"{w} {b:g}" for b, w in bounds if np.isfinite(b)),
-        }
-        rows.append(row | {"verdict": one.verdict.word, "reason": one.verdict.reason})
+        is_known = np.isfinite([one.low, one.high]).all()
+        value = f"{one.value:.3f}" if np.isfinite(one.value) else ""
+        interval = f"{one.low:.3f} to {one.high:.3f}" if is_known else ""
+        level = f"{100 * one.level:g} %" if is_known else ""
+        n = ", ".join(f"{n:g} {what}" for n, what in sizes if n is not None)
+        holds = " and ".join(f"{words} {b:g}" for b, words in bounds if np.isfinite(b))
+        verdict = (one.verdict.word, one.verdict.reason)
+        rows.append((one.claim, one.measured, value, interval, level, n, holds, *verdict))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
 
 
@@ -252,20 +252,8 @@ class Contrast:
     question: str
     changed: Mapping[str, Any]
     reference: Mapping[str, Any]
-    if_field: DifferenceWord
-    if_noise: DifferenceWord
-
-    @property
-    def decides(self) -> bool:
-        """Whether the explanations predict different outcomes."""
-        return self.if_field != self.if_noise
-
-    def supported(self, outcome: str) -> str:
-        """Return which explanation an outcome supports."""
-        field, noise = outcome == self.if_field, outcome == self.if_noise
-        if outcome == "undecided" or (field and noise):
-            return "as both predict" if field else outcome
-        return "receptive field" if field else "noise" if noise else "as neither predicts"
+    if_field: Literal["better", "worse", "equivalent"]
+    if_noise: Literal["better", "worse", "equivalent"]
 
 
 def judge(
@@ -273,17 +261,22 @@ def judge(
 ) -> pd.DataFrame:
     """Return one row per contrast: prediction, difference (if run), outcome, reason, verdict.
 
-    ``differences`` are changed minus reference, None where runs are missing.
+    ``differences`` are changed minus reference, None where runs are missing; ``decides`` says
+    whether the explanations predict different outcomes.
     """
     rows = []
     for contrast, result in zip(contrasts, differences, strict=True):
-        row: dict[str, Any] = {**vars(contrast), "decides": contrast.decides}
+        row: dict[str, Any] = {**vars(contrast), "decides": contrast.if_field != contrast.if_noise}
         outcome = Verdict("undecided", "not run")
         if result is not None:
             outcome = result.verdict(margin)
             row |= {"n_seeds": result.n_seeds, **result.row()}
-        row |= {"outcome": outcome.word, "reason": outcome.reason}
-        rows.append(row | {"verdict": contrast.supported(outcome.word)})
+        predictions = {"receptive field": contrast.if_field, "noise": contrast.if_noise}
+        right = [cause for cause, word in predictions.items() if word == outcome.word]
+        verdict = right[0] if right else "as neither predicts"
+        if outcome.word == "undecided" or len(right) > 1:
+            verdict = "as both predict" if right else "undecided"
+        rows.append(row | {"outcome": outcome.word, "reason": outcome.reason, "verdict": verdict})
     return pd.DataFrame(rows).drop(columns=["changed", "reference"])
 
 
@@ -304,6 +297,7 @@ def answer(table: pd.DataFrame) -> Answer:
     counts = table[table["decides"]]["verdict"].value_counts()
     words = ("receptive field", "noise", "as neither predicts")
     field, noise, neither = (int(counts.get(word, 0)) for word in words)
-    explained_by = words[0] if field else words[1] if noise else "undecided"
-    explained_by = "neither alone" if neither or (field and noise) else explained_by
+    explained_by = "receptive field" if field else "noise" if noise else "undecided"
+    if neither or (field and noise):
+        explained_by = "neither alone"
     return Answer(explained_by, field + noise + neither, field, noise, neither)

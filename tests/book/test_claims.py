@@ -20,16 +20,17 @@ def evidence(tmp_path: Path) -> list[dict[str, object]]:
     table = pd.DataFrame(
         {
             "claim": ["as good", "other"], "measured": "AUROC", "value": [-0.01, 1.0],
-            "interval": ["-0.02 to 0.01 (90 %)", ""], "holds where": "at least -0.02",
-            "verdict": ["undecided", "supported"], "page": ["imn_better", "elsewhere"],
+            "interval": ["-0.02 to 0.01", ""], "level": ["90 %", ""],
+            "holds where": "at least -0.02", "verdict": ["undecided", "supported"],
+            "page": ["imn_better", "elsewhere"],
         }
     )  # fmt: skip
     results, run = tmp_path / "results", tmp_path / "run"
     save(results, "imn_claims", table, simulated=True)
-    no_page = table.drop(columns=["page", "interval"]).assign(**{"95 % interval": "-1 to 1"})
+    no_page = table.drop(columns="page").assign(interval="-1 to 1", level="95 %")
     save(results, "real_claims", no_page, simulated=False)
     run.mkdir()
-    table.iloc[:1].drop(columns="page").assign(level="95 %").to_csv(run / "claims.csv", index=False)
+    table.iloc[:1].drop(columns="page").to_csv(run / "claims.csv", index=False)
     made = {"archive": {"is_simulated": True, "n_records": 5}}
     (run / "provenance.json").write_text(json.dumps(made))
     (claim,) = claims.gather({"imn_better": run}, results)

@@ -13,6 +13,7 @@ from ecgcore.data import Record, open_store
 from ecgcore.runs import parameters
 from ecgcore.runs.trained import usual_features
 
+RESULTS = {"auroc": 0.912, "auroc_low": 0.85, "auroc_high": 0.95, "n_train": 173, "n_test": 9}
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
@@ -40,8 +41,9 @@ def imn_run(folder: Path, archive: str, *, model: str = "imn", **given: Any) -> 
     training.save_weights(network, folder / "weights.safetensors")
     run.note(is_simulated=True)
     usual = usual_features(pipeline.signals(store, ids, y), 100)
-    results = {"auroc": 0.912, "auroc_low": 0.85, "auroc_high": 0.95, "n_train": 173, "n_test": 9}
-    run.finish(tables={"usual": usual, "lead_statistics": pipeline.table()}, results=results)
+    few = pd.DataFrame({"part": "valid", "y_true": [0, 1], "logit": [-1.0, 1.0]})
+    tables = {"usual": usual, "lead_statistics": pipeline.table()}
+    run.finish(predictions=few, tables=tables, results=RESULTS)
     return folder
 
 
@@ -52,7 +54,8 @@ def folds_run(folder: Path, archive: str, logit: float, **given: Any) -> Path:
     """
     run = begin_run("frequency_train", folder, archive, folds=2, **given)
     network = models.build("cnn1d", rate_hz=100, n_samples=1000, seed=3).eval()
-    x = preprocessing.preprocess(noise_record().signals_mv[None], 100, 100)
+    signals_mv = noise_record().signals_mv[None]
+    x = preprocessing.preprocess(signals_mv, 100, 100)
     now = float(statistics.positive_logit(training.predict_logits(network, x))[0])
     for last in list(network.parameters())[-2:]:
         last.data *= logit / now
@@ -61,7 +64,8 @@ def folds_run(folder: Path, archive: str, logit: float, **given: Any) -> Path:
     valid = valid.assign(patient_id=valid.ecg_id, logit=sign * logit, fold=1)
     for fold in (1, 2):
         training.save_weights(network, folder / f"weights_fold{fold}.safetensors")
-    run.finish(predictions=pd.concat([valid, valid.assign(fold=2)]), results={})
+    tables = {"usual": usual_features(signals_mv, 100)}
+    run.finish(predictions=pd.concat([valid, valid.assign(fold=2)]), tables=tables, results=RESULTS)
     return folder
 
 

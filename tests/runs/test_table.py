@@ -41,12 +41,6 @@ def test_what_only_the_second_run_has_is_kept(folder: Path) -> None:
     ]  # fmt: skip
 
 
-def test_protocols_are_never_mixed_unless_asked(folder: Path) -> None:
-    assert "published" in names(runs.networks(folder, "metrics", protocol="all"))
-    other = runs.networks(folder, "metrics", protocol="as_published")
-    assert set(other["protocol"]) == {"as_published"}
-
-
 def test_the_table_of_runs_has_parameters_costs_and_the_archive(folder: Path) -> None:
     table = runs.runs_table(folder, "imn_train").set_index("seed")
     assert table.loc[2, "run_train_seconds"] == 1.0
@@ -61,7 +55,6 @@ def test_a_damaged_run_is_named_and_an_unfinished_one_passed_over(folder: Path) 
     facts = {"files": {"metrics.csv": "0" * 64}}
     (folder / "2" / "provenance.json").write_text(json.dumps(facts))
     assert runs.damage(folder / "2") == "metrics.csv was changed"
-    assert not runs.is_whole(folder / "2")
     with pytest.raises(EcgcoreError, match=r"2: metrics\.csv was changed; delete this run"):
         runs.load_runs(folder, "imn_train")
 

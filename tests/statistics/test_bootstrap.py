@@ -6,7 +6,6 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from ecgcore import statistics
 from ecgcore.errors import EcgcoreError
 from ecgcore.statistics import (
     bootstrap,
@@ -15,7 +14,7 @@ from ecgcore.statistics import (
     paired_bootstrap,
     resample_metrics,
 )  # fmt: skip
-from ecgcore.statistics.resampling import DEFAULT_METRICS
+from ecgcore.statistics.resampling import DEFAULT_METRICS, auroc_score_interval
 
 
 def make(seed: int, n: int = 300, decimals: int = 2):
@@ -73,7 +72,7 @@ def test_newcombe_covers():
     for _ in range(200):
         score = np.concatenate([rng.normal(size=80), rng.normal(2, 1, size=20)])
         auroc = sk.roc_auc_score(np.repeat([0, 1], [80, 20]), score)
-        low_, high_ = statistics.auroc_score_interval(auroc, 20, 80)
+        low_, high_ = auroc_score_interval(auroc, 20, 80)
         assert low_ <= auroc <= high_
         inside += low_ <= true <= high_
     assert 0.91 <= inside / 200 <= 0.99

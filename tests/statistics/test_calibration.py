@@ -12,12 +12,11 @@ from ecgcore.statistics import (
     METHODS,
     calibrated,
     evaluate,
-    fit_isotonic,
-    fit_platt,
     fit_temperature,
     prior_shift,
     prior_shift_effect,
 )
+from ecgcore.statistics.calibration import fit_isotonic, fit_platt
 
 
 def planted(slope: float, intercept: float = 0.0, n: int = 20_000, seed: int = 0):

@@ -98,19 +98,6 @@ def test_reliability_points_equal_scikit_learn():
     assert (ours["observed_high"] >= ours["observed"]).all()
 
 
-def test_ensemble_averages_logits_or_probabilities():
-    one, two = np.array([[0.0, 2.0], [1.0, 0.0]]), np.array([[0.0, 0.0], [5.0, 0.0]])
-    expected = 1 / (1 + np.exp([-1.0, 3.0]))
-    np.testing.assert_allclose(statistics.ensemble([one, two]), expected)
-    pooled = statistics.ensemble([one, two], pooling="probabilities")
-    each = [1 / (1 + np.exp(-np.array(z))) for z in ([2.0, -1.0], [0.0, -5.0])]
-    np.testing.assert_allclose(pooled, np.mean(each, axis=0))
-    assert statistics.ensemble([np.array([-1000.0, 1000.0])]).tolist() == [0.0, 1.0]
-    for bad in ([], [one, one[:1]], [np.zeros((2, 3))]):
-        with pytest.raises(EcgcoreError):
-            statistics.ensemble(bad)
-
-
 def test_balanced_subset_keeps_the_smaller_class_whole():
     y = np.repeat([0, 1], [90, 10])
     rows = statistics.balanced_subset(y, seed=1)

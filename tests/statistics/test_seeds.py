@@ -174,9 +174,10 @@ def test_only_the_same_records_can_be_compared(networks):
 def test_records_cannot_make_up_for_seeds(networks):
     result = seed_difference(networks(0.85, sd=0.08), networks(0.85, sd=0.08, first=5))
     assert np.isinf(records_needed(result, 0.01)).all()
-    detect, equal = (records_needed(result, 0.08, n_seeds=20, equivalence=e)[0] for e in (0, 1))
+    many = seed_difference(networks(0.85, 20, sd=0.08), networks(0.85, 20, sd=0.08, first=5))
+    detect, equal = (records_needed(many, 0.08, equivalence=e)[0] for e in (0, 1))
     assert 30 < detect < equal
-    assert records_needed(result, 0.5, n_seeds=20)[0] == 30
+    assert records_needed(many, 0.5)[0] == 30
     single = seed_difference(networks(0.97, 1), networks(0.55, 1, first=5))
     assert np.isnan([single.low, single.high, single.p]).all()
     assert "only 1 seed," in single.verdict(0.02).reason
