@@ -7,19 +7,11 @@ import torch
 from torch import nn
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.base import (
-    EcgModel,
-    IMNOutput,
-    ModelSpec,
-    check_choice,
-    check_literal,
-    logits_of,
-    positive_logit,
-)
+from ecgcore.models import base
+from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, logits_of, positive_logit
 from ecgcore.models.cnn1d import CNN1D
 from ecgcore.models.cnn_lstm import CNNLSTM
-from ecgcore.models.encoder import BlackBoxCNN2D
-from ecgcore.models.imn import IMN, IMNDirect
+from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
 from ecgcore.models.xresnet1d import XResNet1d101
 
 __all__ = [
@@ -48,7 +40,6 @@ REGISTRY: dict[str, tuple[type[EcgModel], dict[str, Any]]] = {
     "imn_plus": (IMN, IMN_PLUS),  # this study's own, not in the paper
 }
 """Architecture and its preset options, by name."""
-_SHAPE = ("rate_hz", "n_samples", "n_leads")
 
 
 def build(
@@ -63,7 +54,7 @@ def build(
     Raises :class:`EcgcoreError` for an unknown name, option or choice (naming the nearest one), an
     impossible size, or a receptive field that the architecture cannot have.
     """
-    check_choice("model", name, list(REGISTRY))
+    base.check_choice("model", name, list(REGISTRY))
     size: Any = {"rate_hz": rate_hz, "n_samples": n_samples, "n_leads": n_leads}
     for key, value in size.items():
         if value <= 0:
@@ -71,8 +62,8 @@ def build(
     architecture, preset = REGISTRY[name]
     types = _option_types(architecture)
     for option, value in options.items():
-        check_choice(f"option of {name}", option, list(types))
-        check_literal(option, value, types[option])
+        base.check_choice(f"option of {name}", option, list(types))
+        base.check_choice(option, value, types[option])
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = architecture(**size, **{**preset, **options})
@@ -82,7 +73,7 @@ def build(
 
 def build_from(spec: ModelSpec, *, seed: int = 0) -> EcgModel:
     """Return a model of the same description with newly drawn weights."""
-    size: Any = {name: getattr(spec, name) for name in _SHAPE}
+    size: Any = {"rate_hz": spec.rate_hz, "n_samples": spec.n_samples, "n_leads": spec.n_leads}
     return build(spec.name, seed=seed, **size, **spec.options)
 
 
@@ -109,9 +100,8 @@ def count_parameters(model: nn.Module) -> int:
 def _option_types(architecture: type[EcgModel]) -> dict[str, Any]:
     """Return the types of a constructor's options, with those that it passes on to its base."""
     types: dict[str, Any] = {}
-    for cls in architecture.__mro__:
-        parameters = inspect.signature(cls).parameters
-        types |= {name: p.annotation for name, p in parameters.items() if name not in types}
-        if "size" not in parameters:
-            break
-    return {name: types[name] for name in types if name not in ("size", *_SHAPE)}
+    for cls in architecture.__mro__[: architecture.__mro__.index(EcgModel) + 1]:
+        for name, parameter in inspect.signature(cls).parameters.items():
+            if name not in ("size", "rate_hz", "n_samples", "n_leads"):
+                types.setdefault(name, parameter.annotation)
+    return types

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args, get_origin
 
 from torch import Tensor, nn
 
@@ -37,12 +37,14 @@ class EcgModel(nn.Module):
     """Base class of all architectures: maps ``(record, lead, sample)`` to ``(record, output)``.
 
     A subclass defines :meth:`compute` and these attributes, either ``stages`` or
-    ``receptive_field_samples``; ``receptive_field_ms`` and ``widen`` are for
-    :func:`ecgcore.models.receptive_field.stages_for`.
+    ``receptive_field_samples``; :func:`stages_for` explains ``receptive_field_ms`` and ``widen``.
     """
 
+    spec: ModelSpec
+    """Set by :func:`ecgcore.models.build`."""
+
     writes_weights: ClassVar[bool] = False
-    """Whether the output is an :class:`IMNOutput`: a linear model, and so an explanation."""
+    """Whether the output is an :class:`IMNOutput`, and so an explanation."""
     last_conv_name: ClassVar[str]
     n_outputs: int
     stages: Sequence[Stage] = ()
@@ -65,11 +67,11 @@ class EcgModel(nn.Module):
     ) -> None:
         super().__init__()
         self.n_leads, self.n_samples, self.rate_hz = n_leads, n_samples, rate_hz
-        self.spec = ModelSpec("", rate_hz, n_samples, n_leads)  # build() completes it
         if self.stages:
-            extra = self.decoder_samples
-            self.stages = stages_for(self.stages, receptive_field_ms, rate_hz, widen, extra)
-            self.receptive_field_samples = field_samples(self.stages) + extra
+            self.stages = stages_for(
+                self.stages, receptive_field_ms, rate_hz, widen, self.decoder_samples
+            )
+            self.receptive_field_samples = field_samples(self.stages) + self.decoder_samples
         elif receptive_field_ms is not None:
             name = type(self).__name__
             raise EcgcoreError(f"receptive_field_ms: the field of {name} cannot be set; use None.")
@@ -92,8 +94,8 @@ class EcgModel(nn.Module):
         """Return logits ``(record, output)`` or an :class:`IMNOutput`; other axes are refused."""
         if x.dim() != 3 or x.shape[1] != self.n_leads:
             raise EcgcoreError(
-                f"{self.spec.name or type(self).__name__}: the input has shape {tuple(x.shape)}, "
-                f"expected (record, lead, sample) with {self.n_leads} leads."
+                f"{self.spec.name}: the input has shape {tuple(x.shape)}, expected (record, lead, "
+                f"sample) with {self.n_leads} leads."
             )
         return self.compute(x)
 
@@ -114,16 +116,14 @@ def positive_logit(logits: Tensor) -> Tensor:
     return logits[..., 0] if n_outputs == 1 else logits[..., 1] - logits[..., 0]
 
 
-def check_choice(what: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse a value that is not among the allowed ones, naming the nearest of them."""
-    if value not in allowed:
+def check_choice(what: str, value: object, allowed: Any) -> None:
+    """Refuse a value that is not among the allowed ones, naming the nearest of them.
+
+    ``allowed`` holds strings, or is the type of the value: all but a ``Literal`` allow anything.
+    """
+    if get_origin(allowed) is Literal:
+        allowed = get_args(allowed)
+    if isinstance(allowed, list | tuple) and value not in allowed:
         near = difflib.get_close_matches(str(value), allowed, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise EcgcoreError(f"{what}: {value!r} is unknown{hint} Allowed: {', '.join(allowed)}.")
-
-
-def check_literal(what: str, value: object, annotation: object) -> None:
-    """Refuse a value of a type ``Literal`` of strings that is not among them."""
-    choices = get_args(annotation)
-    if choices and all(isinstance(choice, str) for choice in choices):
-        check_choice(what, value, choices)

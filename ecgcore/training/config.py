@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.base import check_literal
+from ecgcore.models.base import check_choice
 
 Loss = Literal["cross_entropy", "weighted_cross_entropy", "bce_pos_weight"]
 _ABOVE_0 = "epochs batch_size learning_rate scheduler_every scheduler_factor adu_per_mv"
@@ -57,7 +57,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, annotation in self.__annotations__.items():
             value = getattr(self, name)
-            check_literal(name, value, annotation)
+            check_choice(name, value, annotation)
             if name in _ABOVE_0.split() and not value > 0:
                 raise EcgcoreError(f"{name}: {value} is not possible; expected > 0.")
             if name in _AT_LEAST_0.split() and value is not None and not value >= 0:
