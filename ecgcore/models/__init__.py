@@ -15,17 +15,9 @@ from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
 from ecgcore.models.xresnet1d import XResNet1d101
 
 __all__ = [
-    "REGISTRY",
-    "EcgModel",
-    "IMNOutput",
-    "ModelSpec",
-    "build",
-    "build_from",
-    "count_parameters",
-    "logits_of",
-    "positive_logit",
-    "untrained",
-]
+    "REGISTRY", "EcgModel", "IMNOutput", "ModelSpec", "build", "build_from", "count_parameters",
+    "logits_of", "positive_logit", "untrained",
+]  # fmt: skip
 
 IMN_PLUS = {"bias": "none", "logit_scale": "sqrt", "zero_head": True, "lead_mixing": "none"}
 
@@ -80,8 +72,7 @@ def build_from(spec: ModelSpec, *, seed: int = 0) -> EcgModel:
 def untrained(model: EcgModel, *, seed: int) -> EcgModel:
     """Return the same architecture with random weights, in evaluation mode: a control.
 
-    Layers that start with zeros (``zero_head``) are drawn at random as well, since a map that is 0
-    everywhere loses to any other and so tests nothing.
+    A ``zero_head`` is drawn as well: a map that is 0 everywhere loses to any other, a void test.
     """
     control = build_from(model.spec, seed=seed)
     with torch.random.fork_rng(devices=[]):

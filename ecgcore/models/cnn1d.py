@@ -56,6 +56,6 @@ def conv_norm(conv: Any, norm: Any, x: Tensor) -> Any:
     if not norm.training:
         return norm(conv(x))
     norm.running_mean.data.sub_(conv.bias.data)
-    normed = norm(conv(x, with_bias=False))
+    h = norm(conv(x, with_bias=False))
     norm.running_mean.data.add_(conv.bias.data)
-    return normed
+    return h

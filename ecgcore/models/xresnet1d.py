@@ -15,7 +15,7 @@ from ecgcore.models.base import EcgModel
 from ecgcore.models.layers import Dropout, SampleConv, channels_last
 
 STEM = (32, 32, 64)
-BLOCKS = (3, 4, 23, 3)
+N_BLOCKS, HALVING_BLOCKS = 33, (3, 7, 30)  # four stages of 3, 4, 23 and 3 blocks
 WIDTH, N_OUT, KERNEL, HIDDEN = 64, 256, 5, 128
 
 
@@ -52,8 +52,8 @@ class RecordNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         if len(x) > 1:
             return super().forward(x)
-        statistics = self.running_mean, self.running_var
-        return F.batch_norm(x, *statistics, self.weight, self.bias, eps=self.eps)
+        mean, variance = self.running_mean, self.running_var
+        return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
 
 
 class XResNet1d101(EcgModel):
@@ -75,19 +75,18 @@ class XResNet1d101(EcgModel):
         self.stem, self.blocks = nn.Sequential(), nn.Sequential()
         for depth, (n_in, n_out) in enumerate(pairwise((self.n_leads, *STEM))):
             self.stem.append(conv_norm(n_in, n_out, KERNEL, stride=1 if depth else 2))
-        for depth, n_blocks in enumerate(BLOCKS):
-            for position in range(n_blocks):
-                n_in = N_OUT if len(self.blocks) else STEM[-1]
-                self.blocks.append(Bottleneck(n_in, stride=2 if depth and not position else 1))
+        for block in range(N_BLOCKS):
+            n_in, stride = N_OUT if block else STEM[-1], 2 if block in HALVING_BLOCKS else 1
+            self.blocks.append(Bottleneck(n_in, stride=stride))
         self.norm_1, self.dropout_1 = RecordNorm(2 * N_OUT), Dropout(dropout / 2)
         self.hidden = nn.Linear(2 * N_OUT, HIDDEN)
         self.norm_2, self.dropout_2 = RecordNorm(HIDDEN), Dropout(dropout)
         self.classifier = nn.Linear(HIDDEN, n_outputs)
-        for module in self.modules():
-            if isinstance(module, SampleConv | nn.Linear):
-                nn.init.kaiming_normal_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() > 1:
+                nn.init.kaiming_normal_(parameter)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
 
     def compute(self, x: Tensor) -> Any:
         h = self.stem(channels_last(x.unsqueeze(2)))

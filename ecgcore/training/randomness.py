@@ -30,8 +30,6 @@ class CpuMasks:
     The scale follows the rounded probability, so the mean is preserved.
     """
 
-    generator: np.random.Generator
-
     def start_epoch(self, seed: int, epoch: int) -> None:
         self.generator = np.random.Generator(np.random.SFC64([seed, epoch, _DROPOUT]))
 
