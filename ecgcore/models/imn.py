@@ -167,13 +167,15 @@ class IMN(EncoderModel):
 
     def compute(self, x: Tensor) -> IMNOutput:
         features = self.dropout(self.features(x))
+        if self.bias_head is not None:  # before W: so gradients keep the memory format
+            bias = self.bias_head(features.mean(dim=(2, 3)))
+        else:
+            bias = features.new_zeros(self.n_outputs) if self.constant is None else self.constant
+            bias = bias.expand(len(x), -1)
         weights = self.transition(features, x.shape[2])
         if self.exponent:
             weights = weights / (x.shape[1] * x.shape[2]) ** self.exponent
-        if self.bias_head is not None:
-            return linear_model(x, weights, self.bias_head(features.mean(dim=(2, 3))))
-        bias = features.new_zeros(self.n_outputs) if self.constant is None else self.constant
-        return linear_model(x, weights, bias.expand(len(x), -1))
+        return linear_model(x, weights, bias)
 
 
 class IMNDirect(EncoderModel):

@@ -32,7 +32,7 @@ from ecgcore.training.cuda_graph import RecordedSteps
 from ecgcore.training.device import device_summary, numerics, resolve_device
 from ecgcore.training.losses import batch_loss, class_weights, fidelity_penalty, neighbours
 from ecgcore.training.prediction import predict_logits
-from ecgcore.training.randomness import CpuMasks, GpuMasks, epoch_order, set_mask_source
+from ecgcore.training.randomness import Masks, epoch_order, set_mask_source
 
 Signals = NDArray[np.generic] | Tensor
 Row = dict[str, float]
@@ -137,7 +137,7 @@ class Training:
     weights: Tensor  # of the two classes in the loss
     optimiser: Adam
     scheduler: Any  # of torch.optim.lr_scheduler, or None
-    masks: CpuMasks | GpuMasks
+    masks: Masks
     epoch: int = 0
     best_epoch: int = 0
     best_value: float = -math.inf
@@ -196,7 +196,7 @@ def _start(
         scheduler = lr_scheduler.ReduceLROnPlateau(optimiser, factor=factor, patience=patience)
     elif config.scheduler == "step":
         scheduler = lr_scheduler.StepLR(optimiser, config.scheduler_every, factor)
-    masks = CpuMasks() if device.type == "cpu" else GpuMasks(device)
+    masks = Masks(device)
     set_mask_source(model, masks)
     return Training(
         model, config, device, x_train, y_train, x_valid, y_valid, index, weights, optimiser,
@@ -269,11 +269,11 @@ def _steps(
     runs: list[Callable[[], Tensor]] = []
     for block in (torch.stack(whole), *(b[None] for b in batches[len(whole) :])):
         if block.shape not in recorded:
-            generator: Any = t.masks.generator
             pool = next((other.graph.pool() for other in recorded.values()), None)
             t.model.train()
-            steps = RecordedSteps(partial(_step, t), block, changed_by_a_step, generator, pool)
-            recorded[block.shape] = steps
+            recorded[block.shape] = RecordedSteps(
+                partial(_step, t), block, changed_by_a_step, t.masks.generator, pool
+            )
         runs.append(partial(recorded[block.shape].run, block))
     return runs
 

@@ -20,7 +20,7 @@ from ecgcore import training
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import REGISTRY, build, logits_of
 from ecgcore.training import PAPER_A, PAPER_B, TrainConfig, checkpoint, fit, loop, memory
-from ecgcore.training.randomness import CpuMasks
+from ecgcore.training.randomness import Masks
 
 N_SAMPLES = 160
 SHORT = TrainConfig(epochs=3, batch_size=8, device="cpu")
@@ -337,7 +337,7 @@ def test_out_of_memory_names_the_batch_that_fits(monkeypatch):
 
 def test_fast_masks_are_bernoulli():
     """Mean, scale, independence along memory and between epochs; bounds are five sigma."""
-    masks, n, p = CpuMasks(), 400_000, 0.3
+    masks, n, p = Masks(torch.device("cpu")), 400_000, 0.3
 
     def kept(epoch):
         masks.start_epoch(3, epoch)
