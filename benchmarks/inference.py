@@ -1,6 +1,6 @@
 """Prediction beside the published evaluation loop, and the forward pass of the IMN, on a CPU.
 
-python benchmarks/inference.py [--quick] [--threads 2] [--no-compile]
+python benchmarks/inference.py [--quick] [--threads 2]
 """
 
 import argparse
@@ -52,7 +52,7 @@ def bench_evaluation(name: str, n_samples: int, n_records: int, repeats: int) ->
     side_by_side(title, cases, repeats=repeats, per=n_records)
 
 
-def bench_imn(n_samples: int, n_records: int, repeats: int, *, compiled: bool) -> None:
+def bench_imn(n_samples: int, n_records: int, repeats: int) -> None:
     """Time the forward pass of the IMN: PyTorch's layers in batches of 32, and ours."""
     x, _ = random_records(n_records, n_samples)
     ours, plain = same_network("imn", n_samples)
@@ -64,10 +64,9 @@ def bench_imn(n_samples: int, n_records: int, repeats: int, *, compiled: bool) -
 
     cases: dict[str, Callable[[], object]] = {"PyTorch's layers": eager}
     for precision in ("fp32", "bf16"):
-        predict = partial(predict_logits, ours, x, device="cpu", precision=precision)
-        cases[f"ours {precision}"] = predict
-        if compiled:
-            cases[f"ours {precision} compiled"] = partial(predict, compiled=True)
+        cases[f"ours {precision}"] = partial(
+            predict_logits, ours, x, device="cpu", precision=precision
+        )
     cases["the convolutions alone, fp32"] = convolutions(ours, x)
     side_by_side(f"imn forward, {n_samples} samples", cases, repeats=repeats, per=n_records)
 
@@ -105,17 +104,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.quick:
         bench_evaluation("cnn1d", 64, 20, 1)
-        bench_imn(64, 8, 1, compiled=False)
+        bench_imn(64, 8, 1)
         return
     for name in ("cnn1d", "cnn_lstm"):
         for n_samples, n_records in ((1000, 200), (5000, 80)):
             bench_evaluation(name, n_samples, n_records, args.repeats)
-    bench_imn(1000, 64, args.repeats, compiled=not args.no_compile)
+    bench_imn(1000, 64, args.repeats)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python benchmarks/train_step.py [--quick] [--threads 2] [--only cnn1d cnn_lstm imn trace]
 
 ``trace`` prints the largest difference of a loss between the two loops in one epoch of the same
-batches without dropout. ``--keep-heap`` lets both loops keep freed memory, as the command
-``ecgcore run --keep-heap`` does.
+batches without dropout. The variable ``GLIBC_TUNABLES`` that ``ecgcore run --keep-heap`` sets lets
+both loops keep freed memory.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from plain import PLAIN, plain_epoch
 from side_by_side import side_by_side
 
 from ecgcore.models import EcgModel, build
-from ecgcore.training import PAPER_A, PAPER_B, TrainConfig, keep_heap, loop
+from ecgcore.training import PAPER_A, PAPER_B, TrainConfig, loop
 from ecgcore.training.device import numerics
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def our_epoch(
         training.epoch += 1
         training.masks.start_epoch(config.seed, training.epoch)
         model.train()
-        with numerics(deterministic=True, tf32=False):
+        with numerics(tf32=False):
             (steps,) = loop._steps(training, batches, {})
             losses: list[float] = steps().tolist()
         return losses
@@ -113,11 +113,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=list(kinds), choices=kinds)
-    parser.add_argument("--keep-heap", action="store_true", help="keep freed memory")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.keep_heap and not keep_heap():
-        parser.error("--keep-heap: this system's C library has no such switch")
     lengths = (620, 1000, 2500, 5000)
     rows = [("cnn1d", n, 8, max(2, 12000 // n)) for n in lengths] + [("cnn1d", 5000, 64, 3)]
     rows += [("cnn_lstm", n, 8, max(2, 6000 // n)) for n in lengths] + [("imn", 1000, 16, 2)]

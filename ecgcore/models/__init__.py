@@ -7,33 +7,17 @@ import torch
 from torch import nn
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.base import (
-    EcgModel,
-    IMNOutput,
-    ModelSpec,
-    check_choice,
-    check_literal,
-    logits_of,
-    positive_logit,
-)
+from ecgcore.models import base
+from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, logits_of, positive_logit
 from ecgcore.models.cnn1d import CNN1D
 from ecgcore.models.cnn_lstm import CNNLSTM
-from ecgcore.models.encoder import BlackBoxCNN2D
-from ecgcore.models.imn import IMN, IMNDirect
+from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
 from ecgcore.models.xresnet1d import XResNet1d101
 
 __all__ = [
-    "REGISTRY",
-    "EcgModel",
-    "IMNOutput",
-    "ModelSpec",
-    "build",
-    "build_from",
-    "count_parameters",
-    "logits_of",
-    "positive_logit",
-    "untrained",
-]
+    "REGISTRY", "EcgModel", "IMNOutput", "ModelSpec", "build", "build_from", "count_parameters",
+    "logits_of", "positive_logit", "untrained",
+]  # fmt: skip
 
 IMN_PLUS = {"bias": "none", "logit_scale": "sqrt", "zero_head": True, "lead_mixing": "none"}
 
@@ -48,7 +32,6 @@ REGISTRY: dict[str, tuple[type[EcgModel], dict[str, Any]]] = {
     "imn_plus": (IMN, IMN_PLUS),  # this study's own, not in the paper
 }
 """Architecture and its preset options, by name."""
-_SHAPE = ("rate_hz", "n_samples", "n_leads")
 
 
 def build(
@@ -63,7 +46,7 @@ def build(
     Raises :class:`EcgcoreError` for an unknown name, option or choice (naming the nearest one), an
     impossible size, or a receptive field that the architecture cannot have.
     """
-    check_choice("model", name, list(REGISTRY))
+    base.check_choice("model", name, list(REGISTRY))
     size: Any = {"rate_hz": rate_hz, "n_samples": n_samples, "n_leads": n_leads}
     for key, value in size.items():
         if value <= 0:
@@ -71,8 +54,8 @@ def build(
     architecture, preset = REGISTRY[name]
     types = _option_types(architecture)
     for option, value in options.items():
-        check_choice(f"option of {name}", option, list(types))
-        check_literal(option, value, types[option])
+        base.check_choice(f"option of {name}", option, list(types))
+        base.check_choice(option, value, types[option])
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = architecture(**size, **{**preset, **options})
@@ -82,15 +65,14 @@ def build(
 
 def build_from(spec: ModelSpec, *, seed: int = 0) -> EcgModel:
     """Return a model of the same description with newly drawn weights."""
-    size: Any = {name: getattr(spec, name) for name in _SHAPE}
+    size: Any = {"rate_hz": spec.rate_hz, "n_samples": spec.n_samples, "n_leads": spec.n_leads}
     return build(spec.name, seed=seed, **size, **spec.options)
 
 
 def untrained(model: EcgModel, *, seed: int) -> EcgModel:
     """Return the same architecture with random weights, in evaluation mode: a control.
 
-    Layers that start with zeros (``zero_head``) are drawn at random as well, since a map that is 0
-    everywhere loses to any other and so tests nothing.
+    A ``zero_head`` is drawn as well: a map that is 0 everywhere loses to any other, a void test.
     """
     control = build_from(model.spec, seed=seed)
     with torch.random.fork_rng(devices=[]):
@@ -109,9 +91,8 @@ def count_parameters(model: nn.Module) -> int:
 def _option_types(architecture: type[EcgModel]) -> dict[str, Any]:
     """Return the types of a constructor's options, with those that it passes on to its base."""
     types: dict[str, Any] = {}
-    for cls in architecture.__mro__:
-        parameters = inspect.signature(cls).parameters
-        types |= {name: p.annotation for name, p in parameters.items() if name not in types}
-        if "size" not in parameters:
-            break
-    return {name: types[name] for name in types if name not in ("size", *_SHAPE)}
+    for cls in architecture.__mro__[: architecture.__mro__.index(EcgModel) + 1]:
+        for name, parameter in inspect.signature(cls).parameters.items():
+            if name not in ("size", "rate_hz", "n_samples", "n_leads"):
+                types.setdefault(name, parameter.annotation)
+    return types

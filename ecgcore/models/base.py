@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args, get_origin
 
 from torch import Tensor, nn
 
@@ -37,22 +37,17 @@ class EcgModel(nn.Module):
     """Base class of all architectures: maps ``(record, lead, sample)`` to ``(record, output)``.
 
     A subclass defines :meth:`compute` and these attributes, either ``stages`` or
-    ``receptive_field_samples``; ``receptive_field_ms`` and ``widen`` are for
-    :func:`ecgcore.models.receptive_field.stages_for`.
+    ``receptive_field_samples``; :func:`stages_for` explains ``receptive_field_ms`` and ``widen``.
     """
 
-    writes_weights: ClassVar[bool] = False
-    """Whether the output is an :class:`IMNOutput`: a linear model, and so an explanation."""
+    spec: ModelSpec  # set by build()
+    writes_weights: ClassVar[bool] = False  # whether the output is an IMNOutput
     last_conv_name: ClassVar[str]
     n_outputs: int
-    stages: Sequence[Stage] = ()
-    """Convolutions and poolings along time; empty where the receptive field cannot be set."""
-    decoder_samples: ClassVar[int] = 0
-    """What layers after the stages add to the receptive field."""
-    receptive_field_samples: int
-    """What one unit of the last convolution depends on, or one weight W after a decoder."""
-    widest_units: int
-    """Numbers per input sample in the largest activation; batches are sized by it."""
+    stages: Sequence[Stage] = ()  # empty where the receptive field cannot be set
+    decoder_samples: ClassVar[int] = 0  # what layers after the stages add to the receptive field
+    receptive_field_samples: int  # of a unit of the last convolution, or of a weight W
+    widest_units: int  # numbers per input sample in the largest activation; batches depend on it
 
     def __init__(
         self,
@@ -65,11 +60,10 @@ class EcgModel(nn.Module):
     ) -> None:
         super().__init__()
         self.n_leads, self.n_samples, self.rate_hz = n_leads, n_samples, rate_hz
-        self.spec = ModelSpec("", rate_hz, n_samples, n_leads)  # build() completes it
         if self.stages:
-            extra = self.decoder_samples
-            self.stages = stages_for(self.stages, receptive_field_ms, rate_hz, widen, extra)
-            self.receptive_field_samples = field_samples(self.stages) + extra
+            later = self.decoder_samples
+            self.stages = stages_for(self.stages, receptive_field_ms, rate_hz, widen, later)
+            self.receptive_field_samples = field_samples(self.stages) + later
         elif receptive_field_ms is not None:
             name = type(self).__name__
             raise EcgcoreError(f"receptive_field_ms: the field of {name} cannot be set; use None.")
@@ -85,15 +79,15 @@ class EcgModel(nn.Module):
         return self.get_submodule(self.last_conv_name)
 
     def compute(self, x: Tensor) -> Any:
-        """Return the output for signals whose shape has been checked."""
+        """Return logits ``(record, output)`` or an :class:`IMNOutput` for signals of this shape."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Any:
-        """Return logits ``(record, output)`` or an :class:`IMNOutput`; other axes are refused."""
+        """Check the shape of the signals, then :meth:`compute`."""
         if x.dim() != 3 or x.shape[1] != self.n_leads:
             raise EcgcoreError(
-                f"{self.spec.name or type(self).__name__}: the input has shape {tuple(x.shape)}, "
-                f"expected (record, lead, sample) with {self.n_leads} leads."
+                f"{self.spec.name}: the input has shape {tuple(x.shape)}, expected (record, lead, "
+                f"sample) with {self.n_leads} leads."
             )
         return self.compute(x)
 
@@ -104,7 +98,7 @@ def logits_of(output: Tensor | IMNOutput) -> Tensor:
 
 
 def positive_logit(logits: Tensor) -> Tensor:
-    """Return the log odds of the positive class, shape ``(record,)``: for two outputs a difference.
+    """Return the log odds of the positive class, shape ``(record,)``.
 
     One output is that logit itself (sigmoid), two are negative and positive (softmax).
     """
@@ -114,16 +108,13 @@ def positive_logit(logits: Tensor) -> Tensor:
     return logits[..., 0] if n_outputs == 1 else logits[..., 1] - logits[..., 0]
 
 
-def check_choice(what: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse a value that is not among the allowed ones, naming the nearest of them."""
-    if value not in allowed:
-        near = difflib.get_close_matches(str(value), allowed, n=1)
+def check_choice(what: str, value: object, allowed: Any) -> None:
+    """Refuse a value that is not among the allowed ones, naming the nearest of them.
+
+    ``allowed`` holds strings, or is the type of the value: all but a ``Literal`` allow anything.
+    """
+    choices = get_args(allowed) if get_origin(allowed) is Literal else allowed
+    if isinstance(choices, list | tuple) and value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise EcgcoreError(f"{what}: {value!r} is unknown{hint} Allowed: {', '.join(allowed)}.")
-
-
-def check_literal(what: str, value: object, annotation: object) -> None:
-    """Refuse a value of a type ``Literal`` of strings that is not among them."""
-    choices = get_args(annotation)
-    if choices and all(isinstance(choice, str) for choice in choices):
-        check_choice(what, value, choices)
+        raise EcgcoreError(f"{what}: {value!r} is unknown{hint} Allowed: {', '.join(choices)}.")

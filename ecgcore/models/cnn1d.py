@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.models.base import EcgModel
-from ecgcore.models.layers import Dropout, SampleConv, as_row, conv_norm
+from ecgcore.models.layers import Dropout, SampleConv, channels_last
 from ecgcore.models.receptive_field import Stage
 
 CHANNELS = (32, 64, 128, 256)
@@ -30,18 +30,32 @@ class CNN1D(EcgModel):
         self.features = nn.ModuleList()
         n_in = self.n_leads
         for stage, n_out in zip(self.stages, CHANNELS, strict=True):
-            self.features.extend([SampleConv.of_stage(n_in, n_out, stage), nn.BatchNorm2d(n_out)])
+            conv = SampleConv(n_in, n_out, stage.kernel, dilation=stage.dilation, bias=True)
+            self.features.extend([conv, nn.BatchNorm2d(n_out)])
             n_in = n_out
         self.dropout = Dropout(dropout)
         self.classifier = nn.Linear(n_in, n_outputs)
 
-    def compute(self, x: Tensor) -> Tensor:
-        h = as_row(x)  # (record, lead, 1, sample)
+    def compute(self, x: Tensor) -> Any:
+        h = channels_last(x.unsqueeze(2))  # (record, lead, 1, sample)
         layers = zip(self.stages, self.features[::2], self.features[1::2], strict=True)
         for stage, conv, norm in layers:
             h = conv_norm(conv, norm, h)
             if stage.pool > 1:  # before ReLU: the same result, half the work
                 h = F.max_pool2d(h, (1, stage.pool))
             h = F.relu(h, inplace=self.training)
-        logits: Tensor = self.classifier(self.dropout(h.mean(dim=(2, 3))))
-        return logits
+        return self.classifier(self.dropout(h.mean(dim=(2, 3))))
+
+
+def conv_norm(conv: Any, norm: Any, x: Tensor) -> Any:
+    """Return the batch norm of a convolution.
+
+    In training the norm subtracts the batch mean, and the bias with it. The bias therefore only
+    enters the running mean: its gradient would be rounding errors that Adam scales up.
+    """
+    if not norm.training:
+        return norm(conv(x))
+    norm.running_mean.data.sub_(conv.bias.data)
+    h = norm(conv(x, with_bias=False))
+    norm.running_mean.data.add_(conv.bias.data)
+    return h

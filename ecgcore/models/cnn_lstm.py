@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.models.base import EcgModel
-from ecgcore.models.layers import Dropout, SampleConv, as_row
+from ecgcore.models.layers import Dropout, SampleConv, channels_last
 from ecgcore.models.receptive_field import Stage
 
 CHANNELS = (32, 32, 64, 64, 128, 128, 256, 256)
@@ -19,13 +19,13 @@ HIDDEN = 128
 class ShortcutBlock(nn.Module):
     """Batch norm, convolution, ReLU, dropout; half the channels average-, half max-pooled by 2.
 
-    The even kernel with padding 5 makes a record one sample longer before it is halved.
+    The even kernel makes a record one sample longer before it is halved.
     """
 
     def __init__(self, n_in: int, n_out: int, stage: Stage, dropout: float) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(n_in)
-        self.conv = SampleConv.of_stage(n_in, n_out, stage, bias=False)
+        self.conv = SampleConv(n_in, n_out, stage.kernel, dilation=stage.dilation, bias=False)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,11 +58,11 @@ class CNNLSTM(EcgModel):
         self.dropout = Dropout(dropout)
         self.classifier = nn.Linear(HIDDEN, n_outputs)
 
-    def compute(self, x: Tensor) -> Tensor:
-        steps = self.blocks(as_row(x)).squeeze(2).transpose(1, 2)  # (record, step, channel)
+    def compute(self, x: Tensor) -> Any:
+        h = self.blocks(channels_last(x.unsqueeze(2)))
+        steps = h.squeeze(2).transpose(1, 2)  # (record, step, channel)
         # cuDNN has no gradient of an LSTM in evaluation mode, which attributions need
         refused = steps.is_cuda and not self.training and steps.requires_grad
         with torch.backends.cudnn.flags(enabled=False) if refused else nullcontext():
             hidden = self.lstm(steps)[0].mean(dim=1)
-        logits: Tensor = self.classifier(self.dropout(hidden))
-        return logits
+        return self.classifier(self.dropout(hidden))

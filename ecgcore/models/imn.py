@@ -1,8 +1,11 @@
 """ECG-IMN (paper A, arXiv 2602.09566): a hypernetwork writes one linear model for every ECG.
 
-``W * x`` is the explanation. The options are this study's ablations; the defaults are the paper's.
+``W * x`` is the explanation. Also here: the paper's first attempt, and the black box that the IMN
+is compared with. The options are this study's ablations; the defaults are the paper's.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -10,24 +13,66 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.base import IMNOutput
-from ecgcore.models.encoder import CHANNELS, EncoderModel, LeadIdentity, LeadMixing
-from ecgcore.models.layers import as_image
+from ecgcore.models.base import EcgModel, IMNOutput
+from ecgcore.models.layers import Dropout, channels_last
+from ecgcore.models.receptive_field import Stage
+
+CHANNELS = (16, 32, 64)
+LeadMixing = Literal["image", "none", "full"]
+"""``image``: kernels span 3 neighbouring rows, as published. ``none``: the same kernels read every
+lead separately, so that its weights depend on that lead alone; a scale and a shift per lead and
+channel distinguish the leads. ``full``: as ``none``, plus a learnt mixture of all leads."""
 
 
-def linear_model(x: Tensor, weights: Tensor, bias: Tensor) -> IMNOutput:
-    """Return ``logit = sum(W * x) + b`` (paper A, equation 1) for ``x (record, lead, sample)``.
+class LeadIdentity(nn.Module):
+    """A scale and a shift for each lead and channel."""
 
-    The sum is taken in float32 at least: under bfloat16 it would lose the identity that makes
-    ``W * x`` an explanation.
-    """
-    weights, bias = weights.float(), bias.float()
-    logits = (weights * x.float().unsqueeze(1)).sum(dim=(2, 3)) + bias
-    return IMNOutput(logits, weights, bias)
+    def __init__(self, n_channels: int, n_leads: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(n_channels, n_leads))
+        self.shift = nn.Parameter(torch.zeros(n_channels, n_leads))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale[..., None] + self.shift[..., None]
+
+
+class LeadMixture(nn.Module):
+    """Adds to every lead a learnt mixture of all leads, the same for every channel."""
+
+    def __init__(self, n_leads: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(n_leads, n_leads, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixture: Tensor = self.mix(x.transpose(1, 2)).transpose(1, 2)
+        return x + mixture
+
+
+class Encoder(nn.Module):
+    """Three convolutions: ``(record, 1, lead, sample)`` to ``(record, 64, lead, sample / 4)``."""
+
+    def __init__(self, n_leads: int, stages: Sequence[Stage], lead_mixing: LeadMixing) -> None:
+        super().__init__()
+        self.pools = [stage.pool for stage in stages]
+        rows = 3 if lead_mixing == "image" else 1
+        self.layers = nn.ModuleList()
+        for stage, (n_in, n_out) in zip(stages, pairwise((1, *CHANNELS)), strict=True):
+            kernel, dilation = (rows, stage.kernel), (1, stage.dilation)
+            conv = nn.Conv2d(n_in, n_out, kernel, padding="same", dilation=dilation, bias=False)
+            self.layers.extend([conv, nn.BatchNorm2d(n_out)])
+        self.identity = LeadIdentity(CHANNELS[0], n_leads) if rows == 1 else nn.Identity()
+        self.mixing = LeadMixture(n_leads) if lead_mixing == "full" else nn.Identity()
+
+    def forward(self, x: Tensor) -> Any:
+        for depth, pool in enumerate(self.pools):
+            x = self.layers[2 * depth + 1](self.layers[2 * depth](x))
+            x = F.gelu(x if depth else self.identity(x))
+            x = F.max_pool2d(x, (1, pool)) if pool > 1 else x
+        return self.mixing(x)
 
 
 class Transition(nn.Module):
-    """Decoder from the encoder's features to one map of weights per output.
+    """Decoder from the encoder's features to maps of weights ``(record, output, lead, sample)``.
 
     *Differs from the paper* for lengths that are not divisible by 4: up-sampling is to the size
     of the encoder's stage instead of times two.
@@ -37,22 +82,53 @@ class Transition(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList()
         kernel = (3 if lead_mixing == "image" else 1, 3)
-        for n_in, n_out in ((CHANNELS[2], CHANNELS[1]), (CHANNELS[1], CHANNELS[0])):
+        for n_in, n_out in pairwise(reversed(CHANNELS)):
             conv = nn.Conv2d(n_in, n_out, kernel, padding="same", bias=False)
             self.layers.extend([conv, nn.BatchNorm2d(n_out)])
         self.layers.append(nn.Conv2d(CHANNELS[0], n_outputs, kernel, padding="same"))
-        self.identity = None if lead_mixing == "image" else LeadIdentity(CHANNELS[0], n_leads)
+        is_image = lead_mixing == "image"
+        self.identity = nn.Identity() if is_image else LeadIdentity(CHANNELS[0], n_leads)
 
-    def forward(self, features: Tensor, n_samples: int) -> Tensor:
+    def forward(self, features: Tensor, n_samples: int) -> Any:
         conv_1, norm_1, conv_2, norm_2, head = self.layers
         n_leads = features.shape[2]
-        h = F.gelu(norm_1(conv_1(features)))
-        h = F.interpolate(h, size=(n_leads, n_samples // 2))
-        h = F.gelu(norm_2(conv_2(h)))
-        h = F.interpolate(h, size=(n_leads, n_samples))
-        h = h if self.identity is None else self.identity(h)
-        weights: Tensor = head(h)  # (record, output, lead, sample)
-        return weights
+        h = F.interpolate(F.gelu(norm_1(conv_1(features))), size=(n_leads, n_samples // 2))
+        h = F.interpolate(F.gelu(norm_2(conv_2(h))), size=(n_leads, n_samples))
+        return head(self.identity(h))
+
+
+class EncoderModel(EcgModel):
+    """Base class of the networks that begin with the encoder, for records of 4 samples or more."""
+
+    stages = (Stage(15), Stage(15, pool=2), Stage(15, pool=2))
+    last_conv_name = "encoder.layers.4"
+
+    def __init__(
+        self, n_outputs: int, dropout: float = 0.2, lead_mixing: LeadMixing = "image", **size: Any
+    ) -> None:
+        super().__init__(**size)
+        self.n_outputs = n_outputs
+        self.widest_units = CHANNELS[1] * self.n_leads
+        self.encoder = Encoder(self.n_leads, self.stages, lead_mixing)
+        self.dropout = Dropout(dropout)
+
+    def features(self, x: Tensor) -> Any:
+        """Return the encoder's features ``(record, 64, lead, sample / 4)``."""
+        return self.encoder(channels_last(x.unsqueeze(1)))
+
+
+class BlackBoxCNN2D(EncoderModel):
+    """Paper A's black box: the IMN's encoder, global average pooling and a linear head.
+
+    116,274 parameters, as published, with any number of leads. Receptive field 60 samples.
+    """
+
+    def __init__(self, *, n_outputs: int = 2, **size: Any) -> None:
+        super().__init__(n_outputs, **size)
+        self.classifier = nn.Linear(CHANNELS[-1], n_outputs)
+
+    def compute(self, x: Tensor) -> Any:
+        return self.classifier(self.dropout(self.features(x).mean(dim=(2, 3))))
 
 
 class IMN(EncoderModel):
@@ -81,7 +157,7 @@ class IMN(EncoderModel):
         **size: Any,
     ) -> None:
         super().__init__(n_outputs, lead_mixing=lead_mixing, **size)
-        self.logit_scale = logit_scale
+        self.exponent = {"none": 0.0, "sqrt": 0.5, "mean": 1.0}[logit_scale]
         self.transition = Transition(n_outputs, self.n_leads, lead_mixing)
         if zero_head:
             for parameter in self.transition.layers[-1].parameters():
@@ -90,15 +166,16 @@ class IMN(EncoderModel):
         self.constant = nn.Parameter(torch.zeros(n_outputs)) if bias == "constant" else None
 
     def compute(self, x: Tensor) -> IMNOutput:
-        features = self.dropout(self.encoder(as_image(x)))
+        features = self.dropout(self.features(x))
+        if self.bias_head is not None:  # before W: so gradients keep the memory format
+            bias = self.bias_head(features.mean(dim=(2, 3)))
+        else:
+            bias = features.new_zeros(self.n_outputs) if self.constant is None else self.constant
+            bias = bias.expand(len(x), -1)
         weights = self.transition(features, x.shape[2])
-        if self.logit_scale != "none":
-            n_terms = x.shape[1] * x.shape[2]
-            weights = weights / (n_terms**0.5 if self.logit_scale == "sqrt" else n_terms)
-        if self.bias_head is not None:
-            return linear_model(x, weights, self.bias_head(features.mean(dim=(2, 3))))
-        bias = features.new_zeros(self.n_outputs) if self.constant is None else self.constant
-        return linear_model(x, weights, bias.expand(len(x), -1))
+        if self.exponent:
+            weights = weights / (x.shape[1] * x.shape[2]) ** self.exponent
+        return linear_model(x, weights, bias)
 
 
 class IMNDirect(EncoderModel):
@@ -120,7 +197,18 @@ class IMNDirect(EncoderModel):
                 f"{self.spec.name}: the records have {x.shape[2]} samples, but this network is "
                 f"built for {self.n_samples}; build it again with n_samples={x.shape[2]}."
             )
-        pooled = self.encoder(as_image(x)).mean(dim=(2, 3))
-        written = self.writer(self.dropout(pooled)).unflatten(1, (self.n_outputs, -1))
+        pooled = self.dropout(self.features(x).mean(dim=(2, 3)))
+        written = self.writer(pooled).unflatten(1, (self.n_outputs, -1))
         weights = written[..., :-1].unflatten(2, (self.n_leads, self.n_samples))
         return linear_model(x, weights, written[..., -1])
+
+
+def linear_model(x: Tensor, weights: Tensor, bias: Tensor) -> IMNOutput:
+    """Return ``logit = sum(W * x) + b`` (paper A, equation 1) for ``x (record, lead, sample)``.
+
+    The sum is taken in float32 at least: under bfloat16 it would lose the identity that makes
+    ``W * x`` an explanation.
+    """
+    weights, bias = weights.float(), bias.float()
+    logits = (weights * x.float().unsqueeze(1)).sum(dim=(2, 3)) + bias
+    return IMNOutput(logits, weights, bias)

@@ -6,6 +6,7 @@ takes the option ``receptive_field_ms``, which :func:`stages_for` converts once.
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -24,16 +25,10 @@ class Stage:
     dilation: int = 1
     pool: int = 1
 
-    @property
-    def padding(self) -> int:
-        """Half of the kernel's span; an even span makes a record one sample longer."""
-        return (self.dilation * (self.kernel - 1) + 1) // 2
-
 
 def field_samples(stages: Sequence[Stage]) -> int:
     """Return how many input samples one unit after the last stage depends on."""
-    pooled = [(s.pool - 1) * step for s, step in zip(stages, _steps(stages), strict=True)]
-    return 1 + sum(pooled) + sum(_reaches(stages))
+    return sum(_reaches(stages)) + math.prod(stage.pool for stage in stages)
 
 
 def stages_for(
@@ -68,14 +63,15 @@ def stages_for(
             f"({1000 * narrowest / rate_hz:.0f} ms); keep the taps and interpolate the records to "
             f"a higher rate, {enough_hz} Hz or more: upsampled_from_hz."
         )
-    own = sum(_reaches(stages))
-    reach = max(own, own + requested - narrowest)
-    return _with_more_taps(stages, reach) if widen == "kernel" else _spread(stages, reach)
+    reach = sum(_reaches(stages))
+    reach_requested = max(reach, reach + requested - narrowest)
+    return (_with_more_taps if widen == "kernel" else _spread)(stages, reach_requested)
 
 
 def _steps(stages: Sequence[Stage]) -> list[int]:
     """Return the distance between neighbouring inputs of each stage, in samples of the record."""
-    return [math.prod(stage.pool for stage in stages[:i]) for i in range(len(stages))]
+    pools = [stage.pool for stage in stages[:-1]]
+    return list(itertools.accumulate(pools, operator.mul, initial=1))
 
 
 def _reaches(stages: Sequence[Stage]) -> list[int]:
@@ -88,12 +84,9 @@ def _spread(stages: Sequence[Stage], reach: float) -> tuple[Stage, ...]:
     """Move taps apart until the convolutions add about ``reach`` samples to the field."""
     reaches = _reaches(stages)
     factor, missing = divmod(reach, sum(reaches))
-
-    def error(extra: tuple[int, ...]) -> float:
-        return abs(missing - sum(itertools.compress(reaches, extra)))
-
+    choices = itertools.product((0, 1), repeat=len(stages))
     # min takes the first of equally good ones, which leaves early stages as they are
-    extra = min(itertools.product((0, 1), repeat=len(stages)), key=error)
+    extra = min(choices, key=lambda e: abs(missing - sum(itertools.compress(reaches, e))))
     return tuple(replace(s, dilation=int(factor) + e) for s, e in zip(stages, extra, strict=True))
 
 
@@ -105,7 +98,7 @@ def _with_more_taps(stages: Sequence[Stage], reach: float) -> tuple[Stage, ...]:
         unit * math.floor((stage.kernel - 1) * factor / unit + 1e-9)
         for stage, unit in zip(stages, units, strict=True)
     ]
-    missing = round(reach) - sum(n * step for n, step in zip(gaps, steps, strict=True))
+    missing = round(reach) - sum(map(operator.mul, gaps, steps))
     for i in reversed(range(len(stages))):  # the deepest stage first: its taps reach furthest
         more = missing // (units[i] * steps[i]) * units[i]
         gaps[i], missing = gaps[i] + more, missing - more * steps[i]

@@ -1,8 +1,7 @@
 """xresnet1d101: the network that leads the published PTB-XL benchmark.
 
-Architecture of Strodthoff, Wagner, Schaeffter & Samek (2021, IEEE J Biomed Health Inform 25:1519),
-a 1-D form of He et al.'s *Bag of Tricks* ResNet (arXiv 1812.01187), as the benchmark's public code
-builds it.
+Architecture of Strodthoff, Wagner, Schaeffter & Samek (2021, IEEE J Biomed Health Inform 25:1519)
+as their public code builds it: a 1-D form of the *Bag of Tricks* ResNet (arXiv 1812.01187).
 """
 
 from itertools import pairwise
@@ -13,17 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.models.base import EcgModel
-from ecgcore.models.layers import Dropout, SampleConv, as_row
+from ecgcore.models.layers import Dropout, SampleConv, channels_last
 
 STEM = (32, 32, 64)
-BLOCKS = (3, 4, 23, 3)
+N_BLOCKS, HALVING_BLOCKS = 33, (3, 7, 30)  # four stages of 3, 4, 23 and 3 blocks
 WIDTH, N_OUT, KERNEL, HIDDEN = 64, 256, 5, 128
 
 
-def conv_norm(n_in: int, n_out: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    """Return a convolution without bias and the batch norm after it."""
-    conv = SampleConv(n_in, n_out, kernel, stride, kernel // 2, bias=False)
-    return [conv, nn.BatchNorm2d(n_out)]
+def conv_norm(
+    n_in: int, n_out: int, kernel: int, *, stride: int = 1, relu: bool = True
+) -> nn.Sequential:
+    """Return a convolution without bias, batch norm and perhaps ReLU."""
+    conv = SampleConv(n_in, n_out, kernel, stride=stride, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(n_out), *([nn.ReLU()] if relu else []))
 
 
 class Bottleneck(nn.Module):
@@ -32,12 +33,13 @@ class Bottleneck(nn.Module):
     def __init__(self, n_in: int, *, stride: int) -> None:
         super().__init__()
         self.path = nn.Sequential(
-            nn.Sequential(*conv_norm(n_in, WIDTH, 1), nn.ReLU()),
-            nn.Sequential(*conv_norm(WIDTH, WIDTH, KERNEL, stride), nn.ReLU()),
-            nn.Sequential(*conv_norm(WIDTH, N_OUT, 1)),
+            conv_norm(n_in, WIDTH, 1),
+            conv_norm(WIDTH, WIDTH, KERNEL, stride=stride),
+            conv_norm(WIDTH, N_OUT, 1, relu=False),
         )
         self.stride = stride
-        self.shortcut = nn.Sequential(*(conv_norm(n_in, N_OUT, 1) if n_in != N_OUT else []))
+        is_same = n_in == N_OUT
+        self.shortcut = nn.Sequential() if is_same else conv_norm(n_in, N_OUT, 1, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = F.avg_pool2d(x, (1, 2), ceil_mode=True) if self.stride > 1 else x
@@ -48,7 +50,7 @@ class RecordNorm(nn.BatchNorm1d):
     """Batch norm that uses its running statistics for a batch of one; fastai drops such a batch."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if len(x) > 1 or not self.training:
+        if len(x) > 1:
             return super().forward(x)
         mean, variance = self.running_mean, self.running_var
         return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
@@ -72,25 +74,23 @@ class XResNet1d101(EcgModel):
         self.n_outputs = n_outputs
         self.stem, self.blocks = nn.Sequential(), nn.Sequential()
         for depth, (n_in, n_out) in enumerate(pairwise((self.n_leads, *STEM))):
-            layers = conv_norm(n_in, n_out, KERNEL, stride=1 if depth else 2)
-            self.stem.append(nn.Sequential(*layers, nn.ReLU()))
-        for depth, n_blocks in enumerate(BLOCKS):
-            for position in range(n_blocks):
-                n_in = N_OUT if len(self.blocks) else STEM[-1]
-                self.blocks.append(Bottleneck(n_in, stride=2 if depth and not position else 1))
+            self.stem.append(conv_norm(n_in, n_out, KERNEL, stride=1 if depth else 2))
+        for block in range(N_BLOCKS):
+            n_in, stride = N_OUT if block else STEM[-1], 2 if block in HALVING_BLOCKS else 1
+            self.blocks.append(Bottleneck(n_in, stride=stride))
         self.norm_1, self.dropout_1 = RecordNorm(2 * N_OUT), Dropout(dropout / 2)
         self.hidden = nn.Linear(2 * N_OUT, HIDDEN)
         self.norm_2, self.dropout_2 = RecordNorm(HIDDEN), Dropout(dropout)
         self.classifier = nn.Linear(HIDDEN, n_outputs)
-        for module in self.modules():
-            if isinstance(module, SampleConv | nn.Linear):
-                nn.init.kaiming_normal_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() > 1:
+                nn.init.kaiming_normal_(parameter)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
 
-    def compute(self, x: Tensor) -> Tensor:
-        h = self.blocks(F.max_pool2d(self.stem(as_row(x)), (1, 3), (1, 2), (0, 1)))
+    def compute(self, x: Tensor) -> Any:
+        h = self.stem(channels_last(x.unsqueeze(2)))
+        h = self.blocks(F.max_pool2d(h, (1, 3), (1, 2), (0, 1)))
         pooled = torch.cat([h.amax(dim=(2, 3)), h.mean(dim=(2, 3))], dim=1)
         h = F.relu(self.hidden(self.dropout_1(self.norm_1(pooled))))
-        logits: Tensor = self.classifier(self.dropout_2(self.norm_2(h)))
-        return logits
+        return self.classifier(self.dropout_2(self.norm_2(h)))

@@ -4,19 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.base import check_literal
+from ecgcore.models.base import check_choice
 
 Loss = Literal["cross_entropy", "weighted_cross_entropy", "bce_pos_weight"]
-_ABOVE_0 = "epochs batch_size learning_rate scheduler_every scheduler_factor adu_per_mv"
+_ABOVE_0 = "epochs batch_size learning_rate scheduler_every scheduler_factor"
 _AT_LEAST_0 = "weight_decay weight_l1 local_fidelity scheduler_patience patience clip_norm seed"
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What decides the outcome of a training, beside model and data; the defaults are paper B's.
-
-    Except that paper B down-samples the training part: :data:`PAPER_B`.
-    """
+    """What decides the outcome of a training, beside model and data; see also :data:`PAPER_B`."""
 
     epochs: int = 50
     batch_size: int = 8
@@ -24,40 +21,26 @@ class TrainConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     loss: Loss = "cross_entropy"
-    weight_l1: float = 0.0
-    """Factor of mean |W| in the loss of an IMN."""
-    local_fidelity: float = 0.0
-    """Factor of the local fidelity penalty of an IMN; see :mod:`ecgcore.training.losses`."""
-    balance: Literal["none", "downsample", "weights"] = "none"
-    """``downsample`` draws, once, as many records of each class; ``weights`` weighs the loss."""
-    scheduler: Literal["none", "plateau", "step"] = "none"
-    """``plateau`` watches the validation loss."""
+    weight_l1: float = 0.0  # factor of mean |W| in the loss of an IMN
+    local_fidelity: float = 0.0  # factor of an IMN's penalty, see ecgcore.training.losses
+    balance: Literal["none", "downsample"] = "none"  # draw, once, as many records of each class
+    scheduler: Literal["none", "plateau", "step"] = "none"  # plateau: of the validation loss
     scheduler_factor: float = 0.5
-    scheduler_patience: int = 3
-    """Epochs without a better validation loss, for ``plateau``."""
-    scheduler_every: int = 10
-    """Epochs, for ``step``."""
-    patience: int | None = 10
-    """Stop after this many epochs without a better ``monitor``; None never stops early."""
-    monitor: Literal["f1", "auroc", "loss"] = "f1"
-    """Validation metric that chooses the epoch."""
+    scheduler_patience: int = 3  # epochs without a better validation loss, for "plateau"
+    scheduler_every: int = 10  # epochs, for "step"
+    patience: int | None = 10  # stop after so many epochs without a better monitor; None: never
+    monitor: Literal["f1", "auroc", "loss"] = "f1"  # validation metric that chooses the epoch
     clip_norm: float | None = None
-    seed: int = 42
-    """Seed of the order of records, of dropout and of down-sampling; ``build`` draws weights."""
+    seed: int = 42  # of the order of records, dropout and down-sampling; build() draws weights
     device: str = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
-    tf32: bool = True
-    """On CUDA, let matrix products and convolutions round their inputs to TF32."""
-    deterministic: bool = True
-    cuda_graph: bool = True
-    """On CUDA, record a step once and replay it: small models spend their time in launches."""
-    adu_per_mv: float = 1000.0
-    """Gain, for signals given as int16."""
+    tf32: bool = True  # on CUDA, matrix products and convolutions round their inputs to TF32
+    cuda_graph: bool = True  # on CUDA, record a step once and replay it: launches take longer
 
     def __post_init__(self) -> None:
         for name, annotation in self.__annotations__.items():
             value = getattr(self, name)
-            check_literal(name, value, annotation)
+            check_choice(name, value, annotation)
             if name in _ABOVE_0.split() and not value > 0:
                 raise EcgcoreError(f"{name}: {value} is not possible; expected > 0.")
             if name in _AT_LEAST_0.split() and value is not None and not value >= 0:
@@ -78,13 +61,10 @@ PAPER_A = TrainConfig(
     monitor="auroc",
 )
 """ECG-IMN with one output (arXiv 2602.09566, its run scripts)."""
-
 PAPER_A_CATEGORICAL = replace(PAPER_A, loss="weighted_cross_entropy")
 """ECG-IMN with two outputs, and the black box that it is compared with."""
-
 IMN_PLUS = replace(PAPER_A, weight_l1=0.0, local_fidelity=1.0)
 """This study's own IMN: ECG-IMN with the local fidelity penalty in place of the L1 penalty."""
-
 PAPER_B = TrainConfig(balance="downsample", scheduler="plateau", clip_norm=1.0)
 """Sampling Matters (arXiv 2604.16437)."""
 

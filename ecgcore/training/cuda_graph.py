@@ -9,24 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-_WARM_UP_STEPS = 3
-"""PyTorch asks for some before a capture: libraries choose their kernels and take workspace."""
-
-
-def changed_by_a_step(model: nn.Module, optimiser: torch.optim.Optimizer) -> list[Tensor]:
-    """Return weights, running statistics and the state of the optimiser."""
-    state = [value for values in optimiser.state.values() for value in values.values()]
-    return [*model.parameters(), *model.buffers(), *filter(torch.is_tensor, state)]
+from torch import Tensor
 
 
 class RecordedSteps:
     """Replays a training step over batches of one fixed shape, one launch per step.
 
-    Recording leaves every tensor of ``changed`` as it was. ``step`` takes one optimiser step:
-    positions ``(record,)`` to the loss before it. ``batches`` are the positions ``(step, record)``
-    of an epoch; ``generator`` draws the dropout masks.
+    ``step`` takes one optimiser step: positions ``(record,)`` to the loss before it. ``batches``
+    are the positions ``(step, record)`` of an epoch; ``generator`` draws the dropout masks.
+    Recording leaves every tensor of ``changed`` as it was.
     """
 
     def __init__(
@@ -34,7 +25,7 @@ class RecordedSteps:
         step: Callable[[Tensor], Tensor],
         batches: Tensor,
         changed: Callable[[], list[Tensor]],
-        generator: torch.Generator | None,
+        generator: torch.Generator,
         pool: Any,
     ) -> None:
         self.batches = batches.clone()
@@ -44,14 +35,13 @@ class RecordedSteps:
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            for _ in range(_WARM_UP_STEPS):
+            for _ in range(3):  # PyTorch asks for some: libraries choose their kernels
                 step(self.batches[0])
         torch.cuda.current_stream().wait_stream(stream)
         self.graph = torch.cuda.CUDAGraph()
-        if generator is not None:
-            with warnings.catch_warnings():  # newer versions of PyTorch do it themselves, and warn
-                warnings.simplefilter("ignore")
-                self.graph.register_generator_state(generator)
+        with warnings.catch_warnings():  # newer versions of PyTorch do it themselves, and warn
+            warnings.simplefilter("ignore")
+            self.graph.register_generator_state(generator)
         steps = torch.arange(len(batches), device=batches.device)
         with torch.cuda.graph(self.graph, pool=pool):
             loss = step(self.batches.index_select(0, self.position)[0])

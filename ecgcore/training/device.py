@@ -1,9 +1,7 @@
-"""Which device computes, and the switches of PyTorch and the C library that affect it."""
+"""Which device computes, and the switches of PyTorch that affect its numbers."""
 
 import contextlib
-import ctypes
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,21 +18,18 @@ def resolve_device(name: str = "auto") -> torch.device:
     """
     kind = name.partition(":")[0]
     check_choice("device", kind, ("auto", "cpu", "cuda", "mps"))
-    has_mps = torch.backends.mps.is_available()
+    n_cuda, has_mps = torch.cuda.device_count(), torch.backends.mps.is_available()
     if kind == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
-        return torch.device("mps" if has_mps else "cpu")
-    if kind == "cuda" and not torch.cuda.is_available():
+        best = torch.cuda.current_device() if n_cuda else "mps" if has_mps else "cpu"
+        return torch.device(best)
+    device = torch.device(name)
+    n_devices = {"cpu": 1, "cuda": n_cuda, "mps": int(has_mps)}[kind]
+    if (device.index or 0) >= n_devices:
         raise EcgcoreError(
-            f"device: {name!r} was asked for, but PyTorch {torch.__version__} sees no CUDA device; "
-            "use 'auto' or 'cpu', or install a CUDA build of PyTorch and its driver."
+            f"device: there is no {name!r}: PyTorch {torch.__version__} sees {n_devices or 'no'} "
+            f"{kind.upper()} devices, counted from 0; use 'auto' or 'cpu', or install a build of "
+            "PyTorch for the device, and its driver."
         )
-    if kind == "mps" and not has_mps:
-        raise EcgcoreError("device: 'mps' was asked for, but this is no Apple GPU; use 'auto'.")
-    device, n_devices = torch.device(name), torch.cuda.device_count()
-    if kind == "cuda" and (device.index or 0) >= n_devices:
-        raise EcgcoreError(f"device: there is no {name!r} among {n_devices}, counted from 0.")
     return device
 
 
@@ -50,42 +45,25 @@ def device_summary(name: str = "auto") -> str:
 
 
 @contextlib.contextmanager
-def numerics(*, deterministic: bool, tf32: bool) -> Iterator[None]:
-    """Set PyTorch's numerical switches for a block, and restore them afterwards.
+def numerics(*, tf32: bool) -> Iterator[None]:
+    """Allow only algorithms that give the same bytes twice inside a block (free on a CPU).
 
-    ``deterministic`` allows only algorithms that give the same bytes twice, which is free on a CPU;
     ``tf32`` lets CUDA round the inputs of convolutions and matrix products to 10 bits of mantissa.
     """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     switches: list[tuple[Any, str, bool]] = [
         (torch.utils.deterministic, "fill_uninitialized_memory", False),
-        (cudnn, "deterministic", deterministic),
-        (cudnn, "benchmark", not deterministic),
+        (cudnn, "deterministic", True),
+        (cudnn, "benchmark", False),
         (cudnn, "allow_tf32", tf32),
         (matmul, "allow_tf32", tf32),
     ]
-    before = [getattr(place, name) for place, name, _ in switches]
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS demands it
     was_deterministic = torch.are_deterministic_algorithms_enabled()
-    if deterministic:  # cuBLAS demands it before its first call
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    try:
-        torch.use_deterministic_algorithms(deterministic)
+    with contextlib.ExitStack() as before:
+        before.callback(torch.use_deterministic_algorithms, was_deterministic)
+        torch.use_deterministic_algorithms(True)
         for place, name, value in switches:
+            before.callback(setattr, place, name, getattr(place, name))
             setattr(place, name, value)
         yield
-    finally:
-        torch.use_deterministic_algorithms(was_deterministic)
-        for (place, name, _), value in zip(switches, before, strict=True):
-            setattr(place, name, value)
-
-
-def keep_heap() -> bool:
-    """Tell glibc to keep freed memory; return whether it took effect (Linux with glibc).
-
-    Otherwise each large training step on a CPU faults every page in again (CNN1D, 500 Hz, batch
-    64: half of the time). It affects the whole process, so only the command line calls it.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    m_trim_threshold, m_mmap_threshold, largest = -1, -3, 2**31 - 1
-    options = (m_mmap_threshold, m_trim_threshold)
-    return mallopt is not None and all(mallopt(option, largest) for option in options)

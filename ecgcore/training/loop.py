@@ -4,7 +4,6 @@ Read :func:`fit` from top to bottom for all of it. Signals and labels lie on the
 a list of positions in them, and nothing waits for the device inside an epoch.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -21,37 +20,34 @@ from torch import Tensor
 from torch.optim import Adam, AdamW, lr_scheduler
 from tqdm import tqdm
 
-from ecgcore import files, statistics
-from ecgcore.arrays import Ints
+from ecgcore import statistics
+from ecgcore.arrays import Floats32, Ints
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel
 from ecgcore.models.layers import arrange_weights
+from ecgcore.statistics.scores import binary
 from ecgcore.training import checkpoint, memory
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.cuda_graph import RecordedSteps, changed_by_a_step
+from ecgcore.training.cuda_graph import RecordedSteps
 from ecgcore.training.device import device_summary, numerics, resolve_device
 from ecgcore.training.losses import batch_loss, class_weights, fidelity_penalty, neighbours
-from ecgcore.training.prediction import autocast, batch_size_for, predict_logits, to_mv
-from ecgcore.training.randomness import CpuMasks, GpuMasks, epoch_order, set_mask_source
+from ecgcore.training.prediction import predict_logits
+from ecgcore.training.randomness import Masks, epoch_order, set_mask_source
 
 Signals = NDArray[np.generic] | Tensor
 Row = dict[str, float]
-PROGRESS_FILE = "progress.json"
-"""Beside the checkpoint: epoch, epochs and seconds left, for whoever watches from outside."""
 
 
 @dataclass(frozen=True)
 class FitResult:
     """How a training went; the model itself holds the weights of ``best_epoch``."""
 
-    history: pd.DataFrame
-    """One row per epoch: losses, validation metrics, learning rate, seconds, records per s."""
+    history: pd.DataFrame  # per epoch: losses, metrics, learning rate, seconds, records per s
     best_epoch: int
     seconds: float
     records_per_s: float  # validation time included
     device: str
-    needs_more_epochs: bool
-    """The best epoch is among the last three that were allowed: training was cut short."""
+    needs_more_epochs: bool  # the best epoch is among the last three: training was cut short
 
 
 def fit(
@@ -67,11 +63,10 @@ def fit(
 ) -> FitResult:
     """Train one model; afterwards it holds the weights of its best epoch on the validation part.
 
-    Signals ``(record, lead, sample)`` are float32 in mV or int16 in units of the converter, labels
-    ``(record,)`` are 0 or 1. The state is saved in ``checkpoint_dir`` after each epoch; if one is
-    there, the training goes on from it and ends with the same bytes as if it had never stopped.
-    ``progress`` None shows a bar in a terminal only, True always, False never; a function is called
-    with each row of the history.
+    Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
+    saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
+    ends with the same bytes as if it had never stopped. ``progress`` None shows a bar in a terminal
+    only, True always, False never; a function is called with each row of the history.
 
     Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
     are not finite, memory does not suffice, or the checkpoint belongs to another training.
@@ -79,7 +74,7 @@ def fit(
     device = resolve_device(config.device)
     directory = None if checkpoint_dir is None else Path(checkpoint_dir)
     patience = math.inf if config.patience is None else config.patience
-    with numerics(deterministic=config.deterministic, tf32=config.tf32):
+    with numerics(tf32=config.tf32):
         t = _start(model, config, device, (x_train, y_train), (x_valid, y_valid))
         tensors = [t.x_train, t.y_train, t.x_valid, t.y_valid]
         identity = checkpoint.identity(model.spec, config, tensors) if directory else {}
@@ -100,15 +95,31 @@ def fit(
                 t.masks.start_epoch(config.seed, t.epoch)
                 losses = torch.cat([run() for run in runs]).cpu()  # the one wait for the device
                 train_loss = _mean_loss(t, losses, [len(batch) for batch in batches])
-                row = _close_epoch(t, train_loss, _valid_logits(t), time.perf_counter() - began)
+                where, precision = str(device), config.precision
+                logits = predict_logits(model, t.x_valid, device=where, precision=precision)
+                row = _close_epoch(t, train_loss, logits, time.perf_counter() - began)
                 if directory:
                     checkpoint.save(directory, t.state(), identity)
-                    _write_progress(directory, t)
                 bar.set_postfix(epoch=t.epoch, loss=f"{train_loss:.3f}", refresh=False)
                 bar.update(n)
                 if callable(progress):
                     progress(row)
-    return _finish(t)
+    t.model.load_state_dict(t.best)
+    t.model.zero_grad(set_to_none=True)
+    set_mask_source(t.model.eval(), None)
+    history = pd.DataFrame(t.history).astype({"epoch": int})
+    seconds = float(history["seconds"].sum())
+    return FitResult(
+        history=history,
+        best_epoch=t.best_epoch,
+        seconds=seconds,
+        records_per_s=n * len(history) / seconds,
+        device=device_summary(str(device)),
+        needs_more_epochs=t.best_epoch > config.epochs - 3,
+    )
+
+
+_STATE = ("model", "optimiser", "scheduler", "best", "history", "epoch", "best_epoch", "best_value")
 
 
 @dataclass
@@ -125,8 +136,8 @@ class Training:
     index: Ints  # positions of the training records, after down-sampling
     weights: Tensor  # of the two classes in the loss
     optimiser: Adam
-    scheduler: lr_scheduler.LRScheduler | None
-    masks: CpuMasks | GpuMasks
+    scheduler: Any  # of torch.optim.lr_scheduler, or None
+    masks: Masks
     epoch: int = 0
     best_epoch: int = 0
     best_value: float = -math.inf
@@ -145,9 +156,6 @@ class Training:
                 part.load_state_dict(state[name])
             else:
                 setattr(self, name, state[name])
-
-
-_STATE = ("model", "optimiser", "scheduler", "best", "history", "epoch", "best_epoch", "best_value")
 
 
 def _start(
@@ -172,7 +180,7 @@ def _start(
     y = y_train.cpu().numpy()
     is_downsampled = config.balance == "downsample"
     index = statistics.balanced_subset(y, config.seed) if is_downsampled else np.arange(len(y))
-    weights = class_weights(y[index], config.loss, balance=config.balance == "weights")
+    weights = torch.from_numpy(class_weights(y[index], config.loss)).to(device)
     arrange_weights(model.to(device))
     is_cuda = device.type == "cuda"
     optimiser = (AdamW if config.optimiser == "adamw" else Adam)(
@@ -182,11 +190,17 @@ def _start(
         fused=device.type in ("cpu", "cuda") or None,
         capturable=is_cuda,  # by a CUDA graph
     )
-    masks = CpuMasks() if device.type == "cpu" else GpuMasks(device)
+    scheduler: Any = None
+    factor, patience = config.scheduler_factor, config.scheduler_patience
+    if config.scheduler == "plateau":
+        scheduler = lr_scheduler.ReduceLROnPlateau(optimiser, factor=factor, patience=patience)
+    elif config.scheduler == "step":
+        scheduler = lr_scheduler.StepLR(optimiser, config.scheduler_every, factor)
+    masks = Masks(device)
     set_mask_source(model, masks)
     return Training(
-        model, config, device, x_train, y_train, x_valid, y_valid, index,
-        torch.from_numpy(weights).to(device), optimiser, _scheduler(optimiser, config), masks,
+        model, config, device, x_train, y_train, x_valid, y_valid, index, weights, optimiser,
+        scheduler, masks,
     )  # fmt: skip
 
 
@@ -194,23 +208,19 @@ def _on_device(
     part: str, x: Tensor, labels: ArrayLike, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Check the signals and labels of a part and put them on the device."""
-    y = np.array(labels, dtype=np.int64)
+    y = binary(labels, f"labels of the {part} part")
     if x.ndim != 3 or len(x) != len(y):
         raise EcgcoreError(
             f"{part} part: signals of shape {tuple(x.shape)} and {len(y)} labels; expected "
             "(record, lead, sample) and one label per record."
         )
-    if odd := sorted(set(np.unique(y).tolist()) - {0, 1}):
-        raise EcgcoreError(f"{part} part: labels must be 0 or 1, but {odd} is among them.")
-    for value, name in ((0, "negative"), (1, "positive")):
-        if value not in y:
-            raise EcgcoreError(
-                f"the {part} part has no {name} record among {len(y)}; take more records, "
-                "fewer folds or another task."
-            )
-    x = x.to(device)
-    x = x if x.dtype in (torch.int16, torch.float32) else x.float()
-    if x.dtype == torch.float32 and not math.isfinite(float(x.sum())):
+    if y.min() == y.max():
+        raise EcgcoreError(
+            f"the {part} part has no {'negative' if y[0] else 'positive'} record among {len(y)}; "
+            "take more records, fewer folds or another task."
+        )
+    x = x.to(device, torch.float32)
+    if not math.isfinite(float(x.sum())):
         bad = (~x.isfinite().all(2).all(1)).nonzero().flatten().tolist()
         raise EcgcoreError(
             f"{part} part: {len(bad)} of {len(x)} records hold NaN or infinity, the first at "
@@ -219,28 +229,18 @@ def _on_device(
     return x, torch.from_numpy(y).to(device)
 
 
-def _scheduler(optimiser: Adam, config: TrainConfig) -> lr_scheduler.LRScheduler | None:
-    factor, patience = config.scheduler_factor, config.scheduler_patience
-    if config.scheduler == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(optimiser, factor=factor, patience=patience)
-    if config.scheduler == "step":
-        return lr_scheduler.StepLR(optimiser, config.scheduler_every, factor)
-    return None
-
-
 def _loss(t: Training, index: Tensor) -> Tensor:
     """Loss of one batch: positions ``(record,)`` to a scalar."""
-    x = to_mv(t.x_train.index_select(0, index), t.config.adu_per_mv)
-    y, c, penalty = t.y_train.index_select(0, index), t.config, None
+    x, y, c = t.x_train.index_select(0, index), t.y_train.index_select(0, index), t.config
     if c.local_fidelity:  # one pass for both, so that they see the same batch statistics
         near = neighbours(x, t.masks, t.model.spec.rate_hz)
         x = torch.cat([x, near])
-    with autocast(t.device, c.precision):
+    with torch.autocast(t.device.type, torch.bfloat16, enabled=c.precision == "bf16"):
         output = t.model(x)
-    if c.local_fidelity:
-        output, penalty = fidelity_penalty(output, near)
-    loss = batch_loss(output, y, t.weights, c.loss, c.weight_l1)
-    return loss if penalty is None else loss + c.local_fidelity * penalty
+    if not c.local_fidelity:
+        return batch_loss(output, y, t.weights, c.loss, c.weight_l1)
+    output, penalty = fidelity_penalty(output, near)
+    return batch_loss(output, y, t.weights, c.loss, c.weight_l1) + c.local_fidelity * penalty
 
 
 def _step(t: Training, index: Tensor) -> Tensor:
@@ -260,24 +260,27 @@ def _steps(
     """Return functions that take the steps of an epoch and return their losses ``(step,)``."""
     if t.device.type != "cuda" or not t.config.cuda_graph:
         return [lambda: torch.stack([_step(t, batch) for batch in batches])]
+
+    def changed_by_a_step() -> list[Tensor]:
+        moments = [value for values in t.optimiser.state.values() for value in values.values()]
+        return [*t.model.parameters(), *t.model.buffers(), *moments]
+
     whole = [batch for batch in batches if len(batch) == len(batches[0])]
     runs: list[Callable[[], Tensor]] = []
     for block in (torch.stack(whole), *(b[None] for b in batches[len(whole) :])):
         if block.shape not in recorded:
-            generator = t.masks.generator if isinstance(t.masks, GpuMasks) else None
             pool = next((other.graph.pool() for other in recorded.values()), None)
             t.model.train()
-            changed = partial(changed_by_a_step, t.model, t.optimiser)
-            steps = RecordedSteps(partial(_step, t), block, changed, generator, pool)
-            recorded[block.shape] = steps
+            recorded[block.shape] = RecordedSteps(
+                partial(_step, t), block, changed_by_a_step, t.masks.generator, pool
+            )
         runs.append(partial(recorded[block.shape].run, block))
     return runs
 
 
 def _mean_loss(t: Training, losses: Tensor, sizes: list[int]) -> float:
-    bad = (~losses.isfinite()).nonzero()
-    if len(bad):
-        step, rate = int(bad[0]), float(t.optimiser.param_groups[0]["lr"])
+    if not losses.isfinite().all():
+        step, rate = int(losses.isfinite().int().argmin()), t.optimiser.param_groups[0]["lr"]
         raise EcgcoreError(
             f"the training loss became {float(losses[step])} in epoch {t.epoch}, step {step + 1} "
             f"of {len(losses)}, at learning rate {rate:g}; try a smaller one or clip_norm=1.0."
@@ -286,24 +289,13 @@ def _mean_loss(t: Training, losses: Tensor, sizes: list[int]) -> float:
     return float((losses.double() * n_records).sum() / n_records.sum())
 
 
-def _valid_logits(t: Training) -> Tensor:
-    """Validation logits ``(record, output)``, on the CPU."""
-    how: Any = {"precision": t.config.precision, "adu_per_mv": t.config.adu_per_mv}
-    size = batch_size_for(t.model, t.x_valid.shape[-1], t.device)
-    device = str(t.device)
-    return torch.from_numpy(
-        predict_logits(t.model, t.x_valid, device=device, batch_size=size, **how)
-    )
-
-
-def _close_epoch(t: Training, train_loss: float, logits: Tensor, seconds: float) -> Row:
+def _close_epoch(t: Training, train_loss: float, logits: Floats32, seconds: float) -> Row:
     """Write the history, keep the best weights, set the learning rate of the next epoch."""
     y, config = t.y_valid.cpu(), t.config
-    scores = statistics.evaluate(y.numpy(), statistics.positive_probability(logits.numpy()))
+    scores = statistics.evaluate(y.numpy(), statistics.positive_probability(logits))
     # Probabilities of large logits round to 1 and tie; the logits themselves still order.
-    ranking = statistics.ranking(logits.numpy())
-    scores["auroc"] = statistics.evaluate(y.numpy(), ranking)["auroc"]
-    valid_loss = float(batch_loss(logits, y, t.weights.cpu(), config.loss))
+    scores["auroc"] = statistics.evaluate(y.numpy(), statistics.ranking(logits))["auroc"]
+    valid_loss = float(batch_loss(torch.from_numpy(logits), y, t.weights.cpu(), config.loss))
     row: Row = {
         "epoch": t.epoch,
         "train_loss": train_loss,
@@ -318,33 +310,6 @@ def _close_epoch(t: Training, train_loss: float, logits: Tensor, seconds: float)
     if t.best_epoch == 0 or value > t.best_value:  # nan is never better
         t.best_epoch, t.best_value = t.epoch, -math.inf if math.isnan(value) else value
         t.best = {k: v.detach().clone() for k, v in t.model.state_dict().items()}
-    if isinstance(t.scheduler, lr_scheduler.ReduceLROnPlateau):
-        t.scheduler.step(valid_loss)
-    elif t.scheduler is not None:
-        t.scheduler.step()
+    if t.scheduler is not None:
+        t.scheduler.step(*([valid_loss] if config.scheduler == "plateau" else []))
     return row
-
-
-def _finish(t: Training) -> FitResult:
-    """Give the model its best weights and PyTorch's own dropout again."""
-    t.model.load_state_dict(t.best)
-    t.model.zero_grad(set_to_none=True)
-    set_mask_source(t.model, None)
-    t.model.eval()
-    history = pd.DataFrame(t.history).astype({"epoch": int})
-    seconds = float(history["seconds"].sum())
-    return FitResult(
-        history=history,
-        best_epoch=t.best_epoch,
-        seconds=seconds,
-        records_per_s=len(t.index) * len(history) / seconds,
-        device=device_summary(str(t.device)),
-        needs_more_epochs=t.best_epoch > t.config.epochs - 3,
-    )
-
-
-def _write_progress(directory: Path, t: Training) -> None:
-    left_s = (t.config.epochs - t.epoch) * float(np.mean([row["seconds"] for row in t.history]))
-    facts = {"epoch": t.epoch, "epochs": t.config.epochs, "seconds_left": round(left_s, 1)}
-    with files.file_errors(directory):
-        files.write_whole(directory / PROGRESS_FILE, json.dumps(facts))

@@ -1,11 +1,10 @@
 """The losses of both papers, and the local fidelity penalty of an IMN.
 
 The penalty follows Hammer, Thambawita, Hellton & Halvorsen (arXiv 2606.29951): the linear model
-written for a record is also asked to answer for the record's neighbours.
-
-*Differs from the paper*, which interpolates rows of tables: two ECGs whose beats do not fall
-together have no ECG between them. Here a neighbour is the record itself with the amplitude of each
-lead halved in random stretches; the gain changes smoothly from one stretch to the next.
+written for a record is also asked to answer for the record's neighbours. *Differs from the paper*,
+which interpolates rows of tables: two ECGs whose beats do not fall together have no ECG between
+them. Here a neighbour is the record itself with the amplitude of each lead halved in random
+stretches; the gain changes smoothly from one stretch to the next.
 """
 
 import math
@@ -24,19 +23,19 @@ from ecgcore.training.randomness import MaskSource
 _LOWEST_GAIN, _STRETCH_S = 0.5, 0.2
 
 
-def class_weights(y: Ints, loss: Loss, *, balance: bool) -> Floats32:
+def class_weights(y: Ints, loss: Loss) -> Floats32:
     """Return the weights of errors on a negative and on a positive record, shape ``(2,)``.
 
     ``weighted_cross_entropy``: n / n_class (paper A, categorical); ``bce_pos_weight``: 1 and
-    n_negative / n_positive (paper A, single linear); otherwise 1, or n / (2 n_class) with
-    ``balance``.
+    n_negative / n_positive (paper A, single linear); otherwise 1.
     """
     counts = np.bincount(y, minlength=2).astype(np.float64)
-    if loss == "weighted_cross_entropy":
-        return np.asarray(counts.sum() / counts, np.float32)
-    if loss == "bce_pos_weight":
-        return np.array([1, counts[0] / counts[1]], np.float32)
-    return np.asarray(counts.sum() / (2 * counts) if balance else [1, 1], np.float32)
+    weights = {
+        "cross_entropy": [1, 1],
+        "weighted_cross_entropy": counts.sum() / counts,
+        "bce_pos_weight": [1, counts[0] / counts[1]],
+    }
+    return np.asarray(weights[loss], np.float32)
 
 
 def batch_loss(
@@ -48,8 +47,7 @@ def batch_loss(
     """
     logits = logits_of(output).float()
     if loss == "bce_pos_weight":
-        labels = y.to(logits.dtype)
-        value = F.binary_cross_entropy_with_logits(logits[:, 0], labels, pos_weight=weights[1])
+        value = F.binary_cross_entropy_with_logits(logits[:, 0], y.float(), pos_weight=weights[1])
     else:
         value = F.cross_entropy(logits, y, weight=weights)
     if weight_l1 and isinstance(output, IMNOutput):
@@ -74,9 +72,7 @@ def fidelity_penalty(output: Tensor | IMNOutput, neighbour_x: Tensor) -> tuple[I
     """
     if not isinstance(output, IMNOutput):
         raise EcgcoreError("local_fidelity: expected a model of the IMN family, or the value 0.")
-    of_records, of_neighbours = (
-        IMNOutput(*half) for half in zip(*(part.chunk(2) for part in output), strict=True)
-    )
-    products = of_records.weights * neighbour_x.float().unsqueeze(1)
-    linear = products.sum(dim=(2, 3)) + of_records.bias
-    return of_records, (linear - of_neighbours.logits).square().mean()
+    pairs = [part.chunk(2) for part in output]
+    records, of_neighbours = (IMNOutput(*half) for half in zip(*pairs, strict=True))
+    linear = (records.weights * neighbour_x.float().unsqueeze(1)).sum(dim=(2, 3)) + records.bias
+    return records, (linear - of_neighbours.logits).square().mean()

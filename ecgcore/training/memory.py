@@ -4,6 +4,7 @@ import contextlib
 import copy
 from collections.abc import Callable, Iterator
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -17,17 +18,14 @@ def check_memory(
     model: EcgModel, config: TrainConfig, device: torch.device, signals: list[Tensor]
 ) -> None:
     """Raise :class:`EcgcoreError` unless the signals and one step may fit: a lower bound."""
-    needed = 16 * sum(p.numel() for p in model.parameters())  # with gradients, Adam's moments
+    copied = [x for x in signals if device.type != "cpu" or x.dtype != torch.float32]
+    needed = 4 * sum(x.numel() for x in copied)
+    needed += 16 * sum(p.numel() for p in model.parameters())  # with gradients, Adam's moments
     needed += _activation_bytes(model, signals[0].shape[-1], config)
-    for x in signals:
-        is_copied = device.type != "cpu" or x.dtype not in (torch.int16, torch.float32)
-        needed += is_copied * x.numel() * (2 if x.dtype == torch.int16 else 4)
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         available = torch.cuda.mem_get_info(device)[0] + cached
     else:
-        import psutil
-
         available = psutil.virtual_memory().available
     if needed > available:
         raise EcgcoreError(
@@ -41,21 +39,19 @@ def _activation_bytes(model: EcgModel, n_samples: int, config: TrainConfig) -> i
     """Return what a step stores for its gradients, counted on tensors without memory."""
     set_mask_source(model, None)
     ghost = copy.deepcopy(model).to("meta").train()
-    weights = {p.untyped_storage()._cdata for p in (*ghost.parameters(), *ghost.buffers())}
     stored: dict[int, torch.UntypedStorage] = {}
 
     def store(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in weights:
-            stored[storage._cdata] = storage
+        stored[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
         return tensor
 
-    x = torch.empty(2, model.n_leads, n_samples, device="meta")
     try:
         with torch.autograd.graph.saved_tensors_hooks(store, lambda tensor: tensor):
-            ghost(x)
+            ghost(torch.empty(2, model.n_leads, n_samples, device="meta"))
     except RuntimeError:  # a layer of the user's own that cannot be computed without memory
         return 0
+    for weight in (*ghost.parameters(), *ghost.buffers()):
+        stored.pop(weight.untyped_storage()._cdata, None)
     n_bytes = sum(storage.nbytes() for storage in stored.values()) * config.batch_size // 2
     return n_bytes // 2 if config.precision == "bf16" else n_bytes
 
@@ -69,18 +65,13 @@ def clear_errors(
     Where memory runs out, ``loss`` (positions of records to the loss of that batch) is tried with
     smaller batches.
     """
-    name, size, device = model.spec.name, config.batch_size, next(model.parameters()).device
+    size, device = config.batch_size, next(model.parameters()).device
     try:
         yield
         return
-    except (RuntimeError, ValueError) as error:
-        if "more than 1 value per channel" in str(error):
-            raise EcgcoreError(
-                f"{name}: a batch of one record of {model.spec.n_samples} samples leaves one "
-                "number to normalise; use longer records or another batch_size."
-            ) from None
+    except RuntimeError as error:
         if "primitive descriptor" in str(error) and config.precision == "bf16":
-            message = f"precision: this CPU cannot compute {name} in bf16; use fp32."
+            message = "precision: this CPU cannot compute the network in bf16; use fp32."
             raise EcgcoreError(message) from None
         if not _is_out_of_memory(error):
             raise
