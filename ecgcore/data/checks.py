@@ -8,6 +8,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecgcore.arrays import Bools, Floats32
 from ecgcore.data.read_wfdb import TwelveLeads
@@ -69,9 +70,11 @@ def _of_leads(kind: str, severity: str, where: Bools, said: str) -> Finding:
     return Finding(" ".join(names), kind, severity, f"lead {', '.join(names)} {said}")
 
 
-def _longest_run(true: Bools) -> int:
-    edges = np.flatnonzero(np.diff(true.astype(np.int8), prepend=0, append=0))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+def longest_run(true: Bools) -> NDArray[np.intp]:
+    """Length of the longest run of True along the last axis."""
+    position = np.arange(1, true.shape[-1] + 1)
+    last_false = np.maximum.accumulate(np.where(true, 0, position), axis=-1)
+    return np.asarray((position - last_false).max(axis=-1))
 
 
 def _flat(mv: Floats32, n_still: int) -> Bools:
@@ -79,14 +82,14 @@ def _flat(mv: Floats32, n_still: int) -> Bools:
     probes = mv[:, :: n_still // 2]
     flat = np.asarray((probes[:, 1:] == probes[:, :-1]).any(axis=1))
     for lead in np.flatnonzero(flat):
-        flat[lead] = _longest_run(mv[lead, 1:] == mv[lead, :-1]) >= n_still
+        flat[lead] = longest_run(mv[lead, 1:] == mv[lead, :-1]) >= n_still
     return flat
 
 
 def _clipped(mv: Floats32, extreme: Floats32, height: Floats32, n_held: int) -> Bools:
     clipped = np.asarray(height >= PLATEAU_MV)
     for lead in np.flatnonzero(clipped):
-        clipped[lead] = _longest_run(mv[lead] == extreme[lead]) >= n_held
+        clipped[lead] = longest_run(mv[lead] == extreme[lead]) >= n_held
     return clipped
 
 
