@@ -181,26 +181,10 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from ecgcore.data import fetch
 
-    with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        folder = fetch(
-            options.dataset,
-            options.to,
-            rates_hz=options.rate,
-            mirror=options.mirror,
-            jobs=options.jobs,
-            progress=progress,
-            announce=print,
-        )
-    print(folder)
+    rates_hz, mirror = options.rate, options.mirror
+    print(fetch(options.dataset, options.to, rates_hz=rates_hz, mirror=mirror, jobs=options.jobs))
 
 
 def _prepare(options: argparse.Namespace) -> None:
