@@ -23,7 +23,6 @@ EPSILON, FLAT = np.float32(1e-8), np.float32(1e-6)
 share of the lead's standard deviation flat."""
 
 _CHUNK = 16  # records at a time: small enough for the cache, large enough for the FFT's plan
-_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,9 @@ def flat_leads(signals_mv: Floats32, rate_hz: int, flat_line_s: float = 3.0) -> 
     """
     n_flat = int(flat_line_s * rate_hz)
     threshold = FLAT * (signals_mv.std(axis=-1) + EPSILON)
-    flat = np.zeros(signals_mv.shape[:-1], dtype=bool)
-    if n_flat >= signals_mv.shape[-1]:
-        return flat
-    candidates, step = ~flat, n_flat // _PROBES
-    if step > 0:  # a flat run contains _PROBES consecutive flat probes; few leads have so many
-        before, after = signals_mv[..., :-1:step], signals_mv[..., 1::step]
-        candidates = longest_run(np.abs(after - before) < threshold[..., None]) >= _PROBES
-    for position in map(tuple, np.argwhere(candidates)):
-        differences = np.abs(np.diff(signals_mv[position]))
-        flat[position] = longest_run(differences < threshold[position]) >= n_flat
+    still = np.abs(np.diff(signals_mv)) < threshold[..., None]
+    flat = np.asarray(still.sum(axis=-1) >= n_flat)  # few leads have so many still samples
+    flat[flat] = longest_run(still[flat]) >= n_flat
     return flat
 
 
@@ -226,7 +218,7 @@ def _check_name(parameter: str, name: str, known: Sequence[str]) -> None:
 
 def _clipped(x: Floats32, clip_mv: float) -> Floats32:
     """Clip ``x`` in place; a lead clipped because of its offset loses its mean first."""
-    beyond = np.maximum(x.max(axis=-1), -x.min(axis=-1)) > clip_mv
+    beyond = np.abs(x).max(axis=-1) > clip_mv
     for position in map(tuple, np.argwhere(beyond)):
         lead = x[position]
         mean = lead.mean(dtype=np.float64)

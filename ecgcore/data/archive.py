@@ -175,13 +175,14 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
         raise RecordError(stem, f"says {recording.rate_hz:g} Hz; expected {rate_hz} Hz here")
     record = twelve_leads(recording, stem)
     n_samples, expected = record.mv.shape[1], rate_hz * DURATION_S
-    if n_samples == expected:
-        return record
-    if not expected - 2 <= n_samples < expected:
+    n_missing = expected - n_samples
+    if n_missing not in (0, 1, 2):
         why = f"holds {n_samples} samples per lead; expected {expected} ({DURATION_S} s)"
         raise RecordError(stem, why, "length")
-    mv = np.pad(record.mv, ((0, 0), (0, expected - n_samples)), "edge")
-    note = f"{expected - n_samples} samples short of {DURATION_S} s; the last one is repeated"
+    if n_missing == 0:
+        return record
+    mv = np.pad(record.mv, ((0, 0), (0, n_missing)), "edge")
+    note = f"{n_missing} samples short of {DURATION_S} s; the last one is repeated"
     return record._replace(mv=mv, notes=(*record.notes, note))
 
 

@@ -172,14 +172,14 @@ def _report(archive: Archive, findings: list[Row]) -> pd.DataFrame:
     """All findings, with the files that have no row and PTB-XL's own remarks on quality."""
     rows, path, table = list(findings), archive.path, archive.table
     for rate_hz in archive.rates_hz:
-        known = {f"{stem}.hea" for stem in archive.stems(rate_hz).values()}
-        for file in sorted((path / f"records{rate_hz}").rglob("*.hea")):
-            if str(file) not in known:
-                detail = f"{file.relative_to(path).as_posix()}: has no row in the database"
-                rows.append((0, rate_hz, "", "no_row", "warning", detail))
+        known = {Path(f"{stem}.hea") for stem in archive.stems(rate_hz).values()}
+        for file in sorted({*(path / f"records{rate_hz}").rglob("*.hea")} - known):
+            detail = f"{file.relative_to(path).as_posix()}: has no row in the database"
+            rows.append((0, rate_hz, "", "no_row", "warning", detail))
     for column in table.columns.intersection(_NOISE):
         remarks = table[column].dropna().astype(str).str.strip(" ,")
-        rows += [(i, 0, "", column, "note", f"{column}: {note}") for i, note in remarks.items()]
+        notes = zip(remarks.index.tolist(), f"{column}: " + remarks, strict=True)
+        rows += [(ecg_id, 0, "", column, "note", note) for ecg_id, note in notes]
     report = pd.DataFrame(rows, columns=["ecg_id", "rate_hz", *Finding._fields])
     return report.sort_values(["ecg_id", "rate_hz", "kind"], kind="stable", ignore_index=True)
 
@@ -212,11 +212,13 @@ def find_archive(name: Path | str) -> Path | None:
 
     Raises ``EcgcoreError`` where there is no such folder.
     """
+    if str(name) == SIMULATED:
+        return None
     path = Path(name).expanduser()
-    if str(name) != SIMULATED and not path.is_dir():
+    if not path.is_dir():
         why = f"expected an archive in PTB-XL layout, a prepared store, or '{SIMULATED}'"
         raise EcgcoreError(f"Parameter 'archive': there is no folder {path}; {why}.")
-    return None if str(name) == SIMULATED else path
+    return path
 
 
 def describe(store: Store) -> dict[str, Any]:
@@ -237,8 +239,7 @@ def _simulator_key() -> str:
     digest = hashlib.sha256(repr(sorted(DEFAULT_ARCHIVE.items())).encode())
     data = Path(__file__).parent
     paths = [data.parent / name for name in ("arrays.py", "errors.py", "files.py", "leads.py")]
-    for folder in (data, Path(str(ecgsim.__file__)).parent):
-        paths += sorted(folder.rglob("*.py"))
+    paths += sorted(data.rglob("*.py")) + sorted(Path(str(ecgsim.__file__)).parent.rglob("*.py"))
     for path in paths:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]

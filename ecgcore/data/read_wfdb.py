@@ -120,9 +120,9 @@ def read_header(stem: Path) -> Header:
         raise RecordError(place, "is not text; fetch or copy it again")
     stripped = map(str.strip, re.split(r"\r\n|\n|\r", text))
     first, *lines = [line for line in stripped if line and not line.startswith("#")] or [""]
-    repeats = re.match(re.escape(stem.name) + r"(?=[\s/])", first)  # only then with spaces
-    name = repeats or _NAME.match(first)
-    match = _RECORD.fullmatch(first, name.end()) if name and name[0] else None
+    own_name = re.match(re.escape(stem.name) + r"(?=[\s/])", first)  # only this may hold spaces
+    begin = own_name or _NAME.match(first)
+    match = _RECORD.fullmatch(first, begin.end()) if begin and begin[0] else None
     rate_hz = float(match["rate"]) if match and match["rate"] else None
     if not match or (rate_hz is not None and not 0 < rate_hz < 1e9):
         raise RecordError(place, "its first line is not 'NAME N_SIGNALS RATE N_SAMPLES'")
@@ -146,8 +146,11 @@ def read_header(stem: Path) -> Header:
             raise RecordError(place, f"cannot read line '{line[:80]}'")
         if kind == "segments":
             header.segments.append((file, int(entry[2])))
-        else:
-            header.signals.append(_signal(file, entry))
+            continue
+        layout, gain, baseline, unit, zero, initial, total, name = entry.groups()
+        zero, checksum = baseline or zero or 0, int(total) & 0xFFFF if total else None
+        numbers = float(gain or 0), int(zero), unit or "mV", int(initial or 0), checksum
+        header.signals.append(Signal(file, layout, *numbers, (name or "").strip()))
     return header
 
 
@@ -158,13 +161,6 @@ def _read_bytes(path: Path, kind: str) -> bytes:
         raise RecordError(path, f"there is no such {kind}", "missing") from None
     except OSError as error:
         raise RecordError(path, f"cannot be read ({error})", "unreadable") from None
-
-
-def _signal(file: str, m: "re.Match[str]") -> Signal:
-    baseline, total = int(m["baseline"] or m["zero"] or 0), m["checksum"]
-    checksum, name = int(total) & 0xFFFF if total else None, (m["name"] or "").strip()
-    gain, unit, initial = float(m["gain"] or 0), m["unit"] or "mV", int(m["initial"] or 0)
-    return Signal(file, m["layout"], gain, baseline, unit, initial, checksum, name)
 
 
 def read_wfdb(stem: Path, *, is_segment: bool = False) -> Recording:
@@ -183,12 +179,9 @@ def read_wfdb(stem: Path, *, is_segment: bool = False) -> Recording:
     if len(values[0]) != (header.n_samples or len(values[0])):
         why = f"holds {len(values[0])} samples per lead but its header says {header.n_samples}"
         raise RecordError(stem, f"{why}; fetch or copy both files again", "length")
-    wrong = [
-        s.name or "without a name"
-        for s, total in zip(header.signals, sums, strict=True)
-        if ":" not in s.layout and s.checksum not in (None, total & 0xFFFF)
-    ]
-    if wrong:
+    pairs = zip(header.signals, sums, strict=True)
+    differs = [s for s, total in pairs if s.checksum not in (None, total & 0xFFFF)]
+    if wrong := [s.name or "without a name" for s in differs if ":" not in s.layout]:
         why = f"checksum of lead {', '.join(wrong)} does not match its header; the data are damaged"
         raise RecordError(stem, f"{why}: fetch or copy the record again", "checksum")
     leads = [_lead(s, x, stem) for s, x in zip(header.signals, values, strict=True)]
