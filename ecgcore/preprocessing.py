@@ -114,7 +114,7 @@ def preprocess(
         why = f"has shape {signals_mv.shape}; expected (record, lead, sample)"
         raise EcgcoreError(f"signals_mv: {why}.")
     n_records, n_leads, n_in = signals_mv.shape
-    out = np.empty((n_records, n_leads, _n_samples(n_in, rate_in_hz, rate_hz)), np.float32)
+    out = np.empty((n_records, n_leads, round(n_in * rate_hz / rate_in_hz)), np.float32)
 
     def process_chunk(start: int) -> None:
         rows = slice(start, start + _CHUNK)
@@ -135,11 +135,6 @@ def preprocess_rates(
 ) -> dict[int, Floats32]:
     """Return the result of :func:`preprocess` by rate; it takes the same ``options``."""
     return {r: preprocess(signals_mv, rate_in_hz, r, **options) for r in rates_hz}
-
-
-def _n_samples(n_samples: int, rate_in_hz: float, rate_hz: float) -> int:
-    """Length of a record after resampling, rounded half to even as in the paper's code."""
-    return round(n_samples * rate_hz / rate_in_hz)
 
 
 def resample(
@@ -163,7 +158,7 @@ def resample(
     if rate_hz == rate_in_hz:
         return signals_mv.copy()
     n_in = signals_mv.shape[-1]
-    n_out = _n_samples(n_in, rate_in_hz, rate_hz)
+    n_out = round(n_in * rate_hz / rate_in_hz)  # half to even, as in the paper's code
     if method == "fft":
         return np.asarray(scipy.signal.resample(signals_mv, n_out, axis=-1), dtype=np.float32)
     if method == "polyphase":  # the function divides both rates by their common divisor

@@ -100,6 +100,8 @@ def fetch(
     Raises ``EcgcoreError``, after which the same call continues: server unreachable, a web page
     instead of a file, a file missing or wrong after all retries, an unsafe path, a full disk.
     """
+    if name not in DATASETS:
+        raise EcgcoreError(f"There is no dataset '{name}'; expected {', '.join(DATASETS)}.")
     dataset, to = DATASETS[name], Path(to).expanduser()
     url = (mirror or dataset.url).rstrip("/") + "/"
     with files.file_errors(to):

@@ -1,6 +1,5 @@
 """From an archive to a prepared store and its quality report, and data by name."""
 
-import contextlib
 import functools
 import hashlib
 import json
@@ -32,6 +31,8 @@ archive small enough for two cores holds enough of what the lecture tier asks ab
 
 Row = tuple[int, int, str, str, str, str]
 """A finding with its ``ecg_id`` and rate in Hz."""
+Repeats = dict[tuple[int, int], int]
+"""By ``ecg_id`` and rate in Hz, an earlier record with the same signals."""
 
 _NOISE = ["baseline_drift", "static_noise", "burst_noise", "electrodes_problems"]
 _CHUNK = 64  # records in memory at a time
@@ -79,16 +80,17 @@ def _existing(archive: Archive, to: Path) -> Store | None:
 
 def _build(archive: Archive, partial: Path, strict: bool) -> None:
     """Write all files of a store."""
-    ids, rows, duplicates = _write_signals(archive, partial, strict)
-    report, n_records = _report(archive, rows), len(archive.table)
+    ids, rows, repeats = _write_signals(archive, partial, strict)
+    report, n_records = _report(archive, rows, repeats), len(archive.table)
     if not ids:
         first = [*report.loc[report["severity"] == "error", "detail"], "it has none"][0]
         why = f"none of its {n_records} records can be read; the first: {first}"
         raise EcgcoreError(f"{archive.name}: {why}")
     report.to_csv(partial / "quality.csv", index=False)
+    duplicate_of = {ecg_id: earlier for (ecg_id, _), earlier in repeats.items()}
     table = archive.table.assign(
         scp_codes=archive.table["scp_codes"].map(json.dumps),
-        duplicate_of=pd.Series(duplicates, index=archive.table.index, dtype="Int64"),
+        duplicate_of=pd.Series(duplicate_of, index=archive.table.index, dtype="Int64"),
     )
     table.loc[ids].to_parquet(partial / "table.parquet")
     table.drop(ids).to_parquet(partial / "left_out.parquet")
@@ -109,16 +111,13 @@ def _build(archive: Archive, partial: Path, strict: bool) -> None:
 
 def _write_signals(
     archive: Archive, partial: Path, strict: bool
-) -> tuple[list[int], list[Row], dict[int, int]]:
-    """Write the file of each rate; return the records in it, the findings, and the repetitions."""
-    whole, rows, duplicates = list[int](), list[Row](), dict[int, int]()
+) -> tuple[list[int], list[Row], Repeats]:
+    """Write the file of each rate; return the records in it, the findings, and the repeats."""
+    whole, rows, repeats = list[int](), list[Row](), Repeats()
     first: dict[tuple[int, bytes], int] = {}
     table, rates_hz = archive.table, archive.rates_hz
     stems = {rate_hz: archive.stems(rate_hz) for rate_hz in rates_hz}
-    with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(2))
-        paths = {rate_hz: partial / f"adu_{rate_hz}.bin" for rate_hz in rates_hz}
-        arrays = {r: stack.enter_context(open(path, "wb")) for r, path in paths.items()}
+    with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(table), _CHUNK):
             ids = table.index[start : start + _CHUNK].tolist()
             contents = pool.map(functools.partial(_read, stems), ids)
@@ -127,16 +126,16 @@ def _write_signals(
                 for rate_hz, samples in content.items():
                     key = rate_hz, hashlib.blake2b(samples, digest_size=16).digest()
                     if (earlier := first.setdefault(key, ecg_id)) != ecg_id:
-                        duplicates[ecg_id] = earlier
-                        rows.append((ecg_id, rate_hz, *_repeats(table.loc[[ecg_id, earlier]])))
+                        repeats[ecg_id, rate_hz] = earlier
                 if len(content) == len(rates_hz):
                     whole.append(ecg_id)
                     for rate_hz, samples in content.items():
-                        arrays[rate_hz].write(samples)
+                        with open(partial / f"adu_{rate_hz}.bin", "ab") as file:
+                            file.write(samples)
                 elif strict:
                     row = next(row for row in findings if row[4] == "error")
                     raise EcgcoreError(f"strict: record {ecg_id} at {row[1]} Hz: {row[5]}")
-    return whole, rows, duplicates
+    return whole, rows, repeats
 
 
 def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, bytes], list[Row]]:
@@ -159,18 +158,15 @@ def _to_bytes(record: TwelveLeads) -> bytes:
     return to_adu(record.mv).astype("<i2").tobytes()
 
 
-def _repeats(pair: pd.DataFrame) -> Finding:
-    """The finding that a record has the same signals as an earlier one."""
-    (this_fold, fold), (this_patient, patient) = pair["strat_fold"], pair["patient_id"]
-    whose = f"ANOTHER patient (fold {fold}; this one: fold {this_fold})"
-    whose = "the same patient" if this_patient == patient else whose
-    detail = f"has the same signals as record {pair.index[1]} of {whose}"
-    return Finding("", "duplicate", "warning", detail)
-
-
-def _report(archive: Archive, findings: list[Row]) -> pd.DataFrame:
+def _report(archive: Archive, findings: list[Row], repeats: Repeats) -> pd.DataFrame:
     """All findings, with the files that have no row and PTB-XL's own remarks on quality."""
     rows, path, table = list(findings), archive.path, archive.table
+    for (ecg_id, rate_hz), earlier in repeats.items():
+        this, that = table.loc[ecg_id], table.loc[earlier]
+        whose = f"ANOTHER patient (fold {that.strat_fold}; this one: fold {this.strat_fold})"
+        whose = "the same patient" if this.patient_id == that.patient_id else whose
+        detail = f"has the same signals as record {earlier} of {whose}"
+        rows.append((ecg_id, rate_hz, "", "duplicate", "warning", detail))
     for rate_hz in archive.rates_hz:
         known = {Path(f"{stem}.hea") for stem in archive.stems(rate_hz).values()}
         for file in sorted({*(path / f"records{rate_hz}").rglob("*.hea")} - known):
