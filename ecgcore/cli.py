@@ -51,16 +51,6 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not possible; expected a finite number")
-    return value
-
-
 def _path(text: str) -> Path:
     if "\0" in text:
         raise argparse.ArgumentTypeError("a path cannot hold a zero byte")
@@ -97,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     shares = "shares of conditions; PTB-XL's if none"
     add("--prevalence", nargs="*", default=[], metavar="NAME=SHARE", help=shares)
     device = "how far the type of device depends on the condition, 0 to 1"
-    add("--device-confounding", type=_number, default=0.0, metavar="SHARE", help=device)
+    add("--device-confounding", type=float, default=0.0, metavar="SHARE", help=device)
 
     add = command(_fetch, "download a data set and verify it")
     add("dataset", choices=["ptbxl", "ludb", "sampling-matters"])
@@ -117,9 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", type=_whole(1, 10**4), metavar="HZ", help="of CSV and NumPy files")
     add("--unit", help="of CSV and NumPy files: mV, uV, V or nV")
     add("--method", help="attribution; the network's own if none is named")
-    add("--start", type=_number, default=0.0, metavar="S", help="where to begin")
-    add("--window", type=_number, default=0.5, metavar="S", help="of segments")
-    add("--stride", type=_number, metavar="S", help="step of segments; half a window")
+    add("--start", type=float, default=0.0, metavar="S", help="where to begin")
+    add("--window", type=float, default=0.5, metavar="S", help="of segments")
+    add("--stride", type=float, metavar="S", help="step of segments; half a window")
     add("--top", type=_whole(1, 100), default=5, metavar="K", help="segments listed per sign")
     add("--out", type=_path, default=Path("explained"), help="folder; explained")
 
@@ -145,10 +135,8 @@ def _run(options: argparse.Namespace) -> None:
         limits = "glibc.malloc.mmap_threshold={0}:glibc.malloc.trim_threshold={0}".format(2**31 - 1)
         before = os.environ.get("GLIBC_TUNABLES")
         os.environ["GLIBC_TUNABLES"] = f"{before}:{limits}" if before else limits
-    out = runs.run_notebook(
-        options.notebook, given, options.out, timeout_s=options.timeout, force=options.force
-    )
-    print(out)
+    timeout_s, force = options.timeout, options.force
+    print(runs.run_notebook(options.notebook, given, options.out, timeout_s=timeout_s, force=force))
 
 
 def _params(options: argparse.Namespace) -> None:
@@ -161,12 +149,12 @@ def _params(options: argparse.Namespace) -> None:
 def _simulate(options: argparse.Namespace) -> None:
     import ecgsim
 
-    if not 0 <= options.device_confounding <= 1:
-        raise EcgcoreError("--device-confounding: expected a share from 0 to 1.")
     try:
         pairs = (text.split("=") for text in options.prevalence)
-        prevalence = {name: _number(share) for name, share in pairs}
-    except (ValueError, argparse.ArgumentTypeError):
+        prevalence = {name: float(share) for name, share in pairs}
+        if not all(map(math.isfinite, prevalence.values())):
+            raise ValueError
+    except ValueError:
         why = "expected NAME=SHARE, such as AF=0.2"
         raise EcgcoreError(f"--prevalence {' '.join(options.prevalence)}: {why}.") from None
     ecgsim.simulate_archive(
@@ -181,26 +169,10 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from ecgcore.data import fetch
 
-    with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        folder = fetch(
-            options.dataset,
-            options.to,
-            rates_hz=options.rate,
-            mirror=options.mirror,
-            jobs=options.jobs,
-            progress=progress,
-            announce=print,
-        )
-    print(folder)
+    rates_hz, mirror = options.rate, options.mirror
+    print(fetch(options.dataset, options.to, rates_hz=rates_hz, mirror=mirror, jobs=options.jobs))
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -213,7 +185,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    """Explain every record that can be explained; of the others say why not."""
+    """Explain every record that can be explained; say of the others why not."""
     from ecgcore.data import load_record
     from ecgcore.runs import explain
     from ecgcore.runs.trained import load_trained_run
@@ -221,6 +193,7 @@ def _explain(options: argparse.Namespace) -> int:
     run = load_trained_run(options.model)
     part = {"start_s": options.start, "duration_s": run.duration_s}
     segments = {"window_s": options.window, "stride_s": options.stride, "k": options.top}
+    segments |= {"method": options.method, "start_s": options.start}
     explained: dict[str, explain.Explanation] = {}
     for path in options.records:
         try:
@@ -228,15 +201,13 @@ def _explain(options: argparse.Namespace) -> int:
             if record.name in explained:
                 why = "another record of this call has the same name; explain it in its own call"
                 raise EcgcoreError(f"{record.name}: {why}.")
-            one = explain.explain_record(
-                record, run, method=options.method, start_s=options.start, **segments
-            )
+            explanation = explain.explain_record(record, run, **segments)
         except EcgcoreError as error:
             print(f"ecgcore: {error}", file=sys.stderr)
             continue
         out = options.out if len(options.records) == 1 else options.out / record.name
-        print(*one.in_words(), *one.save(out), sep="\n")
-        explained[record.name] = one
+        print(*explanation.in_words(), *explanation.save(out), sep="\n")
+        explained[record.name] = explanation
     if len(explained) > 1:
         path = options.out / "explained.csv"
         files.write_whole(path, explain.table(explained.values()).to_csv(index=False))

@@ -14,22 +14,18 @@ from ecgcore.training import device_summary
 def report(archive: str | Path | None) -> tuple[list[str], bool]:
     """Return a few lines about this installation, and whether everything is in order.
 
-    Parameters
-    ----------
-    archive
-        A folder in PTB-XL's layout, whose checksums are compared, or a prepared store; None skips
-        this check.
+    ``archive`` is a folder in PTB-XL's layout, whose checksums are compared, or a prepared store.
     """
-    versions = [f"{name} {_version(name)}" for name in ("ecgcore", *PACKAGES)]
+    versions = {name: _version(name) for name in ("ecgcore", *PACKAGES)}
     archive_line, is_whole = _check_archive(archive)
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     lines = [
-        f"python    {platform.python_version()} on {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} cores",
-        "packages  " + ", ".join(versions),
+        f"python    {platform.python_version()} on {system}",
+        f"packages  {', '.join(map(' '.join, versions.items()))}",
         f"device    {device_summary()}",
         f"archive   {archive_line}",
     ]
-    return lines, is_whole and not any(text.endswith("missing") for text in versions)
+    return lines, is_whole and "missing" not in versions.values()
 
 
 def _version(package: str) -> str:
@@ -52,11 +48,10 @@ def _check_archive(path: str | Path | None) -> tuple[str, bool]:
         problems = archive.verify()
     except EcgcoreError as error:
         return str(error), False
+    state = "whole (every listed checksum agrees)"
     if len(problems):
-        first = problems["file"].iloc[0]
-        words = f"{len(problems)} files are missing or changed, the first is {first}"
-        return f"{_describe(archive)}; {words}", False
-    return f"{_describe(archive)}; whole (every listed checksum agrees)", True
+        state = f"{len(problems)} files are missing or changed, the first is {problems.file[0]}"
+    return f"{_describe(archive)}; {state}", problems.empty
 
 
 def _describe(source: Archive | Store) -> str:

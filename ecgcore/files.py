@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all, even if the process is killed.
 
 A file or folder is written beside its final place, under a name that ends in ``.partial``, and
-renamed when it is complete.  A folder that replaces another moves that one to ``.old`` for the
+renamed when it is complete. A folder that replaces another moves that one to ``.old`` for the
 moment between two renames; :func:`restore` puts it back if the process was killed just then.
 """
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 ASIDE = (".partial", ".old")
 """Suffixes of files and folders that are not complete, or no longer in use."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
 
 def read_parquet(path: Path) -> "pd.DataFrame":
     """Read a parquet file in the calling thread alone.
@@ -43,20 +41,14 @@ def read_parquet(path: Path) -> "pd.DataFrame":
 def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> None:
     """Write a file beside its place, flush it to the disk, and rename it.
 
-    Parameters
-    ----------
-    path
-        The final name; its folder exists.
-    write
-        The content, or a function that writes it to the path that it is given.
+    ``path`` is the final name, in a folder that exists; ``write`` is the content, or a function
+    that writes it to the path that it is given.
     """
     partial = path.with_name(path.name + ".partial")
-    if isinstance(write, str):
-        partial.write_text(write, encoding="utf-8")
-    elif isinstance(write, bytes):
-        partial.write_bytes(write)
-    else:
+    if callable(write):
         write(partial)
+    else:
+        partial.write_bytes(write.encode() if isinstance(write, str) else write)
     with open(partial, "rb") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)
@@ -83,19 +75,8 @@ def restore(final: Path) -> None:
 def acquire(folder: Path, wait_s: float = -1) -> FileLock:
     """Take the lock of a folder: a file beside it, freed by the system when its holder dies.
 
-    Taking it twice in one process is no error.
-
-    Parameters
-    ----------
-    folder
-        What the lock protects; its parent folder exists.
-    wait_s
-        How long to wait for another process; -1 waits without a limit.
-
-    Raises
-    ------
-    EcgcoreError
-        Another process held it for longer than ``wait_s``.
+    Taking it twice in one process is no error. Raises ``EcgcoreError`` where another process holds
+    it for longer than ``wait_s``; -1 waits without a limit.
     """
     lock = FileLock(folder.with_name(folder.name + ".lock"), is_singleton=True)
     try:
@@ -103,18 +84,13 @@ def acquire(folder: Path, wait_s: float = -1) -> FileLock:
             warnings.simplefilter("ignore")
             lock.acquire(timeout=wait_s)
     except Timeout:
-        raise EcgcoreError(
-            f"{folder}: another process is working there; wait for it to end, or choose another "
-            "folder."
-        ) from None
+        why = "another process is working there; wait for it to end, or choose another folder"
+        raise EcgcoreError(f"{folder}: {why}.") from None
     return lock
 
 
 def release(lock: FileLock) -> None:
-    """Free a folder's lock and delete its file.
-
-    A process that waits for it notices that the file is gone, and makes a new one.
-    """
+    """Free a folder's lock and delete its file; a process that waits for it makes a new one."""
     if lock.is_locked:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release(force=True)
@@ -141,10 +117,9 @@ def file_errors(place: Path | str) -> Iterator[None]:
 
 def file_error(error: OSError, place: Path | str) -> EcgcoreError:
     """The ``EcgcoreError`` that describes an error of the file system."""
-    if error.errno in _FULL:
-        return EcgcoreError(
-            f"{place}: the disk is full; free some space and run it again: finished work is kept."
-        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        why = "the disk is full; free some space and run it again: finished work is kept"
+        return EcgcoreError(f"{place}: {why}.")
     why = error.strerror or str(error)
     where = f": {error.filename}" if error.filename else ""
     return EcgcoreError(f"{place}: cannot be written ({why}{where}).")

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """Lead names in PTB-XL's order; axis 1 of every array of signals."""
 
-LIMB = LEADS[:6]
-CHEST = LEADS[6:]
+LIMB, CHEST = LEADS[:6], LEADS[6:]
 INDEPENDENT = ("I", "II", *CHEST)
 """The eight leads that a 12-lead ECG really measures."""
 
@@ -23,29 +22,19 @@ def index_of(lead: str) -> int:
 
 
 def canonical_lead(name: str) -> str:
-    """Spelling of a lead as in :data:`LEADS`, whatever its case or prefix.
+    """Spelling of a lead as in :data:`LEADS`: ``ECG Lead AVR`` names aVR, and ``DII`` names II.
 
-    ``avr``, ``Lead aVR``, ``ECG aVR`` and ``ECG Lead AVR`` all name aVR, and ``DII`` names II.
     An unknown name, such as ``-aVR`` or ``MLII``, is returned without the spaces around it.
     """
-    bare = _PREFIX.sub("", name.strip())
-    return _CANONICAL.get(bare.upper(), name.strip())
+    name = name.strip()
+    return _CANONICAL.get(_PREFIX.sub("", name).upper(), name)
 
 
 def twelve_from_eight(eight: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Complete the independent leads by Einthoven's and Goldberger's identities.
+    """Complete the leads :data:`INDEPENDENT`, shape (..., 8, sample), to :data:`LEADS`.
 
-    Parameters
-    ----------
-    eight
-        Leads :data:`INDEPENDENT`, shape ``(..., 8, sample)``, any unit; or I and II alone, which
-        give :data:`LIMB`.
-
-    Returns
-    -------
-    array
-        Leads :data:`LEADS`, shape ``(..., 12, sample)``: III = II - I, aVR = -(I + II) / 2,
-        aVL = I - II / 2, aVF = II - I / 2.
+    Einthoven's and Goldberger's identities: III = II - I, aVR = -(I + II) / 2, aVL = I - II / 2,
+    aVF = II - I / 2, in any unit. I and II alone give :data:`LIMB`, shape (..., 6, sample).
     """
     one, two, chest = eight[..., 0:1, :], eight[..., 1:2, :], eight[..., 2:, :]
     augmented = [-(one + two) / 2, one - two / 2, two - one / 2]

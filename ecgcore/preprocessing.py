@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import gcd
 from typing import Any
 
 import numpy as np
 import scipy.fft
 import scipy.signal
-from numpy.typing import NDArray
 
 from ecgcore.arrays import Bools, Floats32
+from ecgcore.data.checks import longest_run
 from ecgcore.errors import EcgcoreError
 
 RESAMPLERS = ("fft", "polyphase", "decimate")
@@ -19,14 +18,11 @@ RATE_LIMITS_HZ = (25, 500)
 """Lowest and highest rate that :func:`resample` produces."""
 
 NORMALISATIONS = ("record_lead", "train_lead", "none")
-EPSILON = np.float32(1e-8)
-"""The paper's code adds this to standard deviations."""
-
-FLAT = np.float32(1e-6)
-"""The paper's code calls a difference below this share of the lead's standard deviation flat."""
+EPSILON, FLAT = np.float32(1e-8), np.float32(1e-6)
+"""The paper's code adds the first to standard deviations, and calls a difference below the second's
+share of the lead's standard deviation flat."""
 
 _CHUNK = 16  # records at a time: small enough for the cache, large enough for the FFT's plan
-_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,6 @@ def lead_statistics(signals_mv: Floats32) -> LeadStatistics:
     )
 
 
-def finite(signals_mv: Floats32) -> Floats32:
-    """Replace NaN and infinities by 0; return the same array if it has none."""
-    if np.isfinite(signals_mv).all():
-        return signals_mv
-    return np.nan_to_num(signals_mv, nan=0.0, posinf=0.0, neginf=0.0)
-
-
 def flat_leads(signals_mv: Floats32, rate_hz: int, flat_line_s: float = 3.0) -> Bools:
     """Return which leads stay flat for ``flat_line_s`` or longer, shape (record, lead).
 
@@ -60,42 +49,28 @@ def flat_leads(signals_mv: Floats32, rate_hz: int, flat_line_s: float = 3.0) -> 
     """
     n_flat = int(flat_line_s * rate_hz)
     threshold = FLAT * (signals_mv.std(axis=-1) + EPSILON)
-    flat = np.zeros(signals_mv.shape[:-1], dtype=bool)
-    if n_flat >= signals_mv.shape[-1]:
-        return flat
-    candidates, step = ~flat, n_flat // _PROBES
-    if step > 0:  # a flat run contains _PROBES consecutive flat probes; few leads have so many
-        before, after = signals_mv[..., :-1:step], signals_mv[..., 1::step]
-        candidates = _longest_run(np.abs(after - before) < threshold[..., None]) >= _PROBES
-    for position in map(tuple, np.argwhere(candidates)):
-        differences = np.abs(np.diff(signals_mv[position]))
-        flat[position] = _longest_run(differences < threshold[position]) >= n_flat
+    still = np.abs(np.diff(signals_mv)) < threshold[..., None]
+    flat = np.asarray(still.sum(axis=-1) >= n_flat)  # few leads have so many still samples
+    flat[flat] = longest_run(still[flat]) >= n_flat
     return flat
 
 
 def normalise(
     signals_mv: Floats32, how: str = "record_lead", statistics: LeadStatistics | None = None
 ) -> Floats32:
-    """Normalise amplitudes.
+    """Normalise amplitudes, shape (record, lead, sample), in one of three ways.
 
-    Parameters
-    ----------
-    signals_mv
-        Shape (record, lead, sample).
-    how
-        ``"record_lead"``: z-score of each lead of each record (both papers; absolute voltage is
-        lost). ``"train_lead"``: z-score of each lead with ``statistics`` of the training part.
-        ``"none"``: mV.
-
-    Raises
-    ------
-    EcgcoreError
-        Unknown ``how``, or ``"train_lead"`` without statistics.
+    ``"record_lead"``: z-score of each lead of each record (both papers; absolute voltage is lost).
+    ``"train_lead"``: z-score of each lead with ``statistics`` of the training part. ``"none"``: mV.
+    Raises ``EcgcoreError`` for another ``how``, or ``"train_lead"`` without statistics.
     """
-    _check_normalisation(how, statistics)
+    _check_name("normalise", how, NORMALISATIONS)
     if how == "none":
         return signals_mv.copy()
-    if how == "train_lead" and statistics is not None:
+    if how == "train_lead":
+        if statistics is None:
+            why = "compute them from the training part with preprocessing.lead_statistics"
+            raise EcgcoreError(f"normalise: 'train_lead' needs statistics; {why}.")
         scale = statistics.sd_mv + EPSILON
         return (signals_mv - statistics.mean_mv[:, None]) / scale[:, None]
     mean = signals_mv.mean(axis=-1, keepdims=True)
@@ -125,41 +100,28 @@ def preprocess(
     the standard deviation and clipping cuts more samples with it than without it. The published
     chain turns a lead with such an offset into a constant. All other leads are as published.
 
-    Parameters
-    ----------
-    signals_mv
-        Shape (record, lead, sample), mV; not modified.
-    rate_in_hz, rate_hz, method
-        See :func:`resample`.
-    clip_mv
-        Amplitudes are limited to plus and minus this value.
-    flat_line_s
-        A lead that is flat for this long is set to 0; see :func:`flat_leads`.
-    normalise, statistics
-        See :func:`normalise`.
-    jobs
-        Threads.
+    ``signals_mv``, shape (record, lead, sample), mV, is not modified; the result is float32, shape
+    (record, lead, new sample). ``method`` is explained in :func:`resample`, ``flat_line_s`` in
+    :func:`flat_leads`, ``normalise`` and ``statistics`` in :func:`normalise`; amplitudes are
+    limited to ``clip_mv`` either way, and ``jobs`` is the number of threads.
 
-    Returns
-    -------
-    array of float32, shape (record, lead, new sample)
-        With the defaults, bit-identical to the paper's code below 500 Hz. At 500 Hz that code
-        averages in float32 along the slow axis; ours is nearer to a float64 calculation.
+    With the defaults, bit-identical to the paper's code below 500 Hz. At 500 Hz that code averages
+    in float32 along the slow axis; ours is nearer to a float64 calculation. Raises ``EcgcoreError``
+    for another shape, and like :func:`resample` and :func:`normalise`.
     """
-    _check_normalisation(normalise, statistics)
-    _check_name("method", method, RESAMPLERS)
     check_rate(rate_hz)
     if signals_mv.ndim != 3:
-        raise EcgcoreError(
-            f"signals_mv: has shape {signals_mv.shape}; expected (record, lead, sample)."
-        )
+        why = f"has shape {signals_mv.shape}; expected (record, lead, sample)"
+        raise EcgcoreError(f"signals_mv: {why}.")
     n_records, n_leads, n_in = signals_mv.shape
-    out = np.empty((n_records, n_leads, n_samples_at(n_in, rate_in_hz, rate_hz)), np.float32)
+    out = np.empty((n_records, n_leads, round(n_in * rate_hz / rate_in_hz)), np.float32)
 
     def process_chunk(start: int) -> None:
         rows = slice(start, start + _CHUNK)
-        x = resample(finite(signals_mv[rows]), rate_in_hz, rate_hz, method=method)
-        x = _clipped(x, clip_mv)
+        x = signals_mv[rows]
+        if not np.isfinite(x).all():
+            x = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
+        x = _clipped(resample(x, rate_in_hz, rate_hz, method=method), clip_mv)
         x[flat_leads(x, rate_hz, flat_line_s)] = 0
         out[rows] = _normalise(x, normalise, statistics)
 
@@ -175,39 +137,20 @@ def preprocess_rates(
     return {r: preprocess(signals_mv, rate_in_hz, r, **options) for r in rates_hz}
 
 
-def n_samples_at(n_samples: int, rate_in_hz: float, rate_hz: float) -> int:
-    """Length of a record after resampling, rounded half to even as in the paper's code."""
-    return round(n_samples * rate_hz / rate_in_hz)
-
-
 def resample(
     signals_mv: Floats32, rate_in_hz: int, rate_hz: int, *, method: str = "fft"
 ) -> Floats32:
-    """Resample to a rate from 25 to 500 Hz.
+    """Resample records, shape (..., sample), to a rate from 25 to 500 Hz.
 
-    Parameters
-    ----------
-    signals_mv
-        Shape (..., sample).
-    rate_in_hz, rate_hz
-        Sampling rate before and after.
-    method
-        ``"fft"``: brick wall at the lower Nyquist frequency, periodic, so that a step between a
-        record's ends rings there; bit-identical to ``scipy.signal.resample``.
-        ``"polyphase"``: ``scipy.signal.resample_poly``; the anti-alias filter is a linear-phase
-        FIR low-pass at the lower Nyquist frequency, Kaiser window (beta 5),
-        20 * max(up, down) + 1 taps at the common rate, ends extended along a line.
-        ``"decimate"``: the latest sample at each new instant, **without** any filter. It aliases
-        and serves as the bad example.
+    ``"fft"``: brick wall at the lower Nyquist frequency, periodic, so that a step between a
+    record's ends rings there; bit-identical to ``scipy.signal.resample``. ``"polyphase"``:
+    ``scipy.signal.resample_poly``; the anti-alias filter is a linear-phase FIR low-pass at the
+    lower Nyquist frequency, Kaiser window (beta 5), 20 * max(up, down) + 1 taps at the common
+    rate, ends extended along a line. ``"decimate"``: the latest sample at each new instant,
+    **without** any filter; it aliases and serves as the bad example.
 
-    Returns
-    -------
-    array of float32, shape (..., new sample)
-
-    Raises
-    ------
-    EcgcoreError
-        Unknown method, or a rate that is not an integer from 25 to 500.
+    Float32, shape (..., new sample). Raises ``EcgcoreError`` for an unknown method, or a rate that
+    is not an integer from 25 to 500.
     """
     check_rate(rate_hz)
     _check_name("method", method, RESAMPLERS)
@@ -215,15 +158,12 @@ def resample(
     if rate_hz == rate_in_hz:
         return signals_mv.copy()
     n_in = signals_mv.shape[-1]
-    n_out = n_samples_at(n_in, rate_in_hz, rate_hz)
+    n_out = round(n_in * rate_hz / rate_in_hz)  # half to even, as in the paper's code
     if method == "fft":
-        resampled = scipy.signal.resample(signals_mv, n_out, axis=-1)
-        return np.asarray(resampled, dtype=np.float32)
-    if method == "polyphase":
-        common = gcd(int(rate_in_hz), int(rate_hz))
-        up, down = int(rate_hz) // common, int(rate_in_hz) // common
+        return np.asarray(scipy.signal.resample(signals_mv, n_out, axis=-1), dtype=np.float32)
+    if method == "polyphase":  # the function divides both rates by their common divisor
         resampled = scipy.signal.resample_poly(
-            signals_mv, up, down, axis=-1, window=("kaiser", 5.0), padtype="line"
+            signals_mv, rate_hz, rate_in_hz, axis=-1, window=("kaiser", 5.0), padtype="line"
         )
         return np.ascontiguousarray(resampled[..., :n_out], dtype=np.float32)
     latest = np.arange(n_out) * int(rate_in_hz) // int(rate_hz)
@@ -233,36 +173,25 @@ def resample(
 def upsample(signals_mv: Floats32, rate_in_hz: int, rate_hz: int) -> Floats32:
     """Interpolate records to a higher rate without content above their old Nyquist frequency.
 
-    The control arms of the sampling study use it: more samples, same information.
-
-    Raises
-    ------
-    EcgcoreError
-        ``rate_hz`` is below ``rate_in_hz``.
+    The control arms of the sampling study use it: more samples, same information. Raises
+    ``EcgcoreError`` where ``rate_hz`` is below ``rate_in_hz``.
     """
     if rate_hz < rate_in_hz:
-        raise EcgcoreError(
-            f"rate_hz: {rate_hz} Hz is below the records' {rate_in_hz} Hz; "
-            "use preprocessing.resample."
-        )
+        why = f"{rate_hz} Hz is below the records' {rate_in_hz} Hz; use preprocessing.resample"
+        raise EcgcoreError(f"rate_hz: {why}.")
     return resample(signals_mv, rate_in_hz, rate_hz)
 
 
 def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:
-    """Remove all content at and above ``cut_hz`` and keep the rate.
+    """Remove all content at and above ``cut_hz``, and keep the rate.
 
     The filter is a brick wall in the frequency domain with zero phase: the effect of
-    :func:`resample` without a change in the number of samples.
-
-    Raises
-    ------
-    EcgcoreError
-        ``cut_hz`` is not above 0 and at most half the rate.
+    :func:`resample` without a change in the number of samples. Raises ``EcgcoreError`` unless
+    ``cut_hz`` is above 0 and at most half the rate.
     """
     if not 0 < cut_hz <= rate_hz / 2:
-        raise EcgcoreError(
-            f"cut_hz: {cut_hz:g} Hz; expected more than 0, at most {rate_hz / 2:g} Hz."
-        )
+        why = f"expected more than 0, at most {rate_hz / 2:g} Hz"
+        raise EcgcoreError(f"cut_hz: {cut_hz:g} Hz; {why}.")
     n_samples = signals_mv.shape[-1]
     spectrum = scipy.fft.rfft(np.asarray(signals_mv, dtype=np.float32))
     spectrum[..., scipy.fft.rfftfreq(n_samples, 1 / rate_hz) >= cut_hz] = 0
@@ -278,23 +207,13 @@ def check_rate(rate_hz: float) -> None:
 
 def _check_name(parameter: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
-        raise EcgcoreError(
-            f"{parameter}: there is no '{name}'; expected one of {', '.join(known)}."
-        )
-
-
-def _check_normalisation(how: str, statistics: LeadStatistics | None) -> None:
-    _check_name("normalise", how, NORMALISATIONS)
-    if how == "train_lead" and statistics is None:
-        raise EcgcoreError(
-            "normalise: 'train_lead' needs statistics; compute them from the training part with "
-            "preprocessing.lead_statistics."
-        )
+        why = f"there is no '{name}'; expected one of {', '.join(known)}"
+        raise EcgcoreError(f"{parameter}: {why}.")
 
 
 def _clipped(x: Floats32, clip_mv: float) -> Floats32:
     """Clip ``x`` in place; a lead clipped because of its offset loses its mean first."""
-    beyond = np.maximum(x.max(axis=-1), -x.min(axis=-1)) > clip_mv
+    beyond = np.abs(x).max(axis=-1) > clip_mv
     for position in map(tuple, np.argwhere(beyond)):
         lead = x[position]
         mean = lead.mean(dtype=np.float64)
@@ -304,10 +223,3 @@ def _clipped(x: Floats32, clip_mv: float) -> Floats32:
             lead = centred
         x[position] = np.clip(lead, -clip_mv, clip_mv)
     return x
-
-
-def _longest_run(true: Bools) -> NDArray[np.intp]:
-    """Length of the longest run of True along the last axis."""
-    position = np.arange(1, true.shape[-1] + 1)
-    last_false = np.maximum.accumulate(np.where(true, 0, position), axis=-1)
-    return np.asarray((position - last_false).max(axis=-1))

@@ -1,7 +1,9 @@
 """The only place that divides patients into train, valid and test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import InitVar, dataclass, field, replace
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,16 +16,11 @@ Ids = NDArray[np.int64]
 
 
 def persons(table: pd.DataFrame) -> "pd.Series[int]":
-    """Return the person of each record: ``patient_id``, merged where patients share a recording.
+    """Return the person of each record, index ``ecg_id``.
 
-    If the same signals are filed under two patients (column ``duplicate_of``), one of the records
-    has the wrong ``patient_id``, and nobody knows which. Both patients then count as one person,
-    with the smaller ``patient_id``.
-
-    Returns
-    -------
-    pandas.Series of int
-        Index ``ecg_id``.
+    This is ``patient_id``, except where the same signals are filed under two patients (column
+    ``duplicate_of``). One of the records then has the wrong ``patient_id``, and nobody knows which,
+    so both patients count as one person, with the smaller ``patient_id``.
     """
     person: pd.Series[int] = table["patient_id"].copy()
     if "duplicate_of" not in table:
@@ -32,34 +29,21 @@ def persons(table: pd.DataFrame) -> "pd.Series[int]":
     twins = twins[twins.isin(table.index)]
     for ecg_id, first in zip(twins.index, twins, strict=True):
         one, other = sorted((person.loc[ecg_id], person.loc[first]))
-        if one != other:
-            person = person.replace(other, one)
+        person = person.replace(other, one)
     return person
 
 
 @dataclass(frozen=True)
 class Split:
-    """The records of each part. A split with one person in two parts cannot be constructed.
+    """The ``ecg_id`` of each part; no split with one person in two parts can be constructed.
 
-    Published folds can put one person into two parts, when a recording is filed under two patients
-    (:func:`persons`). The functions of this module then keep only the records of the last part,
-    so the test part stays as published and nobody in it is in the training part.
+    ``patients`` (:func:`persons`) is used for this check and not stored. ``selects_on_test`` says
+    that ``valid`` is ``test``: choices are made and reported on the same records. Raises
+    ``EcgcoreError`` where a part is empty, or a patient is in two parts.
 
-    Parameters
-    ----------
-    name
-        Name for tables and figures.
-    train, valid, test
-        ``ecg_id`` by part.
-    patients
-        :func:`persons`, index ``ecg_id``; used for the check and not stored.
-    selects_on_test
-        ``valid`` is ``test``: choices are made and reported on the same records.
-
-    Raises
-    ------
-    EcgcoreError
-        A part is empty, or a patient is in two parts.
+    Published folds can put one person into two parts, when a recording is filed under two patients.
+    The functions of this module then keep only the records of the last part, so the test part
+    stays as published and nobody in it is in the training part.
     """
 
     name: str
@@ -73,21 +57,17 @@ class Split:
         parts = {"train": self.train, "valid": self.valid, "test": self.test}
         for part, ecg_ids in parts.items():
             if not len(ecg_ids):
-                raise EcgcoreError(
-                    f"split {self.name}: its {part} part is empty; the archive is too small for it."
-                )
+                why = f"its {part} part is empty; the archive is too small for it"
+                raise EcgcoreError(f"split {self.name}: {why}.")
         if self.selects_on_test:
             if not np.array_equal(self.valid, self.test):
                 raise EcgcoreError(f"split {self.name}: selects_on_test, but valid is not test.")
             del parts["valid"]
-        seen: dict[int, str] = {}
-        for part, ecg_ids in parts.items():
-            for patient in patients.loc[pd.Index(ecg_ids)].unique():
-                if patient in seen:
-                    raise EcgcoreError(
-                        f"split {self.name}: patient {patient} is in {seen[patient]} and in {part}."
-                    )
-                seen[patient] = part
+        people = {part: set(patients.loc[pd.Index(ecg_ids)]) for part, ecg_ids in parts.items()}
+        for one, other in combinations(people, 2):
+            if shared := people[one] & people[other]:
+                why = f"patient {min(shared)} is in {one} and in {other}"
+                raise EcgcoreError(f"split {self.name}: {why}.")
 
 
 def official(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
@@ -106,10 +86,7 @@ def as_published(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
 
 
 def subsample_train(split: Split, table: pd.DataFrame, n_records: int, *, seed: int) -> Split:
-    """Return the split with at most ``n_records`` random training records.
-
-    The valid and test parts do not change, and 0 keeps all training records.
-    """
+    """Return the split with at most ``n_records`` random training records; 0 keeps all of them."""
     if not 0 < n_records < len(split.train):
         return split
     train = np.random.default_rng(seed).choice(split.train, n_records, replace=False)
@@ -126,116 +103,49 @@ def hold_out_folds(
 ) -> list[Split]:
     """Return paper B's splits: patients held out for test, cross-validation on the others.
 
-    A patient's class is the rounded mean of the labels of their records. Patients are taken in
-    the order of ``y``, so that the whole of PTB-XL 1.0.3 and the defaults give the partition of
-    the paper (test: 2,183 records, 288 of them AF).
-
-    Parameters
-    ----------
-    table
-        Table of an archive or store.
-    y
-        Labels, index ``ecg_id``; see :func:`ecgcore.labels.task_labels`.
-    test_share
-        Share of patients held out.
-    n_folds
-        Number of folds, and of splits returned; all have the same test part.
-
-    Raises
-    ------
-    EcgcoreError
-        Fewer than two folds, or too few patients of a class for that many.
+    ``test_share`` of the patients are held out, and all ``n_folds`` splits have that same test
+    part. A patient's class is the rounded mean of the labels ``y`` (index ``ecg_id``) of their
+    records. Patients are taken in the order of ``y``, so that the whole of PTB-XL 1.0.3 and the
+    defaults give the partition of the paper (test: 2,183 records, 288 of them AF). Raises
+    ``EcgcoreError`` for fewer than two folds, or too few patients of a class for that many.
     """
-    _check_share("test_share", test_share)
+    if not 0 < test_share < 1:
+        raise EcgcoreError(f"test_share: {test_share}; expected a number between 0 and 1.")
     patient_of = table["patient_id"].loc[y.index]
     patients, classes = _patient_classes(patient_of, y)
     _check_size(classes, n_folds)
-    rest, test = train_test_split(
+    rest, held_out = train_test_split(
         np.arange(len(patients)), test_size=test_share, stratify=classes, random_state=seed
     )
     rest = np.sort(rest)
-    _check_size(classes[rest], n_folds)
-    test_ids = _of_patients(patient_of, patients[test])
-    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rest, classes[rest])
     splits = []
-    for number, fold in enumerate(folds, start=1):
-        parts = [_of_patients(patient_of, patients[rest[part]]) for part in fold]
-        train, valid, test = _apart([*parts, test_ids], table)
+    for number, (others, fold) in enumerate(_folds(classes[rest], n_folds, seed), start=1):
+        places = (rest[others], rest[fold], held_out)
+        parts = [_of_patients(patient_of, patients[place]) for place in places]
+        train, valid, test = _apart(parts, table)
         splits.append(Split(f"fold_{number}", train, valid, test, persons(table)))
     return splits
 
 
 def outer_folds(
-    table: pd.DataFrame,
-    y: "pd.Series[int]",
-    *,
-    n_folds: int = 5,
-    valid_share: float = 0.2,
-    seed: int = 42,
+    table: pd.DataFrame, y: "pd.Series[int]", *, n_folds: int = 5, seed: int = 42
 ) -> list[Split]:
-    """Return splits whose test parts cover every record once: cross-validation on all patients.
+    """Return ``n_folds`` splits whose test parts cover every record once.
 
     A small archive is best used this way: the test predictions of all folds together are out of
-    sample and cover every patient. The folds, and the valid part of each, are stratified by the
-    rounded mean label of a person (:func:`persons`), and a person has all records in one part.
-
-    Parameters
-    ----------
-    table
-        Table of an archive or store.
-    y
-        Labels, index ``ecg_id``; see :func:`ecgcore.labels.task_labels`.
-    n_folds
-        Number of folds, and of splits returned.
-    valid_share
-        Share of the persons outside the test part that choose the epoch.
-
-    Raises
-    ------
-    EcgcoreError
-        Fewer than two folds, or too few patients of a class for that many.
+    sample and cover every patient. The folds, and the valid part of each (a fifth of the other
+    persons), are stratified by the rounded mean label ``y`` (index ``ecg_id``) of a person
+    (:func:`persons`), and a person has all records in one part. Raises like :func:`hold_out_folds`.
     """
-    _check_share("valid_share", valid_share)
     person_of = persons(table).loc[y.index]
     people, classes = _patient_classes(person_of, y)
-    _check_size(classes, n_folds)
-    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(people, classes)
     splits = []
-    for number, (rest, test) in enumerate(folds, start=1):
+    for number, (rest, test) in enumerate(_folds(classes, n_folds, seed), start=1):
         _check_size(classes[rest], 2)
-        train, valid = train_test_split(
-            rest, test_size=valid_share, stratify=classes[rest], random_state=seed
-        )
-        train_ids, valid_ids, test_ids = (
-            _of_patients(person_of, people[part]) for part in (train, valid, test)
-        )
-        splits.append(Split(f"outer_{number}", train_ids, valid_ids, test_ids, persons(table)))
+        halves = train_test_split(rest, test_size=0.2, stratify=classes[rest], random_state=seed)
+        train, valid, test = (_of_patients(person_of, people[k]) for k in (*halves, test))
+        splits.append(Split(f"outer_{number}", train, valid, test, persons(table)))
     return splits
-
-
-def balance(ecg_ids: Sequence[int] | Ids, y: "pd.Series[int]", seed: int) -> Ids:
-    """Drop records of the larger class at random until both classes have the same number.
-
-    Returns
-    -------
-    array of int
-        ``ecg_id`` in the order given.
-
-    Raises
-    ------
-    EcgcoreError
-        One of the classes is absent.
-    """
-    wanted = np.asarray(ecg_ids, dtype=np.int64)
-    label = y.loc[pd.Index(wanted)].to_numpy()
-    positive, negative = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
-    n = min(len(positive), len(negative))
-    if n == 0:
-        raise EcgcoreError("balance: one of the two classes has no record here.")
-    rng = np.random.default_rng(seed)
-    chosen = [rng.choice(group, n, replace=False) for group in (positive, negative)]
-    balanced: Ids = wanted[np.sort(np.concatenate(chosen))]
-    return balanced
 
 
 def _apart(parts: Sequence[Ids], table: pd.DataFrame) -> list[Ids]:
@@ -259,9 +169,11 @@ def _patient_classes(
     return mean.index.to_numpy(), np.round(mean.to_numpy()).astype(np.int64)
 
 
-def _check_share(name: str, share: float) -> None:
-    if not 0 < share < 1:
-        raise EcgcoreError(f"{name}: {share}; expected a number between 0 and 1.")
+def _folds(classes: NDArray[np.int64], n_folds: int, seed: int) -> Iterator[Any]:
+    """Positions of all folds but one, and of that one, stratified by class."""
+    _check_size(classes, n_folds)
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    return folds.split(classes, classes)  # type: ignore[no-any-return]
 
 
 def _check_size(classes: NDArray[np.int64], n_folds: int) -> None:

@@ -1,12 +1,14 @@
 """A tiny archive in PTB-XL's layout, for tests that damage it."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecgcore.data import Archive, write_records
+from ecgcore.data import GAIN, Archive, encode_record, to_adu
 from ecgcore.leads import twelve_from_eight
 
 STATEMENTS = """,description,diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass
@@ -25,6 +27,20 @@ def some_adu(n_records: int, n_samples: int, seed: int = 0) -> NDArray[np.int16]
     """Noise that obeys the identities of the leads to rounding, shape (record, lead, sample)."""
     eight = np.random.default_rng(seed).normal(0, 300, (n_records, 8, n_samples))
     return np.rint(twelve_from_eight(eight)).astype(np.int16)
+
+
+def write_record(
+    stem: Path | str, signals_mv: np.ndarray, rate_hz: int, gain: int = GAIN, **names: Any
+) -> None:
+    """Write one record, shape (lead, sample), mV; ``lead_names`` as in ``encode_record``."""
+    write_records([stem], to_adu(signals_mv, gain)[None], rate_hz, gain=gain, **names)
+
+
+def write_records(stems: Sequence[Path | str], adu: np.ndarray, rate_hz: int, **style: Any) -> None:
+    """Write many records, shape (record, lead, sample); style as in ``encode_record``."""
+    for stem, record in zip(stems, adu, strict=True):
+        for suffix, content in encode_record(Path(stem).name, record, rate_hz, **style).items():
+            Path(f"{stem}{suffix}").write_bytes(content)
 
 
 def write_archive(

@@ -51,25 +51,6 @@ def test_af_against_all_others() -> None:
     assert y.to_dict() == {1: 0, 2: 0, 3: 0, 4: 0, 5: 1, 6: 1, 7: 0}
 
 
-def test_likelihoods_count_as_the_policy_says() -> None:
-    certain = labels.LabelPolicy(min_likelihood=50.0)
-    assert labels.task_labels(CASES, STATEMENTS, "norm_vs_mi", certain).to_dict() == {
-        1: 0,
-        3: 0,
-        4: 1,
-        5: 0,
-    }
-    stated = labels.LabelPolicy(unstated_counts=False)
-    assert labels.task_labels(CASES, STATEMENTS, "af_vs_rest", stated).sum() == 0
-    assert 4 not in labels.task_labels(CASES, STATEMENTS, "norm_vs_mi", stated).index
-
-
-def test_policy_can_exclude_and_widen() -> None:
-    policy = labels.LabelPolicy(af_codes=("AFIB", "LVH"), exclude_codes=("NDT",))
-    y = labels.task_labels(CASES, STATEMENTS, "af_vs_rest", policy)
-    assert y.to_dict() == {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 7: 0}
-
-
 def test_real_slice_against_the_rules_restated_on_the_raw_file(ptbxl_500: Path) -> None:
     table = pd.read_csv(ptbxl_500 / "ptbxl_database.csv", index_col="ecg_id")
     codes = table["scp_codes"] = table["scp_codes"].map(ast.literal_eval)
@@ -91,7 +72,5 @@ def test_real_slice_against_the_rules_restated_on_the_raw_file(ptbxl_500: Path) 
 def test_unknown_task_and_statement_are_refused() -> None:
     with pytest.raises(EcgcoreError, match="task: there is no 'norm_vs_all'; expected one of"):
         labels.task_labels(CASES, STATEMENTS, "norm_vs_all")
-    with pytest.raises(EcgcoreError, match=r"labels\.superclasses"):
-        labels.task_labels(CASES, STATEMENTS, "superclass")
     with pytest.raises(EcgcoreError, match="statement XYZ is not in scp_statements"):
         labels.superclasses(table({"XYZ": 100.0}), STATEMENTS)

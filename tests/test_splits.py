@@ -74,13 +74,13 @@ def test_no_patient_is_in_two_parts_and_no_record_is_lost(n: int, seed: int, n_f
 def test_outer_folds_are_stratified_and_keep_shared_recordings_together() -> None:
     table, y = invented(600, seed=2)
     twins = with_twins(table, [(table.index[k], table.index[k + 300]) for k in range(20)])
-    folds = splits.outer_folds(twins, y, valid_share=0.25, seed=1)
+    folds = splits.outer_folds(twins, y, seed=1)
     person, prevalence = splits.persons(twins), y.mean()
     tests = [set(person[split.test]) for split in folds]
     assert sum(map(len, tests)) == len(set.union(*tests)) == person.nunique()
     for split in folds:
         n_people = {part: person[getattr(split, part)].nunique() for part in ("train", "valid")}
-        assert n_people["valid"] / sum(n_people.values()) == pytest.approx(0.25, abs=0.01)
+        assert n_people["valid"] / sum(n_people.values()) == pytest.approx(0.2, abs=0.01)
         for part in (split.train, split.valid, split.test):
             assert y[part].mean() == pytest.approx(prevalence, abs=0.06)
 
@@ -133,28 +133,14 @@ def test_a_split_with_a_leak_is_refused() -> None:
     ("options", "message"),
     [
         ({"n_folds": 1}, "n_folds: 1; expected 2 or more"),
-        ({"valid_share": 1.0}, "valid_share: 1.0; expected a number between 0 and 1"),
         ({"test_share": 0.0}, "test_share: 0.0; expected a number between 0 and 1"),
         ({"n_folds": 200}, "200 folds need at least as many patients of each class"),
     ],
 )
 def test_impossible_folds_are_refused(options: dict[str, int], message: str) -> None:
     table, y = invented(300, seed=1)
-    function = splits.outer_folds if "valid_share" in options else splits.hold_out_folds
     with pytest.raises(EcgcoreError, match=message):
-        function(table, y, **options)
-
-
-def test_balancing_drops_from_the_larger_class_only() -> None:
-    _, y = invented(300, seed=1)
-    chosen = splits.balance(y.index, y, seed=0)
-    assert y.loc[chosen].mean() == 0.5
-    assert set(y.index[y == 1]) <= set(chosen)
-    order = [e for e in y.index if e in set(chosen)]
-    assert chosen.tolist() == order
-    assert set(chosen) != set(splits.balance(y.index, y, seed=1))
-    with pytest.raises(EcgcoreError, match="one of the two classes has no record"):
-        splits.balance(y.index[y == 1], y, seed=0)
+        splits.hold_out_folds(table, y, **options)
 
 
 def with_twins(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> pd.DataFrame:

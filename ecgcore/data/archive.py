@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ecgcore.arrays import Floats32, Ints
 from ecgcore.data.read_wfdb import RecordError, TwelveLeads, read_wfdb, twelve_leads
@@ -40,8 +39,8 @@ LAYERS = (
 """Known parts of the records of a simulated archive; see :mod:`ecgsim`."""
 
 Ids = Sequence[int] | Ints
-Read = Callable[[Floats32, int], None]
-"""Writes the record of an ``ecg_id``, in mV, into an array of shape (lead, sample)."""
+Read = Callable[[int], Floats32 | float]
+"""Returns the record of an ``ecg_id`` in mV, shape (lead, sample), or 0 where a layer lacks it."""
 
 
 class Records(ABC):
@@ -62,19 +61,6 @@ class Records(ABC):
     def is_simulated(self) -> bool:
         """Whether the records come from :mod:`ecgsim`."""
         return bool(self.simulation)
-
-    def rows(self, ecg_ids: Ids | None) -> NDArray[np.intp]:
-        """Positions of records (all) in the table; ``EcgcoreError`` for one that is not there."""
-        if ecg_ids is None:
-            return np.arange(len(self.table))
-        positions = self.table.index.get_indexer(pd.Index(ecg_ids))
-        unknown = np.asarray(ecg_ids)[positions < 0]
-        if len(unknown):
-            why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name}"
-            raise EcgcoreError(
-                f"ecg_ids: {why} (a store leaves damaged ones out: see its quality)."
-            )
-        return positions
 
     def signals(self, rate_hz: int, ecg_ids: Ids | None = None) -> Floats32:
         """Records in mV, shape (record, lead, sample), in the order of ``ecg_ids`` (all).
@@ -108,11 +94,14 @@ class Records(ABC):
 
     def _collect(self, rate_hz: int, ecg_ids: Ids | None, layer: str | None) -> Floats32:
         self.check_rate(rate_hz)
-        wanted = self.table.index[self.rows(ecg_ids)].tolist()
-        mv = np.zeros((len(wanted), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
+        ids = np.asarray(self.table.index if ecg_ids is None else ecg_ids).tolist()
+        if unknown := [ecg_id for ecg_id in ids if ecg_id not in self.table.index]:
+            why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name} (a store"
+            raise EcgcoreError(f"ecg_ids: {why} leaves damaged ones out: see its quality).")
+        mv = np.zeros((len(ids), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
         read = self._reader(rate_hz, layer)
-        for part, ecg_id in zip(mv, wanted, strict=True):
-            read(part, ecg_id)
+        for row, ecg_id in enumerate(ids):
+            mv[row] = read(ecg_id)
         return mv
 
     @abstractmethod
@@ -159,12 +148,7 @@ class Archive(Records):
 
     def _reader(self, rate_hz: int, layer: str | None) -> Read:
         stems = self.stems(rate_hz, layer)
-
-        def read(out: Floats32, ecg_id: int) -> None:
-            if ecg_id in stems:
-                out[...] = read_ten_seconds(stems[ecg_id], rate_hz).mv
-
-        return read
+        return lambda i: read_ten_seconds(stems[i], rate_hz).mv if i in stems else 0.0
 
     def verify(self) -> pd.DataFrame:
         """Compare the files of every rate that the archive has with ``SHA256SUMS.txt``.
@@ -191,13 +175,14 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
         raise RecordError(stem, f"says {recording.rate_hz:g} Hz; expected {rate_hz} Hz here")
     record = twelve_leads(recording, stem)
     n_samples, expected = record.mv.shape[1], rate_hz * DURATION_S
-    if n_samples == expected:
-        return record
-    if not expected - 2 <= n_samples < expected:
+    n_missing = expected - n_samples
+    if n_missing not in (0, 1, 2):
         why = f"holds {n_samples} samples per lead; expected {expected} ({DURATION_S} s)"
         raise RecordError(stem, why, "length")
-    mv = np.pad(record.mv, ((0, 0), (0, expected - n_samples)), "edge")
-    note = f"{expected - n_samples} samples short of {DURATION_S} s; the last one is repeated"
+    if n_missing == 0:
+        return record
+    mv = np.pad(record.mv, ((0, 0), (0, n_missing)), "edge")
+    note = f"{n_missing} samples short of {DURATION_S} s; the last one is repeated"
     return record._replace(mv=mv, notes=(*record.notes, note))
 
 
@@ -207,9 +192,10 @@ def _archive_folder(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise EcgcoreError(f"{path}: there is no such folder; expected one with {DATABASE}.")
-    above = [p for p in path.resolve().parents[:3] if (p / DATABASE).is_file()]
-    below = [p.parent for p in (*path.glob(f"*/{DATABASE}"), *path.glob(f"*/*/{DATABASE}"))]
-    hint = f"did you mean {[*above, *sorted(below)][0]}?" if above or below else "fetch one first."
+    below = sorted([*path.glob(f"*/{DATABASE}"), *path.glob(f"*/*/{DATABASE}")])
+    near = [p for p in path.resolve().parents[:3] if (p / DATABASE).is_file()]
+    near += [file.parent for file in below]
+    hint = f"did you mean {near[0]}?" if near else "fetch one first."
     raise EcgcoreError(f"{path}: is not an archive (no {DATABASE} in it); {hint}")
 
 

@@ -8,6 +8,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecgcore.arrays import Bools, Floats32
 from ecgcore.data.read_wfdb import TwelveLeads
@@ -43,9 +44,9 @@ def check(record: TwelveLeads, rate_hz: float) -> list[Finding]:
         worst = int(absent.sum(axis=1).argmax())
         positions = np.flatnonzero(absent[worst])
         span = f"from {positions[0] / rate_hz:g} to {(positions[-1] + 1) / rate_hz:g} s"
-        said = f"has missing samples (NaN): {len(positions):,} in {LEADS[worst]}, {span}"
-        return [_of_leads("nan", "error", np.asarray(absent.any(axis=1)), said), *notes]
-    flat = _flat(mv, max(2, round(FLAT_S * rate_hz)))
+        detail = f"has missing samples (NaN): {len(positions):,} in {LEADS[worst]}, {span}"
+        return [_of_leads("nan", "error", np.asarray(absent.any(axis=1)), detail), *notes]
+    flat = longest_run(mv[:, 1:] == mv[:, :-1]) >= max(2, round(FLAT_S * rate_hz))
     if flat.all() or mv.shape[1] < 2:
         return [_of_leads("flat", "error", np.ones(12, dtype=np.bool_), "has no signal"), *notes]
     low, high = mv.min(axis=1), mv.max(axis=1)
@@ -53,40 +54,34 @@ def check(record: TwelveLeads, rate_hz: float) -> list[Finding]:
     n_held = max(3, round(PLATEAU_S * rate_hz))
     clipped = _clipped(mv, high, high - median, n_held) | _clipped(mv, low, median - low, n_held)
     is_offset, is_tall = np.abs(median) > OFFSET_MV, np.abs([high, low] - median) > OUTLIER_MV
-    table = [
+    warnings = [
         ("flat", flat, f"keeps one value for {FLAT_S:g} s or longer"),
         ("offset", is_offset, f"has an offset of up to {np.abs(median).max():.3g} mV"),
         ("amplitude", is_tall.any(axis=0), f"has an amplitude beyond {OUTLIER_MV:g} mV"),
         ("clipping", clipped, "looks clipped at its extreme"),
     ]
-    findings = [_of_leads(k, "warning", where, said) for k, where, said in table if where.any()]
+    findings = [
+        _of_leads(k, "warning", leads, detail) for k, leads, detail in warnings if leads.any()
+    ]
     findings += _size(float(np.median(high - low))) + _identities(record)
     return sorted(findings, key=lambda finding: finding.severity) + notes
 
 
-def _of_leads(kind: str, severity: str, where: Bools, said: str) -> Finding:
-    names = np.array(LEADS)[where]
-    return Finding(" ".join(names), kind, severity, f"lead {', '.join(names)} {said}")
+def _of_leads(kind: str, severity: str, leads: Bools, detail: str) -> Finding:
+    names = np.array(LEADS)[leads]
+    return Finding(" ".join(names), kind, severity, f"lead {', '.join(names)} {detail}")
 
 
-def _longest_run(true: Bools) -> int:
-    edges = np.flatnonzero(np.diff(true.astype(np.int8), prepend=0, append=0))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
-
-
-def _flat(mv: Floats32, n_still: int) -> Bools:
-    """A long run of equal values holds two equal probes: only such leads are looked at in full."""
-    probes = mv[:, :: n_still // 2]
-    flat = np.asarray((probes[:, 1:] == probes[:, :-1]).any(axis=1))
-    for lead in np.flatnonzero(flat):
-        flat[lead] = _longest_run(mv[lead, 1:] == mv[lead, :-1]) >= n_still
-    return flat
+def longest_run(true: Bools) -> NDArray[np.intp]:
+    """Length of the longest run of True along the last axis."""
+    position = np.arange(1, true.shape[-1] + 1)
+    last_false = np.maximum.accumulate(np.where(true, 0, position), axis=-1)
+    return np.asarray((position - last_false).max(axis=-1))
 
 
 def _clipped(mv: Floats32, extreme: Floats32, height: Floats32, n_held: int) -> Bools:
     clipped = np.asarray(height >= PLATEAU_MV)
-    for lead in np.flatnonzero(clipped):
-        clipped[lead] = _longest_run(mv[lead] == extreme[lead]) >= n_held
+    clipped[clipped] = longest_run(mv[clipped] == extreme[clipped, None]) >= n_held
     return clipped
 
 
@@ -118,10 +113,8 @@ def _identities(record: TwelveLeads) -> list[Finding]:
     adu, size = limb * gains[:, None], f"by up to {deviation.max():.3g} mV"
     in_adu = float(np.quantile(np.abs(_residual(adu)), 0.99))
     if np.ptp(gains) > 1e-6 * gains.max() and in_adu <= max(2.0, 0.01 * float(np.ptp(adu))):
-        detail = (
-            "gains normalised: the limb leads obey Einthoven's identities as integers, not in mV, "
-            "so that every lead has a scale of its own and voltages mean nothing"
-        )
+        detail = "gains normalised: the limb leads obey Einthoven's identities as integers, not in "
+        detail += "mV, so that every lead has a scale of its own and voltages mean nothing"
         return [Finding("", "gains", "warning", detail)]
     if off.mean() < 0.1:
         detail = f"{off.sum()} samples violate the identities of the limb leads {size}"
@@ -144,7 +137,8 @@ def _explanation(limb: Floats32, tolerance: float) -> str:
         swapped[[a, b]] = limb[[b, a]]
         changes[f"; leads {LIMB[a]} and {LIMB[b]} look swapped"] = swapped
     for k, name in enumerate(LIMB):
-        sign = np.where(np.arange(6) == k, -1, 1).astype(np.float32)
-        changes[f"; lead {name} looks inverted"] = limb * sign[:, None]
+        inverted = limb.copy()
+        inverted[k] *= -1
+        changes[f"; lead {name} looks inverted"] = inverted
     errors = {s: np.median(np.abs(_residual(x)), axis=1).max() for s, x in changes.items()}
     return next((said for said, error in errors.items() if error <= tolerance), "")

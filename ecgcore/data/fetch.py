@@ -6,11 +6,11 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import requests
+from tqdm import tqdm
 
 from ecgcore import files
 from ecgcore.data.archive import CHECKSUMS, DATABASE, STATEMENTS, read_checksums
@@ -28,20 +28,6 @@ _NETWORKS = {
 }
 """SHA-256 over the sorted names and the bytes of the tensors of five folds, by rate in Hz."""
 _CHECKPOINT = "checkpoints/ptb-xl/{}hz/cnn1d/fold_{}/best.pt"
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A published dataset: ``needed`` are files without which it is incomplete, ``checksums``
-    SHA-256 by file name (those of its ``SHA256SUMS.txt``; None where ``check`` verifies them)."""
-
-    name: str
-    url: str
-    needed: tuple[str, ...]
-    size: str
-    checksums: Mapping[str, str | None] | None = None
-    check: Callable[[Path], None] | None = None
 
 
 def _check_networks(folder: Path) -> None:
@@ -61,69 +47,83 @@ def _check_networks(folder: Path) -> None:
                 raise EcgcoreError(f"{path.parents[1]}: these are not the published networks.")
 
 
-_PHYSIONET = "https://physionet.org/files/"
-_SIZE = "3 GB at both rates, 0.6 GB at 100 Hz alone"
-PTBXL = Dataset("PTB-XL 1.0.3", f"{_PHYSIONET}ptb-xl/1.0.3/", (DATABASE, STATEMENTS), _SIZE)
-"""CC BY 4.0; doi:10.13026/kfzx-aw45."""
-LUDB = Dataset("LUDB 1.0.1", f"{_PHYSIONET}ludb/1.0.1/", ("ludb.csv",), "30 MB")
-"""ODC-By 1.0; doi:10.13026/eegm-h675."""
-SAMPLING_MATTERS = Dataset(
-    "the networks of Sampling Matters",
-    "https://github.com/vlbthambawita/AF_detection_vs_freq/raw/"
-    "3b4e80eb3bb476282046aea512ec2d7531b034ba/",
-    (),
-    "12 MB",
-    {_CHECKPOINT.format(rate_hz, k): None for rate_hz in _NETWORKS for k in range(1, 6)},
-    _check_networks,
-)
-"""The CNN1D of arXiv 2604.16437, 4 rates x 5 folds; MIT License."""
-DATASETS = {"ptbxl": PTBXL, "ludb": LUDB, "sampling-matters": SAMPLING_MATTERS}
+class Dataset(NamedTuple):
+    """A published dataset, incomplete without the ``needed`` files.
+
+    Its ``SHA256SUMS.txt`` lists all files; where it has none, ``check`` verifies the needed ones.
+    """
+
+    title: str
+    url: str
+    size: str
+    needed: tuple[str, ...]
+    check: Callable[[Path], None] | None = None
+
+
+_PHYSIONET = "https://physionet.org/files"
+DATASETS = {
+    "ptbxl": Dataset(
+        "PTB-XL 1.0.3",
+        f"{_PHYSIONET}/ptb-xl/1.0.3/",
+        "3 GB at both rates, 0.6 GB at 100 Hz alone",
+        (DATABASE, STATEMENTS),
+    ),
+    "ludb": Dataset("LUDB 1.0.1", f"{_PHYSIONET}/ludb/1.0.1/", "30 MB", ("ludb.csv",)),
+    "sampling-matters": Dataset(
+        "the networks of Sampling Matters",
+        "https://github.com/vlbthambawita/AF_detection_vs_freq/raw/"
+        "3b4e80eb3bb476282046aea512ec2d7531b034ba/",
+        "12 MB",
+        tuple(_CHECKPOINT.format(rate_hz, k) for rate_hz in _NETWORKS for k in range(1, 6)),
+        _check_networks,
+    ),
+}
+"""PTB-XL: CC BY 4.0, doi:10.13026/kfzx-aw45. LUDB: ODC-By 1.0, doi:10.13026/eegm-h675. The CNN1D of
+arXiv 2604.16437, 4 rates x 5 folds: MIT License."""
 
 
 def fetch(
-    dataset: str | Dataset,
+    name: str,
     to: Path | str,
     *,
     rates_hz: Sequence[int] | None = None,
     mirror: str | None = None,
     jobs: int = 8,
-    progress: Progress | None = None,
-    announce: Callable[[str], None] | None = None,
 ) -> Path:
-    """Fetch a dataset (a name in :data:`DATASETS`), or its files that are missing or damaged.
+    """Fetch a dataset of :data:`DATASETS`, or its files that are missing or damaged.
 
     Every file is verified. Files that arrived before an interruption are not fetched again; a new
     folder, which is returned, gets its name only when it is complete. ``rates_hz`` selects
     sampling rates (all), ``mirror`` is another folder with the same files, ``jobs`` the number of
-    files at a time; ``progress`` gets the numbers of files fetched and of all, ``announce`` a
-    sentence on the size.
+    files at a time. Prints the size, and shows progress on a terminal.
 
     Raises ``EcgcoreError``, after which the same call continues: server unreachable, a web page
     instead of a file, a file missing or wrong after all retries, an unsafe path, a full disk.
     """
-    if isinstance(dataset, str) and dataset not in DATASETS:
-        raise EcgcoreError(f"There is no dataset '{dataset}'; expected {', '.join(DATASETS)}.")
-    dataset = DATASETS[dataset] if isinstance(dataset, str) else dataset
-    to, url = Path(to).expanduser(), (mirror or dataset.url).rstrip("/") + "/"
+    if name not in DATASETS:
+        raise EcgcoreError(f"There is no dataset '{name}'; expected {', '.join(DATASETS)}.")
+    dataset, to = DATASETS[name], Path(to).expanduser()
+    url = (mirror or dataset.url).rstrip("/") + "/"
     with files.file_errors(to):
         to.parent.mkdir(parents=True, exist_ok=True)
         with files.locked(to, wait_s=0):
-            is_there = any((to / n).exists() for n in dataset.needed or dataset.checksums or ())
+            is_there = any((to / file).exists() for file in dataset.needed)
             if to.exists() and not is_there and any(to.iterdir()):
-                why = f"holds files that are not {dataset.name}; choose another folder"
+                why = f"holds files that are not {dataset.title}; choose another folder"
                 raise EcgcoreError(f"{to}: {why}.")
             folder = to if is_there else to.with_name(to.name + ".partial")
             folder.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as inside:
-                if not dataset.checksums:
-                    _fetch_files(url, Path(inside), {CHECKSUMS: None}, 1, None)
-                listed = dataset.checksums or read_checksums(Path(inside, CHECKSUMS))
+                sums = Path(inside, CHECKSUMS)
+                listed: Mapping[str, str | None] = dict.fromkeys(dataset.needed)
+                if not dataset.check:
+                    _fetch_files(url, Path(inside), {CHECKSUMS: None}, 1)
+                    listed = read_checksums(sums)
                 wanted = _wanted(listed, dataset, url, rates_hz)
-                if announce:
-                    announce(f"{url}: {len(wanted):,} files of {dataset.name} ({dataset.size})")
-                _fetch_files(url, folder, wanted, jobs, progress)
-                if not dataset.checksums:
-                    os.replace(Path(inside, CHECKSUMS), folder / CHECKSUMS)
+                print(f"{url}: {len(wanted):,} files of {dataset.title} ({dataset.size})")
+                _fetch_files(url, folder, wanted, jobs)
+                if not dataset.check:
+                    os.replace(sums, folder / CHECKSUMS)
             if dataset.check:
                 dataset.check(folder)
             if folder != to:
@@ -136,18 +136,16 @@ def _wanted(
 ) -> dict[str, str | None]:
     """The files of some sampling rates (all), and those that belong to none."""
     for name in set(dataset.needed) - set(listed):
-        raise EcgcoreError(f"{url}: does not list {name}; it is not {dataset.name}.")
+        raise EcgcoreError(f"{url}: does not list {name}; it is not {dataset.title}.")
     matches = {n: re.search(r"(?:^|/)(?:records(\d+)|(\d+)hz)/", n) for n in listed}
     rate_of = {n: int(match[1] or match[2]) if match else 0 for n, match in matches.items()}
     known = sorted(set(rate_of.values()) - {0})
     for rate_hz in set(rates_hz or ()) - set(known):
-        raise EcgcoreError(f"rate: {dataset.name} has no {rate_hz} Hz; expected one of {known}.")
+        raise EcgcoreError(f"rate: {dataset.title} has no {rate_hz} Hz; expected one of {known}.")
     return {n: digest for n, digest in listed.items() if rate_of[n] in (0, *(rates_hz or known))}
 
 
-def _fetch_files(
-    url: str, folder: Path, wanted: Mapping[str, str | None], jobs: int, progress: Progress | None
-) -> None:
+def _fetch_files(url: str, folder: Path, wanted: Mapping[str, str | None], jobs: int) -> None:
     import pooch  # imports tqdm.auto, which warns in a kernel without widgets
 
     registry = {name: digest and f"sha256:{digest}" for name, digest in wanted.items()}
@@ -156,11 +154,9 @@ def _fetch_files(
     for parent in {(folder / name).parent for name in registry}:
         parent.mkdir(parents=True, exist_ok=True)  # pooch's own making of folders can race
     with ThreadPoolExecutor(jobs) as pool, requests.Session() as session:
+        arrivals = pool.map(lambda name: _fetch_one(remote, name, session), registry)
         try:
-            arrivals = pool.map(lambda name: _fetch_one(remote, name, session), registry)
-            for n_done, _ in enumerate(arrivals, start=1):
-                if progress:
-                    progress(n_done, len(registry))
+            list(tqdm(arrivals, total=len(registry), unit="file", disable=None))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

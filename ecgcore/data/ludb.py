@@ -22,27 +22,24 @@ _BETWEEN = {("P", "QRS"): "PR", ("QRS", "T"): "ST"}
 
 @dataclass(frozen=True)
 class Ludb:
-    """The database; ``table`` has one row per record, index ``record`` (1 to 200): ``rhythm``,
-    ``af`` and ``sinus`` (bool), ``diagnoses`` (one text), ``age``, ``sex``."""
+    """The database; ``table`` has one row per record, index ``record`` (1 to 200), with ``rhythm``
+    and ``af`` (bool)."""
 
     path: Path
     table: pd.DataFrame
 
-    def record(self, number: int) -> Record:
-        """Return one record."""
-        return load_record(self.path / "data" / str(number))
-
     def records(self, *, band_hz: tuple[float, float] | None = None) -> list[Record]:
-        """Return all records in the order of the table, perhaps through :func:`band_passed`."""
-        records = [self.record(int(number)) for number in self.table.index]
-        return records if band_hz is None else [band_passed(r, band_hz) for r in records]
+        """Return all records in the order of the table, perhaps through a band pass.
 
-
-def band_passed(record: Record, band_hz: tuple[float, float], order: int = 4) -> Record:
-    """Return a record after a Butterworth band pass, forwards and backwards (zero phase)."""
-    b, a = signal.butter(order, band_hz, "bandpass", fs=record.rate_hz)
-    filtered = signal.filtfilt(b, a, record.signals_mv.astype(np.float64), axis=-1)
-    return replace(record, signals_mv=filtered.astype(np.float32))
+        It is a Butterworth filter of order 4, run forwards and backwards (zero phase).
+        """
+        records = [load_record(self.path / "data" / str(number)) for number in self.table.index]
+        if band_hz is None:
+            return records
+        b, a = signal.butter(4, band_hz, "bandpass", fs=records[0].rate_hz)
+        filtered = [signal.filtfilt(b, a, r.signals_mv.astype(np.float64)) for r in records]
+        pairs = zip(records, filtered, strict=True)
+        return [replace(record, signals_mv=mv.astype(np.float32)) for record, mv in pairs]
 
 
 def load_ludb(path: Path | str) -> Ludb:
@@ -51,26 +48,19 @@ def load_ludb(path: Path | str) -> Ludb:
     if not (folder / "ludb.csv").is_file():
         why = "holds no ludb.csv; get LUDB with python -m ecgcore fetch ludb --to FOLDER"
         raise EcgcoreError(f"{folder}: {why}.")
-    raw = pd.read_csv(folder / "ludb.csv", dtype=str).fillna("")
-    raw = raw.apply(lambda column: column.str.split().str.join(" ")).rename(columns=str.lower)
-    rhythm = raw["rhythms"]
-    others = raw.drop(columns=["id", "sex", "age", "rhythms"])
-    table = raw[["age", "sex"]].assign(
-        rhythm=rhythm,
-        af=rhythm.str.contains("fibrillation"),
-        sinus=rhythm.str.contains("inus") & ~rhythm.str.contains("Atrial"),
-        diagnoses=others.agg(lambda row: "; ".join(filter(None, row)), axis=1),
-    )
+    raw = pd.read_csv(folder / "ludb.csv", dtype=str).fillna("").rename(columns=str.lower)
+    rhythm = raw["rhythms"].str.split().str.join(" ")
+    table = pd.DataFrame({"rhythm": rhythm, "af": rhythm.str.contains("fibrillation")})
     return Ludb(folder, table.set_index(raw["id"].astype(int).rename("record")))
 
 
 def ludb_waves(path: Path | str, record: int | str) -> pd.DataFrame:
-    """Annotated waves of one record of LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181).
+    """Annotated waves of one record of LUDB, one row per wave and lead.
 
     ``path`` is the folder with annotation files such as ``1.ii``; one that cannot be read raises
-    :class:`EcgcoreError`.  One row per wave and lead: ``lead`` (PTB-XL's names), ``wave`` (P, QRS,
-    T, and between them PR and ST), ``onset`` and ``offset`` [samples at 500 Hz].  Annotations begin
-    and end about a second inside the record.
+    :class:`EcgcoreError`. Columns: ``lead`` (PTB-XL's names), ``wave`` (P, QRS, T, and between them
+    PR and ST), ``onset`` and ``offset`` [samples at 500 Hz]. Annotations begin and end about a
+    second inside the record.
     """
     import wfdb
 
@@ -79,20 +69,17 @@ def ludb_waves(path: Path | str, record: int | str) -> pd.DataFrame:
         try:
             marks = wfdb.rdann(str(Path(path) / str(record)), lead.lower())
         except (OSError, ValueError, IndexError) as error:
-            raise EcgcoreError(
-                f"{Path(path) / f'{record}.{lead.lower()}'}: expected LUDB's annotation of lead "
-                f"{lead}, but it cannot be read ({error}); check the folder and the record number."
-            ) from error
-        before: tuple[str, int] | None = None
-        symbols, samples = marks.symbol, marks.sample
-        for k in range(1, len(symbols) - 1):
-            wave = _WAVE.get(symbols[k], "")
-            if not wave or (symbols[k - 1], symbols[k + 1]) != ("(", ")"):
+            why = f"expected LUDB's annotation of lead {lead}, but it cannot be read ({error})"
+            file = Path(path) / f"{record}.{lead.lower()}"
+            raise EcgcoreError(f"{file}: {why}; check the folder and the record number.") from error
+        before, end = "", 0
+        for k in range(1, len(marks.symbol) - 1):
+            wave = _WAVE.get(marks.symbol[k])
+            if wave is None or (marks.symbol[k - 1], marks.symbol[k + 1]) != ("(", ")"):
                 continue
-            onset, offset = int(samples[k - 1]), int(samples[k + 1])
-            gap = _BETWEEN.get((before[0], wave)) if before else None
-            if before and gap and before[1] < onset:
-                rows.append((lead, gap, before[1], onset))
+            onset, offset = int(marks.sample[k - 1]), int(marks.sample[k + 1])
+            if (before, wave) in _BETWEEN and end < onset:
+                rows.append((lead, _BETWEEN[before, wave], end, onset))
             rows.append((lead, wave, onset, offset))
-            before = (wave, offset)
+            before, end = wave, offset
     return pd.DataFrame(rows, columns=["lead", "wave", "onset", "offset"])

@@ -1,11 +1,9 @@
 """From an archive to a prepared store and its quality report, and data by name."""
 
-import contextlib
+import functools
 import hashlib
-import importlib.util
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,9 @@ import platformdirs
 from ecgcore import files
 from ecgcore.data.archive import LAYERS, Archive, read_ten_seconds
 from ecgcore.data.checks import Finding, check
-from ecgcore.data.read_wfdb import RecordError
+from ecgcore.data.read_wfdb import RecordError, TwelveLeads
 from ecgcore.data.store import INFO, LAYOUT_VERSION, Store, open_store
-from ecgcore.data.write import Adu, to_adu
+from ecgcore.data.write import to_adu
 from ecgcore.errors import EcgcoreError
 
 SIMULATED = "simulated"
@@ -31,23 +29,23 @@ DEFAULT_ARCHIVE: dict[str, Any] = {
 """The archive that ``"simulated"`` means. AF, MI and CD are commoner than in PTB-XL, so that an
 archive small enough for two cores holds enough of what the lecture tier asks about."""
 
-Progress = Callable[[int, int], None]
+Row = tuple[int, int, str, str, str, str]
+"""A finding with its ``ecg_id`` and rate in Hz."""
+Repeats = dict[tuple[int, int], int]
+"""By ``ecg_id`` and rate in Hz, an earlier record with the same signals."""
+
 _NOISE = ["baseline_drift", "static_noise", "burst_noise", "electrodes_problems"]
 _CHUNK = 64  # records in memory at a time
 
 
-def prepare(
-    archive: Archive, to: Path | str, *, strict: bool = False, progress: Progress | None = None
-) -> Store:
+def prepare(archive: Archive, to: Path | str, *, strict: bool = False) -> Store:
     """Read an archive once, check every record, and write a store of int16 files.
 
     Amplitudes are rounded to 0.001 mV, PTB-XL's own step. A record that is damaged at one of the
     rates is left out at all of them, or stops a ``strict`` call; the store's ``quality`` lists it
     and everything else that was noticed. The folder appears when it is complete, and is opened if
-    it is there already. ``progress`` gets the numbers of records read and of all records.
-
-    Raises ``EcgcoreError`` for an archive without a readable record, a damaged record under
-    ``strict``, a full or unwritable disk, a folder that holds something else.
+    it is there already. Raises ``EcgcoreError`` for an archive without a readable record, a damaged
+    record under ``strict``, a full or unwritable disk, a folder that holds something else.
     """
     to = Path(to).expanduser()
     with files.file_errors(to):
@@ -58,22 +56,9 @@ def prepare(
                 partial = to.with_name(to.name + ".partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
-                _build(archive, partial, strict, progress)
+                _build(archive, partial, strict)
                 files.replace_folder(partial, to)
     return open_store(to)
-
-
-def quality_report(archive: Archive, *, progress: Progress | None = None) -> pd.DataFrame:
-    """Everything that is wrong with an archive: the table that a store has as its ``quality``.
-
-    One row per finding: ``ecg_id`` (0 for a file without a row), ``rate_hz`` (0 where it does not
-    matter), ``lead``, ``kind``, ``severity`` (error: left out of stores; warning; note) and
-    ``detail``, a sentence.
-    """
-    scan = _Scan(archive)
-    for _ in scan.records(progress):
-        pass
-    return scan.report()
 
 
 def _existing(archive: Archive, to: Path) -> Store | None:
@@ -93,98 +78,19 @@ def _existing(archive: Archive, to: Path) -> Store | None:
     return store if set(archive.rates_hz) <= set(store.rates_hz) else None
 
 
-class _Scan:
-    """Reads all records at all rates, and collects what was noticed."""
-
-    def __init__(self, archive: Archive) -> None:
-        self.archive = archive
-        self.rows: list[tuple[int, int, str, str, str, str]] = []
-        self.duplicates: dict[int, int] = {}
-        self._stems = {rate_hz: archive.stems(rate_hz) for rate_hz in archive.rates_hz}
-        self._first: dict[tuple[int, bytes], int] = {}
-
-    def records(self, progress: Progress | None) -> Iterator[tuple[int, dict[int, Adu]]]:
-        """Each record's ``ecg_id`` and integers by rate; none where it is damaged at one rate."""
-        ids, rates_hz = self.archive.table.index.tolist(), self.archive.rates_hz
-        with ThreadPoolExecutor(2) as pool:
-            for start in range(0, len(ids), _CHUNK):
-                chunk = [(i, r) for i in ids[start : start + _CHUNK] for r in rates_hz]
-                whole: dict[int, dict[int, Adu]] = {ecg_id: {} for ecg_id, _ in chunk}
-                for (ecg_id, rate_hz), adu in zip(chunk, pool.map(self._read, chunk), strict=True):
-                    if adu is not None:
-                        whole[ecg_id][rate_hz] = adu
-                        self._compare(ecg_id, rate_hz, adu)
-                for ecg_id, adus in whole.items():
-                    yield ecg_id, adus if len(adus) == len(rates_hz) else {}
-                if progress:
-                    progress(start + len(whole), len(ids))
-
-    def _read(self, key: tuple[int, int]) -> Adu | None:
-        """A record's integers, none where it is damaged; adds its findings."""
-        ecg_id, rate_hz = key
-        adu = None
-        try:
-            record = read_ten_seconds(self._stems[rate_hz][ecg_id], rate_hz)
-            findings = check(record, rate_hz)
-            if not findings or findings[0].severity != "error":
-                adu = to_adu(record.mv)
-        except EcgcoreError as error:
-            kind = error.kind if isinstance(error, RecordError) else "amplitude"  # beyond 16 bits
-            findings = [Finding("", kind, "error", str(error))]
-        self.rows += [(ecg_id, rate_hz, *finding) for finding in findings]
-        return adu
-
-    def _compare(self, ecg_id: int, rate_hz: int, adu: Adu) -> None:
-        """Add a warning if an earlier record has the same signals."""
-        digest = hashlib.blake2b(adu.tobytes(), digest_size=16).digest()
-        first = self._first.setdefault((rate_hz, digest), ecg_id)
-        if first != ecg_id:
-            self.duplicates[ecg_id] = first
-            this, that = self.archive.table.loc[ecg_id], self.archive.table.loc[first]
-            whose = f"ANOTHER patient (fold {that.strat_fold}; this one: fold {this.strat_fold})"
-            whose = "the same patient" if this.patient_id == that.patient_id else whose
-            detail = f"has the same signals as record {first} of {whose}"
-            self.rows.append((ecg_id, rate_hz, "", "duplicate", "warning", detail))
-
-    def report(self) -> pd.DataFrame:
-        """All findings, with the files that have no row and PTB-XL's own remarks on quality."""
-        rows, path, table = list(self.rows), self.archive.path, self.archive.table
-        for rate_hz, stems in self._stems.items():
-            known = {f"{stem}.hea" for stem in stems.values()}
-            for file in sorted((path / f"records{rate_hz}").rglob("*.hea")):
-                if str(file) not in known:
-                    detail = f"{file.relative_to(path).as_posix()}: has no row in the database"
-                    rows.append((0, rate_hz, "", "no_row", "warning", detail))
-        for column in table.columns.intersection(_NOISE):
-            remarks = table[column].dropna().astype(str).str.strip(" ,")
-            notes = zip(remarks.index.tolist(), f"{column}: " + remarks, strict=True)
-            rows += [(ecg_id, 0, "", column, "note", note) for ecg_id, note in notes]
-        report = pd.DataFrame(rows, columns=["ecg_id", "rate_hz", *Finding._fields])
-        return report.sort_values(["ecg_id", "rate_hz", "kind"], kind="stable", ignore_index=True)
-
-
-def _build(archive: Archive, partial: Path, strict: bool, progress: Progress | None) -> None:
-    scan, ids = _Scan(archive), []
-    with contextlib.ExitStack() as stack:
-        paths = {rate_hz: partial / f"adu_{rate_hz}.bin" for rate_hz in archive.rates_hz}
-        arrays = {r: stack.enter_context(open(path, "wb")) for r, path in paths.items()}
-        for ecg_id, adus in scan.records(progress):
-            if adus:
-                ids.append(ecg_id)
-            elif strict:
-                row = next(row for row in scan.rows if (row[0], row[4]) == (ecg_id, "error"))
-                raise EcgcoreError(f"strict: record {ecg_id} at {row[1]} Hz: {row[5]}")
-            for rate_hz, adu in adus.items():
-                arrays[rate_hz].write(adu.astype("<i2").tobytes())
-    report, n_records = scan.report(), len(archive.table)
+def _build(archive: Archive, partial: Path, strict: bool) -> None:
+    """Write all files of a store."""
+    ids, rows, repeats = _write_signals(archive, partial, strict)
+    report, n_records = _report(archive, rows, repeats), len(archive.table)
     if not ids:
         first = [*report.loc[report["severity"] == "error", "detail"], "it has none"][0]
         why = f"none of its {n_records} records can be read; the first: {first}"
         raise EcgcoreError(f"{archive.name}: {why}")
     report.to_csv(partial / "quality.csv", index=False)
+    duplicate_of = {ecg_id: earlier for (ecg_id, _), earlier in repeats.items()}
     table = archive.table.assign(
         scp_codes=archive.table["scp_codes"].map(json.dumps),
-        duplicate_of=pd.Series(scan.duplicates, index=archive.table.index, dtype="Int64"),
+        duplicate_of=pd.Series(duplicate_of, index=archive.table.index, dtype="Int64"),
     )
     table.loc[ids].to_parquet(partial / "table.parquet")
     table.drop(ids).to_parquet(partial / "left_out.parquet")
@@ -196,16 +102,82 @@ def _build(archive: Archive, partial: Path, strict: bool, progress: Progress | N
             np.save(partial / f"{layer}_{rate_hz}_ids.npy", np.array(present, dtype=np.int64))
             with open(partial / f"{layer}_{rate_hz}.bin", "wb") as file:
                 for ecg_id in present:
-                    adu = to_adu(read_ten_seconds(stems[ecg_id], rate_hz).mv)
-                    file.write(adu.astype("<i2").tobytes())
+                    file.write(_to_bytes(read_ten_seconds(stems[ecg_id], rate_hz)))
     info = {"layout": LAYOUT_VERSION, "name": archive.name, "fingerprint": archive.fingerprint}
-    info |= {
-        "rates_hz": archive.rates_hz,
-        "n_records": len(ids),
-        "n_left_out": n_records - len(ids),
-    }
-    info |= {"simulation": archive.simulation}
+    info |= {"rates_hz": archive.rates_hz, "n_records": len(ids)}
+    info |= {"n_left_out": n_records - len(ids), "simulation": archive.simulation}
     files.write_whole(partial / INFO, json.dumps(info, indent=1) + "\n")
+
+
+def _write_signals(
+    archive: Archive, partial: Path, strict: bool
+) -> tuple[list[int], list[Row], Repeats]:
+    """Write the file of each rate; return the records in it, the findings, and the repeats."""
+    whole, rows, repeats = list[int](), list[Row](), Repeats()
+    first: dict[tuple[int, bytes], int] = {}
+    table, rates_hz = archive.table, archive.rates_hz
+    stems = {rate_hz: archive.stems(rate_hz) for rate_hz in rates_hz}
+    with ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(table), _CHUNK):
+            ids = table.index[start : start + _CHUNK].tolist()
+            contents = pool.map(functools.partial(_read, stems), ids)
+            for ecg_id, (content, findings) in zip(ids, contents, strict=True):
+                rows += findings
+                for rate_hz, samples in content.items():
+                    key = rate_hz, hashlib.blake2b(samples, digest_size=16).digest()
+                    if (earlier := first.setdefault(key, ecg_id)) != ecg_id:
+                        repeats[ecg_id, rate_hz] = earlier
+                if len(content) == len(rates_hz):
+                    whole.append(ecg_id)
+                    for rate_hz, samples in content.items():
+                        with open(partial / f"adu_{rate_hz}.bin", "ab") as file:
+                            file.write(samples)
+                elif strict:
+                    row = next(row for row in findings if row[4] == "error")
+                    raise EcgcoreError(f"strict: record {ecg_id} at {row[1]} Hz: {row[5]}")
+    return whole, rows, repeats
+
+
+def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, bytes], list[Row]]:
+    """A record's int16 samples at the rates at which it is not damaged, and its findings."""
+    content, rows = dict[int, bytes](), list[Row]()
+    for rate_hz, stem_of in stems.items():
+        try:
+            record = read_ten_seconds(stem_of[ecg_id], rate_hz)
+            findings = check(record, rate_hz)
+            if not findings or findings[0].severity != "error":
+                content[rate_hz] = _to_bytes(record)
+        except EcgcoreError as error:
+            kind = error.kind if isinstance(error, RecordError) else "amplitude"  # beyond 16 bits
+            findings = [Finding("", kind, "error", str(error))]
+        rows += [(ecg_id, rate_hz, *finding) for finding in findings]
+    return content, rows
+
+
+def _to_bytes(record: TwelveLeads) -> bytes:
+    return to_adu(record.mv).astype("<i2").tobytes()
+
+
+def _report(archive: Archive, findings: list[Row], repeats: Repeats) -> pd.DataFrame:
+    """All findings, with the files that have no row and PTB-XL's own remarks on quality."""
+    rows, path, table = list(findings), archive.path, archive.table
+    for (ecg_id, rate_hz), earlier in repeats.items():
+        this, that = table.loc[ecg_id], table.loc[earlier]
+        whose = f"ANOTHER patient (fold {that.strat_fold}; this one: fold {this.strat_fold})"
+        whose = "the same patient" if this.patient_id == that.patient_id else whose
+        detail = f"has the same signals as record {earlier} of {whose}"
+        rows.append((ecg_id, rate_hz, "", "duplicate", "warning", detail))
+    for rate_hz in archive.rates_hz:
+        known = {Path(f"{stem}.hea") for stem in archive.stems(rate_hz).values()}
+        for file in sorted({*(path / f"records{rate_hz}").rglob("*.hea")} - known):
+            detail = f"{file.relative_to(path).as_posix()}: has no row in the database"
+            rows.append((0, rate_hz, "", "no_row", "warning", detail))
+    for column in table.columns.intersection(_NOISE):
+        remarks = table[column].dropna().astype(str).str.strip(" ,")
+        notes = zip(remarks.index.tolist(), f"{column}: " + remarks, strict=True)
+        rows += [(ecg_id, 0, "", column, "note", note) for ecg_id, note in notes]
+    report = pd.DataFrame(rows, columns=["ecg_id", "rate_hz", *Finding._fields])
+    return report.sort_values(["ecg_id", "rate_hz", "kind"], kind="stable", ignore_index=True)
 
 
 def open_data(name: Path | str, *, cache: Path | None = None) -> Store:
@@ -236,11 +208,13 @@ def find_archive(name: Path | str) -> Path | None:
 
     Raises ``EcgcoreError`` where there is no such folder.
     """
+    if str(name) == SIMULATED:
+        return None
     path = Path(name).expanduser()
-    if str(name) != SIMULATED and not path.is_dir():
+    if not path.is_dir():
         why = f"expected an archive in PTB-XL layout, a prepared store, or '{SIMULATED}'"
         raise EcgcoreError(f"Parameter 'archive': there is no folder {path}; {why}.")
-    return None if str(name) == SIMULATED else path
+    return path
 
 
 def describe(store: Store) -> dict[str, Any]:
@@ -256,13 +230,12 @@ def describe(store: Store) -> dict[str, Any]:
 
 def _simulator_key() -> str:
     """Changes with the simulator's code and all that it imports: no old archive passes for new."""
+    import ecgsim
+
     digest = hashlib.sha256(repr(sorted(DEFAULT_ARCHIVE.items())).encode())
-    spec = importlib.util.find_spec("ecgsim")
-    places = (spec.submodule_search_locations or []) if spec else []
     data = Path(__file__).parent
     paths = [data.parent / name for name in ("arrays.py", "errors.py", "files.py", "leads.py")]
-    for folder in (data, *map(Path, places)):
-        paths += sorted(folder.rglob("*.py"))
+    paths += sorted(data.rglob("*.py")) + sorted(Path(str(ecgsim.__file__)).parent.rglob("*.py"))
     for path in paths:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]

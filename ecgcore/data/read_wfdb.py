@@ -1,13 +1,12 @@
-"""WFDB records as millivolt: plain format 16 decoded here, every other format by ``wfdb``.
+"""WFDB records in mV: plain format 16 decoded here, every other format by ``wfdb``.
 
-Format: *WFDB Applications Guide*, header(5) and signal(5).  We parse a header's bytes ourselves:
+Format: *WFDB Applications Guide*, header(5) and signal(5). We parse a header's bytes ourselves:
 the ``wfdb`` package drops every character that is not ASCII, so that ``µV`` becomes ``V``, and
-opens whatever file a header names, in other folders and on the network too.  It only decodes
-copies of the data files, with a header that we write.
+opens whatever file a header names, in other folders and on the network too. It only decodes copies
+of the data files, with a header that we write.
 """
 
 import re
-import shutil
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from ecgcore.leads import LEADS, canonical_lead, twelve_from_eight
 DEFAULT_RATE_HZ, DEFAULT_GAIN = 250.0, 200.0
 """What a missing rate and a missing or zero gain stand for (adu per unit)."""
 
+_DATA = "data file; copy it again"
 _FORMATS = "8|16|24|32|61|80|160|212|310|311|508|516|524"
 _NUMBER, _WHOLE = r"-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?", r"-?\d{1,18}"
 _FLAGS = re.ASCII | re.IGNORECASE | re.VERBOSE
@@ -63,13 +63,13 @@ class Signal(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a header says; None where it does not say it."""
+    """What a header says; None where it does not say it. Segments: name (~ for a gap), samples."""
 
     stem: Path
     rate_hz: float | None
     n_samples: int | None
     signals: list[Signal]
-    segments: list[tuple[str, int]]  # name (~ for a gap) and number of samples
+    segments: list[tuple[str, int]]
 
 
 class Lead(NamedTuple):
@@ -106,33 +106,23 @@ def to_millivolt(unit: str) -> float | None:
     return {"": 1e3, "m": 1.0, "u": 1e-3, "n": 1e-6}[match[1]] if match else None
 
 
-def decode_text(content: bytes) -> str:
-    """Text in UTF-8, in UTF-16 with its mark, or else in Latin-1."""
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
 def read_header(stem: Path) -> Header:
     """Read ``STEM.hea``; raises :class:`RecordError` that names the file and the line."""
     place = f"{stem}.hea"
+    content = _read_bytes(Path(place), "header file; expected a WFDB record")
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        text = decode_text(Path(place).read_bytes()).rstrip("\x1a\x00")
-    except FileNotFoundError:
-        why = "there is no such header file; expected a WFDB record"
-        raise RecordError(place, why, "missing") from None
-    except OSError as error:
-        raise RecordError(place, f"cannot be read ({error})", "unreadable") from None
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    text = text.rstrip("\x1a\x00")
     if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text.replace("\r", "\n")):
         raise RecordError(place, "is not text; fetch or copy it again")
     stripped = map(str.strip, re.split(r"\r\n|\n|\r", text))
     first, *lines = [line for line in stripped if line and not line.startswith("#")] or [""]
-    repeats = re.match(re.escape(stem.name) + r"(?=[\s/])", first)  # only then with spaces
-    name = repeats or _NAME.match(first)
-    match = _RECORD.fullmatch(first, name.end()) if name and name[0] else None
+    own_name = re.match(re.escape(stem.name) + r"(?=[\s/])", first)  # only this may hold spaces
+    begin = own_name or _NAME.match(first)
+    match = _RECORD.fullmatch(first, begin.end()) if begin and begin[0] else None
     rate_hz = float(match["rate"]) if match and match["rate"] else None
     if not match or (rate_hz is not None and not 0 < rate_hz < 1e9):
         raise RecordError(place, "its first line is not 'NAME N_SIGNALS RATE N_SAMPLES'")
@@ -156,23 +146,28 @@ def read_header(stem: Path) -> Header:
             raise RecordError(place, f"cannot read line '{line[:80]}'")
         if kind == "segments":
             header.segments.append((file, int(entry[2])))
-        else:
-            header.signals.append(_signal(file, entry))
+            continue
+        layout, gain, baseline, unit, zero, initial, total, name = entry.groups()
+        zero, checksum = baseline or zero or 0, int(total) & 0xFFFF if total else None
+        numbers = float(gain or 0), int(zero), unit or "mV", int(initial or 0), checksum
+        header.signals.append(Signal(file, layout, *numbers, (name or "").strip()))
     return header
 
 
-def _signal(file: str, m: "re.Match[str]") -> Signal:
-    baseline, total = int(m["baseline"] or m["zero"] or 0), m["checksum"]
-    checksum, name = int(total) & 0xFFFF if total else None, (m["name"] or "").strip()
-    gain, unit, initial = float(m["gain"] or 0), m["unit"] or "mV", int(m["initial"] or 0)
-    return Signal(file, m["layout"], gain, baseline, unit, initial, checksum, name)
+def _read_bytes(path: Path, kind: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise RecordError(path, f"there is no such {kind}", "missing") from None
+    except OSError as error:
+        raise RecordError(path, f"cannot be read ({error})", "unreadable") from None
 
 
 def read_wfdb(stem: Path, *, is_segment: bool = False) -> Recording:
     """Read a WFDB record of one segment or several; raises :class:`RecordError`.
 
-    Missing samples, gaps between segments, and leads that a segment lacks are NaN.  Physical
-    values equal those of ``wfdb.rdrecord`` in float64.
+    Missing samples, gaps between segments, and leads that a segment lacks are NaN. Physical values
+    equal those of ``wfdb.rdrecord`` in float64.
     """
     header = read_header(stem)
     if header.segments and not is_segment:
@@ -180,21 +175,13 @@ def read_wfdb(stem: Path, *, is_segment: bool = False) -> Recording:
     if not header.signals:
         raise RecordError(f"{stem}.hea", "describes no signals")
     is_plain = {(s.file, s.layout) for s in header.signals} == {(header.signals[0].file, "16")}
-    try:
-        values, sums = _format_16(header) if is_plain else _through_wfdb(header)
-    except OSError as error:
-        path, is_absent = stem.with_name(Path(str(error.filename)).name), error.errno == 2
-        why = "there is no such data file; copy it again" if is_absent else "cannot be read"
-        raise RecordError(path, why, "missing" if is_absent else "unreadable") from None
+    values, sums = _format_16(header) if is_plain else _through_wfdb(header)
     if len(values[0]) != (header.n_samples or len(values[0])):
         why = f"holds {len(values[0])} samples per lead but its header says {header.n_samples}"
         raise RecordError(stem, f"{why}; fetch or copy both files again", "length")
-    wrong = [
-        s.name or "without a name"
-        for s, total in zip(header.signals, sums, strict=True)
-        if ":" not in s.layout and s.checksum not in (None, total & 0xFFFF)
-    ]
-    if wrong:
+    pairs = zip(header.signals, sums, strict=True)
+    differs = [s for s, total in pairs if s.checksum not in (None, total & 0xFFFF)]
+    if wrong := [s.name or "without a name" for s in differs if ":" not in s.layout]:
         why = f"checksum of lead {', '.join(wrong)} does not match its header; the data are damaged"
         raise RecordError(stem, f"{why}: fetch or copy the record again", "checksum")
     leads = [_lead(s, x, stem) for s, x in zip(header.signals, values, strict=True)]
@@ -209,7 +196,7 @@ def read_wfdb(stem: Path, *, is_segment: bool = False) -> Recording:
 def _format_16(header: Header) -> tuple[list[Floats], list[int]]:
     """Signals in adu, and their sums: 16-bit integers, little endian, all leads in one file."""
     path, n_leads = header.stem.with_name(header.signals[0].file), len(header.signals)
-    content = path.read_bytes()
+    content = _read_bytes(path, _DATA)
     if len(content) % (2 * n_leads):
         why = "ends in the middle of a frame; it is cut off: fetch or copy it again"
         raise RecordError(path, why, "truncated")
@@ -231,7 +218,7 @@ def _through_wfdb(header: Header) -> tuple[list[Floats], list[int]]:
         lines.append(f"{copies[s.file]} {s.layout} 1(0)/mV 0 0 {s.initial} 0 0 {k}")
     with tempfile.TemporaryDirectory() as folder:
         for name, copy in copies.items():
-            shutil.copyfile(header.stem.with_name(name), Path(folder, copy))
+            Path(folder, copy).write_bytes(_read_bytes(header.stem.with_name(name), _DATA))
         Path(folder, "r.hea").write_text("\n".join(lines) + "\n", encoding="ascii")
         try:
             record = wfdb.rdrecord(f"{folder}/r", physical=False, smooth_frames=not has_frames)
@@ -296,10 +283,10 @@ def twelve_leads(recording: Recording, stem: Path | str) -> TwelveLeads:
     derived = set(LEADS[2:6]) if {"I", "II"} <= set(chosen) else set()
     if set(missing) - derived:
         names = dict.fromkeys(lead.name or "a lead without a name" for lead in recording.leads)
-        has = ", ".join(names)
         absent = ", ".join(name for name in missing if name not in derived)
-        why = f"lead {absent} missing (it has {has or 'none'}); the 12 standard leads are needed, "
-        raise RecordError(stem, f"{why}of which III, aVR, aVL and aVF follow from I and II")
+        why = f"lead {absent} missing (it has {', '.join(names) or 'none'}); the 12 standard leads "
+        why += "are needed, of which III, aVR, aVL and aVF follow from I and II"
+        raise RecordError(stem, why)
     if missing:
         verb = "lead {} was" if len(missing) == 1 else "leads {} were"
         notes.append(verb.format(", ".join(missing)) + " derived from I and II")

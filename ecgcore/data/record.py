@@ -34,8 +34,7 @@ _CONVERTERS = {
 class Record:
     """One ECG: ``signals_mv``, shape (lead, sample), leads in PTB-XL's order, no sample missing.
 
-    ``notes`` are sentences about what was done or noticed on reading, such as "leads III, aVR, aVL,
-    aVF were derived from I and II".
+    ``notes`` are sentences about what was done or noticed on reading.
     """
 
     name: str
@@ -50,7 +49,7 @@ def load_record(
     rate_hz: float | None = None,
     unit: str | None = None,
     start_s: float = 0.0,
-    duration_s: float | None = None,
+    duration_s: float = math.inf,
 ) -> Record:
     """Read and check one 12-lead ECG.
 
@@ -77,7 +76,6 @@ def load_record(
         why = f"has {rate:g} samples per second; expected a whole number of Hz: resample it first"
         raise EcgcoreError(f"{path}: {why}.")
     length_s = len(recording.leads[0].mv) / rate if recording.leads else 1.0
-    duration_s = length_s if duration_s is None else duration_s
     if not (0 <= start_s < length_s and duration_s > 0):  # also false for NaN
         why = f"start {start_s:g} s and duration {duration_s:g} s are not within the record's"
         raise EcgcoreError(f"{path}: {why} {length_s:g} s.")
@@ -134,8 +132,8 @@ def _from_table(path: Path, rate_hz: float | None, unit: str | None) -> Recordin
             raise EcgcoreError(f"{path}: {why}.")
         names, values = list(LEADS), values if len(values) == 12 else values.T
         notes.append(f"the leads have no names; taken to be {', '.join(LEADS)}")
-    pairs = zip(names, values * scale, strict=True)
-    return Recording(rate_hz, [Lead(canonical_lead(name), x, 1000.0) for name, x in pairs], notes)
+    leads = [Lead(canonical_lead(n), x, 1000.0) for n, x in zip(names, values * scale, strict=True)]
+    return Recording(rate_hz, leads, notes)
 
 
 def _array(content: bytes) -> tuple[list[str], Floats]:

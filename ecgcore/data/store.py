@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore import files
-from ecgcore.arrays import Floats32
-from ecgcore.data.archive import DURATION_S, Ids, Read, Records
+from ecgcore.data.archive import DURATION_S, Read, Records
 from ecgcore.data.write import GAIN, Adu
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
@@ -29,7 +28,6 @@ class Store(Records):
         self.fingerprint: str = info["fingerprint"]
         self.rates_hz = tuple(info["rates_hz"])
         self.simulation = info["simulation"]
-        self._arrays: dict[str, Adu] = {}
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:  # type: ignore[override]
@@ -49,7 +47,11 @@ class Store(Records):
 
     @functools.cached_property
     def quality(self) -> pd.DataFrame:
-        """The quality report; see :func:`ecgcore.data.quality_report`."""
+        """Everything that was wrong with the archive, one row per finding.
+
+        ``ecg_id`` (0 for a file without a row), ``rate_hz`` (0 where it does not matter), ``lead``,
+        ``kind``, ``severity`` (error: left out; warning; note) and ``detail``, a sentence.
+        """
         return pd.read_csv(self.path / "quality.csv", keep_default_na=False)
 
     def adu(self, rate_hz: int) -> Adu:
@@ -57,40 +59,22 @@ class Store(Records):
         self.check_rate(rate_hz)
         return self._array(f"adu_{rate_hz}.bin", rate_hz)
 
-    def _collect(self, rate_hz: int, ecg_ids: Ids | None, layer: str | None) -> Floats32:
-        if layer:
-            return super()._collect(rate_hz, ecg_ids, layer)
-        adu, rows = np.asarray(self.adu(rate_hz)), self.rows(ecg_ids)  # rows of a map are slow
-        mv = np.empty((len(rows), *adu.shape[1:]), dtype=np.float32)
-        for part, row in zip(mv, rows.tolist(), strict=True):
-            part[...] = adu[row]
-            np.divide(part, np.float32(GAIN), out=part)  # faster than one mixed division
-        return mv
-
     def _reader(self, rate_hz: int, layer: str | None) -> Read:
-        ids = np.load(self.path / f"{layer}_{rate_hz}_ids.npy")
-        adu = np.asarray(self._array(f"{layer}_{rate_hz}.bin", rate_hz))
+        ids = np.load(self.path / f"{layer}_{rate_hz}_ids.npy") if layer else self.table.index
         rows = {ecg_id: row for row, ecg_id in enumerate(ids.tolist())}
-
-        def read(out: Floats32, ecg_id: int) -> None:
-            if ecg_id in rows:
-                out[...] = adu[rows[ecg_id]] / np.float32(GAIN)
-
-        return read
+        adu = np.asarray(self._array(f"{layer or 'adu'}_{rate_hz}.bin", rate_hz))  # maps are slow
+        return lambda i: adu[rows[i]] / np.float32(GAIN) if i in rows else 0.0
 
     def _array(self, name: str, rate_hz: int) -> Adu:
         """Records of one file, shape (record, lead, sample), memory-mapped."""
         path, shape = self.path / name, (-1, len(LEADS), rate_hz * DURATION_S)
-        if name in self._arrays:
-            return self._arrays[name]
         try:
             if path.stat().st_size == 0 and not name.startswith("adu"):  # a layer of no record
                 return np.empty((0, *shape[1:]), dtype=np.int16)
-            self._arrays[name] = np.memmap(path, dtype="<i2", mode="r").reshape(shape)
+            return np.memmap(path, dtype="<i2", mode="r").reshape(shape)
         except (OSError, ValueError) as error:
             why = f"cannot be read ({error}); prepare the store again"
             raise EcgcoreError(f"{path}: {why}.") from None
-        return self._arrays[name]
 
 
 def open_store(path: Path | str) -> Store:

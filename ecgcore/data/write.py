@@ -1,50 +1,27 @@
-"""Writing WFDB records of format 16 with headers in PTB-XL's style."""
+"""WFDB records of format 16 with headers in PTB-XL's style, as bytes."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.files import write_whole
 from ecgcore.leads import LEADS
 
 Adu = NDArray[np.int16]
 
-GAIN = 1000
-"""PTB-XL's gain, in adu per mV."""
-INVALID = -32768
-"""Format 16's mark of a missing sample (signal(5)); NaN in mV."""
+GAIN, INVALID = 1000, -32768
+"""PTB-XL's gain in adu per mV, and format 16's mark of a missing sample (signal(5)), NaN in mV."""
 
 
 def to_adu(signals_mv: NDArray[np.floating], gain: int = GAIN) -> Adu:
     """Round mV to int16, NaN to :data:`INVALID`; ``EcgcoreError`` for more than 16 bits."""
-    scaled = np.asarray(signals_mv) * np.float32(gain)
-    np.rint(scaled, out=scaled)
+    scaled = np.rint(np.asarray(signals_mv) * np.float32(gain))
     largest = np.nanmax(np.abs(scaled), initial=0)
     if largest > 32767:
-        raise EcgcoreError(
-            f"signals_mv: {largest / gain:.6g} mV does not fit in 16 bits at {gain} adu per mV (at "
-            f"most {32767 / gain:g} mV); lower the gain."
-        )
-    np.nan_to_num(scaled, copy=False, nan=INVALID)
-    return scaled.astype(np.int16)
-
-
-def write_record(
-    stem: Path | str, signals_mv: NDArray[np.floating], rate_hz: int, gain: int = GAIN, **names: Any
-) -> None:
-    """Write one record, shape (lead, sample), mV; ``lead_names`` as in :func:`encode_record`."""
-    write_records([stem], to_adu(signals_mv, gain)[None], rate_hz, gain=gain, **names)
-
-
-def write_records(stems: Sequence[Path | str], adu: Adu, rate_hz: int, **style: Any) -> None:
-    """Write many records, shape (record, lead, sample); style as in :func:`encode_record`."""
-    for stem, record in zip(stems, adu, strict=True):
-        for suffix, content in encode_record(Path(stem).name, record, rate_hz, **style).items():
-            write_whole(Path(f"{stem}{suffix}"), content)  # data first: no header without its data
+        why = f"{largest / gain:.6g} mV does not fit in 16 bits at {gain} adu per mV"
+        raise EcgcoreError(f"signals_mv: {why} (at most {32767 / gain:g} mV); lower the gain.")
+    return np.nan_to_num(scaled, nan=INVALID).astype(np.int16)
 
 
 def encode_record(

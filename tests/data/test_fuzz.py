@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import wfdb
-from archives import some_adu
+from archives import some_adu, write_records
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecgcore.data import write_records
 from ecgcore.data.archive import read_table
 from ecgcore.data.read_wfdb import read_wfdb, to_millivolt, twelve_leads
 from ecgcore.errors import EcgcoreError

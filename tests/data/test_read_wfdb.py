@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
-from archives import some_adu
+from archives import some_adu, write_record, write_records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ecgcore.data import load_record, to_adu, write_record, write_records
+from ecgcore.data import load_record, to_adu
 from ecgcore.data.read_wfdb import read_wfdb, twelve_leads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS, canonical_lead

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from archives import some_adu
+from archives import some_adu, write_record
 
-from ecgcore.data import Record, load_record, to_adu, write_record
+from ecgcore.data import Record, load_record, to_adu
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import INDEPENDENT, LEADS
 
