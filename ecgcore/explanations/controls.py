@@ -9,7 +9,8 @@ from torch import nn
 
 from ecgcore import models
 from ecgcore.arrays import Floats32, Ints
-from ecgcore.explanations.forward import decompose, gradients, native_method
+from ecgcore.explanations.attribute import attribute
+from ecgcore.explanations.forward import native_method
 
 
 def derangement(n: int, seed: int) -> Ints:
@@ -52,10 +53,8 @@ def control_maps(
 
 def untrained_map(model: models.EcgModel, x: Floats32, *, seed: int) -> Floats32:
     """W * x (or gradient * x, of a network without W) of the same network before any training."""
-    fresh = models.untrained(model, seed=seed)
-    if native_method(fresh) == "imn":
-        return decompose(fresh, x).contribution
-    return np.asarray(x * gradients(fresh, x), np.float32)
+    method = "imn" if native_method(model) == "imn" else "input_x_gradient"
+    return attribute(models.untrained(model, seed=seed), x, method)
 
 
 def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -64,9 +63,8 @@ def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Mod
     Yields the name of the layer just randomised and a copy of the model; the last copy is wholly
     untrained.  ``fresh`` is the same architecture from :func:`ecgcore.models.untrained`.
     """
-    layers = [k for k, layer in model.named_modules() if list(layer.parameters(recurse=False))]
-    current, untrained = copy.deepcopy(model), dict(fresh.named_modules())
-    modules = dict(current.named_modules())
-    for name in reversed(layers):
-        modules[name].load_state_dict(untrained[name].state_dict())
-        yield name, copy.deepcopy(current)
+    current = copy.deepcopy(model)
+    for name, layer in reversed(list(current.named_modules())):
+        if list(layer.parameters(recurse=False)):
+            layer.load_state_dict(fresh.get_submodule(name).state_dict())
+            yield name, copy.deepcopy(current)

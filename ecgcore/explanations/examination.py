@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from time import perf_counter, process_time
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Bools, Floats, Floats32
+from ecgcore.arrays import Bools, Floats32
 from ecgcore.explanations.attribute import COSTLY, attribute
 from ecgcore.explanations.controls import control_maps, untrained_map
 from ecgcore.explanations.deletion import (
-    DeletionCurves,
     Units,
     attainable,
     deletion_curves,
@@ -21,7 +19,7 @@ from ecgcore.explanations.deletion import (
     predicted_falls,
     random_falls,
 )
-from ecgcore.explanations.forward import decompose, gradients, native_method, positive_logits
+from ecgcore.explanations.forward import decompose, native_method, positive_logits
 from ecgcore.explanations.localisation import localisation
 from ecgcore.explanations.stability import gini, gradient_agreement, max_sensitivity
 from ecgcore.models import EcgModel
@@ -31,24 +29,24 @@ Maps = dict[str, Floats32]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much computing to spend."""
+    """How much computing to spend.
+
+    The network is run again and again on the first ``n_rerun`` records: for deletion, for the
+    methods in :data:`~ecgcore.explanations.attribute.COSTLY`, and for max-sensitivity; and on the
+    first ``n_attainable`` of those for the share of the attainable, which takes one run per unit.
+    KernelSHAP and LIME take ``n_runs`` runs per record over units of ``shap_window_s`` [s], fewer
+    than there are runs; ``n_steps`` are steps of integrated gradients and draws of GradientSHAP;
+    ``window_s`` is the unit of deletion and occlusion [s]; ``n_draws`` counts the random sets of
+    units whose falls must be predicted.
+    """
 
     n_rerun: int = 30
-    """Records, the first ones, on which the network is run again and again: for deletion, for the
-    methods in :data:`~ecgcore.explanations.attribute.COSTLY`, and for max-sensitivity."""
     n_runs: int = 500
-    """Runs of the network per record for KernelSHAP and LIME."""
     n_attainable: int = 8
-    """Records, the first of those, for the share of the attainable: one run of the network per
-    unit of the record."""
     n_steps: int = 16
-    """Steps of integrated gradients, draws of GradientSHAP."""
     window_s: float = 0.2
-    """Unit of deletion and occlusion [s]."""
     shap_window_s: float = 0.5
-    """Unit of KernelSHAP and LIME [s], which need more runs than there are units."""
     n_draws: int = 20
-    """Random sets of units whose falls must be predicted."""
 
 
 @dataclass(frozen=True)
@@ -79,40 +77,37 @@ def examine(
 ) -> Examination:
     """Score ``methods`` and the controls on a trained model and records ``x`` as it reads them.
 
-    Parameters
-    ----------
-    methods
-        Of :data:`ecgcore.explanations.METHODS`; ``imn`` is left out for a model without W.
-    masks
-        Known places of the shape of ``x``, by layer: ``evidence``, ``evidence_st``, ``evidence_t``,
-        ``evidence_q``, ``shortcut``.  Metrics of ``evidence`` have plain names, those of another
-        layer its name in front.  Without masks nothing is said about place.
-    donor, logit_sd
-        Signals for a second fill, shape of ``x``; and the unit of falls of the logit, its standard
-        deviation over test records.
+    ``methods`` are of :data:`ecgcore.explanations.METHODS`; ``imn`` is left out for a model without
+    W.  ``masks`` are known places of the shape of ``x``, by layer: ``evidence``, ``evidence_st``,
+    ``evidence_t``, ``evidence_q``, ``shortcut``.  Metrics of ``evidence`` have plain names, those
+    of another layer its name in front; without masks nothing is said about place.  ``donor`` holds
+    signals for a second fill, shape of ``x``; ``logit_sd`` is the unit of falls of the logit, its
+    standard deviation over test records.
 
-    Returns
-    -------
-    Examination
-        With ``attainable_bridge``, LeRF minus MoRF of the best single-unit order, and
-        ``deletion_share_bridge``, LeRF minus MoRF divided by the network's mean of it: the only
-        deletion score to compare across networks.
+    Metrics over all records include ``attainable_bridge``, LeRF minus MoRF of the best single-unit
+    order, and ``deletion_share_bridge``, LeRF minus MoRF divided by the network's mean of it: the
+    only deletion score to compare across networks.
     """
     effort = effort or Effort()
     maps, cost = _method_maps(model, x, methods, effort, rate_hz, seed)
     controls, linear = _controls(model, x, seed)
     n = min(effort.n_rerun, len(x))
-    units = [Units(partial(_logits, model, logit_sd), x[:n], rate_hz, effort.window_s)]
+    units = [Units(lambda s: positive_logits(model, s) / logit_sd, x[:n], rate_hz, effort.window_s)]
     if donor is not None:
         units.append(replace(units[0], fill="donor", donor=donor[:n]))
     falls = random_falls(units[0], n_draws=effort.n_draws, seed=seed)
     frames, curves = {}, []
     for name, values in {**maps, **controls}.items():
-        parts = [_places(values, masks or {})]
+        parts = [pd.DataFrame(index=range(len(values)))]
+        for layer, mask in (masks or {}).items():
+            scores = localisation(values, mask[: len(values)])
+            parts.append(scores.add_prefix("" if layer == "evidence" else f"{layer}_"))
         for cut in units:
             curve = deletion_curves(cut, values[:n])
             parts.append(deletion_scores(curve).add_suffix(f"_{cut.fill}"))
-            curves.append(_mean_curve(curve).assign(method=name, fill=cut.fill))
+            means = {"morf": curve.morf.mean(0), "lerf": curve.lerf.mean(0)}
+            table = pd.DataFrame({"fraction": curve.fraction, **means})
+            curves.append(table.assign(method=name, fill=cut.fill))
         parts.append(predicted_falls(units[0], values[:n], *falls))
         if name in maps and name not in COSTLY:
             worst = max_sensitivity(model, x[:n], name, n_draws=3, seed=seed)
@@ -123,35 +118,14 @@ def examine(
     records = pd.concat(frames, names=["method", "record"]).reset_index()
     records.insert(1, "control", records["method"].isin(list(controls)))
     few = replace(units[0], x=x[: min(n, effort.n_attainable)])
-    _add_attainable(records, few, maps.get("occlusion"))
+    if len(few.x):
+        _add_attainable(records, few, maps.get("occlusion"))
     return Examination(records, pd.concat(curves, ignore_index=True), cost)
-
-
-def _logits(model: EcgModel, unit: float, x: NDArray[np.floating]) -> Floats:
-    return positive_logits(model, x) / unit
-
-
-def _mean_curve(curves: DeletionCurves) -> pd.DataFrame:
-    means = {"morf": curves.morf.mean(0), "lerf": curves.lerf.mean(0)}
-    return pd.DataFrame({"fraction": curves.fraction, **means})
-
-
-def _places(attribution: Floats32, masks: Mapping[str, Bools]) -> pd.DataFrame:
-    """Localisation by every layer; the record's number is the index."""
-    parts = [pd.DataFrame(index=range(len(attribution)))]
-    for layer, mask in masks.items():
-        scores = localisation(attribution, mask[: len(attribution)])
-        parts.append(scores.add_prefix("" if layer == "evidence" else f"{layer}_"))
-    return pd.concat(parts, axis=1)
 
 
 def _add_attainable(records: pd.DataFrame, units: Units, occlusion: Floats32 | None) -> None:
     """Two columns; an occlusion over the same units already holds the falls of single units."""
-    falls = None
-    if not len(units.x):
-        return
-    if occlusion is not None:
-        falls = occlusion[: len(units.x), :, :: units.size].astype(np.float64)
+    falls = None if occlusion is None else occlusion[: len(units.x), :, :: units.size]
     best = attainable(units, falls)
     scale = best.mean() if best.mean() > 0 else np.nan
     records["attainable_bridge"] = records["record"].map(pd.Series(best))
@@ -160,31 +134,21 @@ def _add_attainable(records: pd.DataFrame, units: Units, occlusion: Floats32 | N
 
 
 def _method_maps(
-    model: EcgModel,
-    x: Floats32,
-    methods: Sequence[str],
-    effort: Effort,
-    rate_hz: float,
-    seed: int,
+    model: EcgModel, x: Floats32, methods: Sequence[str], effort: Effort, rate_hz: float, seed: int
 ) -> tuple[Maps, pd.DataFrame]:
+    """The map of each method, and one row per method of what it cost."""
     maps, rows = {}, []
     for name in methods:
         if name == "imn" and native_method(model) != "imn":
             continue
         subject = x[: effort.n_rerun] if name in COSTLY else x
-        surrogate = name in ("kernel_shap", "lime")
-        start = perf_counter(), process_time()
-        maps[name] = attribute(
-            model,
-            subject,
-            name,
-            rate_hz=rate_hz,
-            n_steps=effort.n_runs if surrogate else effort.n_steps,
-            window_s=effort.shap_window_s if surrogate else effort.window_s,
-            seed=seed,
-        )
-        seconds = perf_counter() - start[0], process_time() - start[1]
-        rows.append((name, seconds[0] / len(subject), seconds[1] / len(subject), len(subject)))
+        how: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
+        if name in ("kernel_shap", "lime"):
+            how = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
+        start = np.array([perf_counter(), process_time()])
+        maps[name] = attribute(model, subject, name, rate_hz=rate_hz, seed=seed, **how)
+        seconds = np.array([perf_counter(), process_time()]) - start
+        rows.append((name, *seconds / len(subject), len(subject)))
     return maps, pd.DataFrame(
         rows, columns=["method", "seconds_per_record", "cpu_s_per_record", "n"]
     )
@@ -192,7 +156,7 @@ def _method_maps(
 
 def _controls(model: EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.DataFrame]:
     """Control maps, and of an IMN what its linear models are like, one row per record."""
-    gradient = gradients(model, x)
+    gradient = attribute(model, x, "saliency")
     untrained = {"untrained": untrained_map(model, x, seed=seed + 1)}
     if native_method(model) != "imn":
         return {**control_maps(x, seed=seed, weights=gradient), **untrained}, pd.DataFrame()

@@ -1,10 +1,9 @@
-"""In which leads and waves a diagnosis is looked for.
+"""In which leads a diagnosis is looked for.
 
 An explanation of a real record has no known truth, but it has an expectation: an inferior infarct
-is read from II, III and aVF, a right bundle branch block from V1, V2, I and V6, a first-degree
-block from the PR interval.  Leads after the fourth universal definition of myocardial infarction
-(Thygesen et al., Circulation 138:e618, 2018) and the AHA/ACCF/HRS recommendations parts III and V
-(Circulation 119:e235 and e251, 2009).
+is read from II, III and aVF, a right bundle branch block from V1, V2, I and V6.  Leads after the
+fourth universal definition of myocardial infarction (Thygesen et al., Circulation 138:e618, 2018)
+and the AHA/ACCF/HRS recommendations parts III and V (Circulation 119:e235 and e251, 2009).
 """
 
 from collections.abc import Mapping
@@ -36,20 +35,13 @@ EXPECTED_LEADS: dict[str, tuple[str, ...]] = {
 }
 """Statement of PTB-XL to the leads in which its criteria are looked for."""
 
-EXPECTED_WAVES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("1AVB", "LAO/LAE", "AFIB"), ("P", "PR")),
-    **dict.fromkeys(("CLBBB", "ILBBB", "CRBBB", "IRBBB", "LAFB", "IVCD"), ("QRS",)),
-}
-"""Statement to the waves (see :data:`ecgcore.explanations.beats.WAVES`) that it is read from."""
-
 
 def expected_leads(codes: Mapping[str, float]) -> Bools:
     """Leads in which the statements of a record are looked for, shape ``(12,)``.
 
     All false for a record none of whose statements has leads of its own.
     """
-    names = {lead for code in codes for lead in EXPECTED_LEADS.get(code, ())}
-    return np.array([lead in names for lead in LEADS])
+    return np.isin(LEADS, [lead for code in codes for lead in EXPECTED_LEADS.get(code, ())])
 
 
 def pathology(codes: Mapping[str, float], among: set[str]) -> str:
@@ -57,5 +49,4 @@ def pathology(codes: Mapping[str, float], among: set[str]) -> str:
 
     Empty where it has none.
     """
-    candidates = sorted((-likelihood, code) for code, likelihood in codes.items() if code in among)
-    return candidates[0][1] if candidates else ""
+    return max(sorted(among & codes.keys()), key=lambda code: codes[code], default="")
