@@ -32,11 +32,9 @@ _SHAP_ROWS = 10  # captum draws all samples of GradientSHAP in one batch; so man
 
 class _Options(NamedTuple):
     n_steps: int
-    window: int
-    """Samples in a window."""
+    window: int  # samples in a window
     seed: int
-    rows: int
-    """Rows of the network at once."""
+    rows: int  # of the network at once
 
 
 def attribute(
@@ -52,13 +50,13 @@ def attribute(
 ) -> Floats32:
     """Explain the positive logit of every record: float32, signed, the shape of ``x``.
 
-    ``model`` is any of :mod:`ecgcore.models` and is left unchanged; ``x (record, lead, sample)``
-    are signals as it was trained on them.  ``method`` is ``imn`` (W * x; IMN family only),
-    ``saliency`` (the gradient, signed), ``input_x_gradient``, ``integrated_gradients``
-    (Sundararajan et al. 2017), ``gradient_shap`` (Lundberg & Lee 2017), ``grad_cam`` (Selvaraju et
-    al. 2017, before its ReLU, on the model's ``last_conv``, linearly interpolated to lead x sample;
-    in a 1-D network all leads share one map), or, over lead x window, ``occlusion``,
-    ``kernel_shap`` and ``lime``.  "Nothing" is 0, every lead's mean after z-scoring.
+    ``model`` is left unchanged; ``x (record, lead, sample)`` are signals as it was trained on them.
+    ``method`` is ``imn`` (W * x; IMN family only), ``saliency`` (the gradient, signed),
+    ``input_x_gradient``, ``integrated_gradients`` (Sundararajan et al. 2017), ``gradient_shap``
+    (Lundberg & Lee 2017), ``grad_cam`` (Selvaraju et al. 2017, before its ReLU, on the model's
+    ``last_conv``, linearly interpolated to lead x sample; in a 1-D network all leads share one
+    map), or, over lead x window, ``occlusion``, ``kernel_shap`` and ``lime``.  "Nothing" is 0,
+    every lead's mean after z-scoring.
 
     ``n_steps`` are the steps of ``integrated_gradients`` and draws of ``gradient_shap`` (default
     50), or runs of the model per record for ``kernel_shap`` and ``lime`` (default 1,000).  Windows
@@ -118,12 +116,9 @@ def _surrogate(
     window = torch.arange(batch.shape[2]) // o.window
     units = torch.arange(batch.shape[1])[:, None] * (window[-1] + 1) + window
     with _seeded(o.seed, record):
-        values: Tensor = method(forward).attribute(
-            batch,
-            feature_mask=units[None].to(batch.device),
-            n_samples=o.n_steps,
-            perturbations_per_eval=o.rows,
-        )
+        how = {"n_samples": o.n_steps, "perturbations_per_eval": o.rows}
+        mask = units[None].to(batch.device)
+        values: Tensor = method(forward).attribute(batch, feature_mask=mask, **how)
     return values
 
 

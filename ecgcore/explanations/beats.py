@@ -65,26 +65,20 @@ def swapped_beats(
     R peaks, it lends its signal unchanged.
     """
     order = np.random.default_rng(seed).permutation(len(healthy))[: len(x)]
-    peaks_of = {int(number): r_peaks(healthy[number], rate_hz) for number in order}
-    result = np.empty(x.shape, np.float32)
+    donors = [(healthy[number], r_peaks(healthy[number], rate_hz)) for number in order]
+    result, t = np.empty(x.shape, np.float32), np.arange(x.shape[-1])
     for row, record in enumerate(x):
-        number = int(order[row % len(order)])
-        donor, donor_peaks, peaks = healthy[number], peaks_of[number], r_peaks(record, rate_hz)
+        (donor, donor_peaks), peaks = donors[row % len(donors)], r_peaks(record, rate_hz)
         result[row] = donor
         if min(len(peaks), len(donor_peaks)) >= 2:
-            at = _times_in_donor(donor_peaks, peaks, x.shape[-1])
-            result[row] = [np.interp(at, np.arange(donor.shape[-1]), lead) for lead in donor]
+            rr = np.diff(peaks).mean()
+            before = np.arange(int(np.ceil(peaks[0] / rr)), 0, -1)
+            after = np.arange(1, int(np.ceil((len(t) - peaks[-1]) / rr)) + 1)
+            knots = np.concatenate([peaks[0] - rr * before, peaks, peaks[-1] + rr * after])
+            beat = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
+            phase = (t - knots[beat]) / np.diff(knots)[beat]
+            source = beat % (len(donor_peaks) - 1)
+            # the sample of the donor with the same phase of a beat
+            at = donor_peaks[source] + phase * np.diff(donor_peaks)[source]
+            result[row] = [np.interp(at, t, lead) for lead in donor]
     return result
-
-
-def _times_in_donor(donor_peaks: Ints, peaks: Ints, n_samples: int) -> Floats:
-    """Sample of the donor with the same phase of a beat, for every sample of the record."""
-    rr = np.diff(peaks).mean()
-    before = np.arange(int(np.ceil(peaks[0] / rr)), 0, -1)
-    after = np.arange(1, int(np.ceil((n_samples - peaks[-1]) / rr)) + 1)
-    knots = np.concatenate([peaks[0] - rr * before, peaks, peaks[-1] + rr * after])
-    t = np.arange(n_samples)
-    beat = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
-    phase = (t - knots[beat]) / (knots[beat + 1] - knots[beat])
-    source = beat % (len(donor_peaks) - 1)
-    return np.asarray(donor_peaks[source] + phase * np.diff(donor_peaks)[source])

@@ -11,12 +11,9 @@ from ecgcore.errors import EcgcoreError
 from ecgcore.statistics import MINIMUM, difference_verdict, holm, obuchowski_rockette
 
 SUBJECTS = {
-    "place": ("mass_accuracy", "rank_accuracy", "auprc", "pointing_game", "lead_accuracy"),
-    "decision": (
-        *("deletion", "insertion", "lerf_minus_morf"),
-        *("faithfulness_correlation", "infidelity"),
-    ),
-    "stability": ("max_sensitivity",),
+    "place": "mass_accuracy rank_accuracy auprc pointing_game lead_accuracy",
+    "decision": "deletion insertion lerf_minus_morf faithfulness_correlation infidelity",
+    "stability": "max_sensitivity",
 }
 """What metrics are evidence about.  Only ``place`` says where something lies, and its metrics exist
 only where a mask is known; ``decision`` says what the network reacts to, wherever a disease is."""
@@ -30,23 +27,21 @@ def subject_of(metric: str) -> str:
     Names of layers stand before a metric's name (``evidence_st_auprc``), names of fills after it.
     """
     for subject, names in SUBJECTS.items():
-        if metric.endswith(names) or metric.startswith(tuple(f"{name}_" for name in names)):
-            return subject
+        for name in names.split():
+            if metric.endswith(name) or metric.startswith(f"{name}_"):
+                return subject
     return ""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of :func:`compare_with_controls`.
-
-    ``scores`` has one row per method and metric: ``method, metric, subject, control, n_records,
-    n_seeds, value, low, high``.  ``duels`` has one row per method that is no control, and metric:
-    ``method, metric, subject, strongest_control, n_records, n_seeds, difference`` (method minus
-    control), ``low, high, p, p_holm, verdict`` (better, worse, undecided) and ``reason``.
-    """
+    """Result of :func:`compare_with_controls`."""
 
     scores: pd.DataFrame
+    """Per method and metric: ``subject, control, n_records, n_seeds, value, low, high``."""
     duels: pd.DataFrame
+    """Per method that is no control, and metric: ``subject, strongest_control, n_records, n_seeds,
+    difference`` (method minus control), ``low, high, p, p_holm, verdict, reason``."""
 
 
 def compare_with_controls(
@@ -83,12 +78,19 @@ def compare_with_controls(
             differences = {c: values[name] - values[c] for c in controls if c in values}
             differences = {c: d.dropna(how="all") for c, d in differences.items()}
             means = pd.Series({c: d.mean(axis=1).mean() for c, d in differences.items()}).dropna()
-            if name in controls or means.empty:
-                continue
-            strongest = str(means.idxmax() if metric in LOWER_IS_BETTER else means.idxmin())
-            row["strongest_control"] = strongest
-            duels.append({**row, **_estimate(differences[strongest])})
-    return Comparison(pd.DataFrame(scores).drop(columns="p"), _judged(pd.DataFrame(duels)))
+            if name not in controls and len(means):
+                strongest = str(means.idxmax() if metric in LOWER_IS_BETTER else means.idxmin())
+                estimate = _estimate(differences[strongest])
+                duels.append({**row, "strongest_control": strongest, **estimate})
+    for row, p in zip(duels, holm([row["p"] for row in duels]), strict=True):
+        sizes = {"n_records": row["n_records"], "n_seeds": row["n_seeds"]}
+        lower = row["metric"] in LOWER_IS_BETTER
+        verdict = difference_verdict(
+            row["low"], row["high"], margin=None, p=p, lower_is_better=lower, **sizes
+        )
+        row |= {"p_holm": p, "verdict": verdict.word, "reason": verdict.reason}
+    table = pd.DataFrame(duels).rename(columns={"value": "difference"})
+    return Comparison(pd.DataFrame(scores).drop(columns="p"), table)
 
 
 def _estimate(values: pd.DataFrame) -> dict[str, float]:
@@ -105,23 +107,3 @@ def _estimate(values: pd.DataFrame) -> dict[str, float]:
     law = stats.t(spread.degrees_of_freedom, spread.value, spread.se)
     low, high = law.interval(0.95)
     return result | {"low": low, "high": high, "p": 2 * min(law.cdf(0), law.sf(0))}
-
-
-def _judged(duels: pd.DataFrame) -> pd.DataFrame:
-    if duels.empty:
-        return duels
-    duels = duels.rename(columns={"value": "difference"}).assign(p_holm=holm(duels["p"]))
-    verdicts = [
-        difference_verdict(
-            row["low"],
-            row["high"],
-            margin=None,
-            p=row["p_holm"],
-            lower_is_better=row["metric"] in LOWER_IS_BETTER,
-            n_records=row["n_records"],
-            n_per_class=None,
-            n_seeds=row["n_seeds"],
-        )
-        for row in duels.to_dict("records")
-    ]
-    return duels.assign(verdict=[v.word for v in verdicts], reason=[v.reason for v in verdicts])

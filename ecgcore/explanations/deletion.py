@@ -6,7 +6,6 @@ relevant first (LeRF), which should keep or raise it.  *Differs from paper A's d
 entries of W with W and b frozen: that is arithmetic and holds for any W.
 
 These scores say how the network decides; they never say where a disease is.
-Insertion needs no run: the LeRF curve read backwards restores the most relevant units first.
 """
 
 import itertools
@@ -133,8 +132,8 @@ def deletion_scores(curves: DeletionCurves) -> pd.DataFrame:
     """Areas of the curves, one row per record, in units of the logit; large is good in all three.
 
     ``deletion``: mean fall of the logit, most relevant first; ``insertion``: mean height above the
-    logit of the emptied record, least relevant first; ``lerf_minus_morf``: mean distance of the two
-    curves, which is 0 on average for a map without information.
+    logit of the emptied record, least relevant first, read backwards; ``lerf_minus_morf``: mean
+    distance of the two curves, which is 0 on average for a map without information.
     """
     f = curves.fraction
     morf, lerf = (np.trapezoid(c, f, axis=1) / (f[-1] - f[0]) for c in (curves.morf, curves.lerf))

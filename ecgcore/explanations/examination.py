@@ -9,16 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.arrays import Bools, Floats32
+from ecgcore.explanations import deletion
 from ecgcore.explanations.attribute import COSTLY, attribute
 from ecgcore.explanations.controls import control_maps, untrained_map
-from ecgcore.explanations.deletion import (
-    Units,
-    attainable,
-    deletion_curves,
-    deletion_scores,
-    predicted_falls,
-    random_falls,
-)
+from ecgcore.explanations.deletion import Units
 from ecgcore.explanations.forward import decompose, native_method, positive_logits
 from ecgcore.explanations.localisation import localisation
 from ecgcore.explanations.stability import gini, gradient_agreement, max_sensitivity
@@ -29,38 +23,27 @@ Maps = dict[str, Floats32]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much computing to spend.
+    """How much computing to spend."""
 
-    The network is run again and again on the first ``n_rerun`` records: for deletion, for the
-    methods in :data:`~ecgcore.explanations.attribute.COSTLY`, and for max-sensitivity; and on the
-    first ``n_attainable`` of those for the share of the attainable, which takes one run per unit.
-    KernelSHAP and LIME take ``n_runs`` runs per record over units of ``shap_window_s`` [s], fewer
-    than there are runs; ``n_steps`` are steps of integrated gradients and draws of GradientSHAP;
-    ``window_s`` is the unit of deletion and occlusion [s]; ``n_draws`` counts the random sets of
-    units whose falls must be predicted.
-    """
-
-    n_rerun: int = 30
-    n_runs: int = 500
-    n_attainable: int = 8
-    n_steps: int = 16
-    window_s: float = 0.2
-    shap_window_s: float = 0.5
-    n_draws: int = 20
+    n_rerun: int = 30  # first records on which deletion, COSTLY methods and max-sensitivity run
+    n_attainable: int = 8  # the first of these, for the attainable: one run per unit
+    n_runs: int = 500  # runs per record for KernelSHAP and LIME; more than there are units
+    shap_window_s: float = 0.5  # their unit [s]
+    n_steps: int = 16  # steps of integrated gradients, draws of GradientSHAP
+    window_s: float = 0.2  # unit of deletion and occlusion [s]
+    n_draws: int = 20  # random sets of units whose falls must be predicted
 
 
 @dataclass(frozen=True)
 class Examination:
-    """Result of :func:`examine`.
-
-    ``records``: ``method, control, record`` and one column per metric, nan where not computed.
-    ``curves``: mean deletion curves ``method, fill, fraction, morf, lerf``.  ``cost``: seconds per
-    record and method, of the clock and of the processor.
-    """
+    """Result of :func:`examine`."""
 
     records: pd.DataFrame
+    """``method, control, record`` and one column per metric, nan where not computed."""
     curves: pd.DataFrame
+    """Mean deletion curves ``method, fill, fraction, morf, lerf``."""
     cost: pd.DataFrame
+    """Seconds per record and method, of the clock and of the processor."""
 
 
 def examine(
@@ -78,15 +61,12 @@ def examine(
     """Score ``methods`` and the controls on a trained model and records ``x`` as it reads them.
 
     ``methods`` are of :data:`ecgcore.explanations.METHODS`; ``imn`` is left out for a model without
-    W.  ``masks`` are known places of the shape of ``x``, by layer: ``evidence``, ``evidence_st``,
-    ``evidence_t``, ``evidence_q``, ``shortcut``.  Metrics of ``evidence`` have plain names, those
-    of another layer its name in front; without masks nothing is said about place.  ``donor`` holds
-    signals for a second fill, shape of ``x``; ``logit_sd`` is the unit of falls of the logit, its
-    standard deviation over test records.
-
-    Metrics over all records include ``attainable_bridge``, LeRF minus MoRF of the best single-unit
-    order, and ``deletion_share_bridge``, LeRF minus MoRF divided by the network's mean of it: the
-    only deletion score to compare across networks.
+    W.  ``masks`` are known places of the shape of ``x``, by layer; metrics of ``evidence`` have
+    plain names, those of another layer its name in front.  ``donor`` holds signals for a second
+    fill, shape of ``x``; ``logit_sd`` is the unit of falls of the logit, its standard deviation
+    over test records.  ``attainable_bridge`` is LeRF minus MoRF of the best single-unit order;
+    ``deletion_share_bridge``, LeRF minus MoRF divided by the network's mean of it, is the only
+    deletion score to compare across networks.
     """
     effort = effort or Effort()
     maps, cost = _method_maps(model, x, methods, effort, rate_hz, seed)
@@ -95,7 +75,7 @@ def examine(
     units = [Units(lambda s: positive_logits(model, s) / logit_sd, x[:n], rate_hz, effort.window_s)]
     if donor is not None:
         units.append(replace(units[0], fill="donor", donor=donor[:n]))
-    falls = random_falls(units[0], n_draws=effort.n_draws, seed=seed)
+    random_falls = deletion.random_falls(units[0], n_draws=effort.n_draws, seed=seed)
     frames, curves = {}, []
     for name, values in {**maps, **controls}.items():
         parts = [pd.DataFrame(index=range(len(values)))]
@@ -103,12 +83,11 @@ def examine(
             scores = localisation(values, mask[: len(values)])
             parts.append(scores.add_prefix("" if layer == "evidence" else f"{layer}_"))
         for cut in units:
-            curve = deletion_curves(cut, values[:n])
-            parts.append(deletion_scores(curve).add_suffix(f"_{cut.fill}"))
-            means = {"morf": curve.morf.mean(0), "lerf": curve.lerf.mean(0)}
-            table = pd.DataFrame({"fraction": curve.fraction, **means})
-            curves.append(table.assign(method=name, fill=cut.fill))
-        parts.append(predicted_falls(units[0], values[:n], *falls))
+            curve = deletion.deletion_curves(cut, values[:n])
+            parts.append(deletion.deletion_scores(curve).add_suffix(f"_{cut.fill}"))
+            mean = curve._replace(morf=curve.morf.mean(0), lerf=curve.lerf.mean(0))
+            curves.append(pd.DataFrame(mean._asdict()).assign(method=name, fill=cut.fill))
+        parts.append(deletion.predicted_falls(units[0], values[:n], *random_falls))
         if name in maps and name not in COSTLY:
             worst = max_sensitivity(model, x[:n], name, n_draws=3, seed=seed)
             parts.append(pd.DataFrame({"max_sensitivity": worst}))
@@ -118,19 +97,13 @@ def examine(
     records = pd.concat(frames, names=["method", "record"]).reset_index()
     records.insert(1, "control", records["method"].isin(list(controls)))
     few = replace(units[0], x=x[: min(n, effort.n_attainable)])
-    if len(few.x):
-        _add_attainable(records, few, maps.get("occlusion"))
+    if len(few.x):  # an occlusion over the same units already holds the falls of single units
+        falls = [maps["occlusion"][: len(few.x), :, :: few.size]] if "occlusion" in maps else []
+        best = deletion.attainable(few, *falls)
+        records["attainable_bridge"] = records["record"].map(pd.Series(best))
+        share = records["lerf_minus_morf_bridge"] / (best.mean() if best.mean() > 0 else np.nan)
+        records["deletion_share_bridge"] = share.where(records["record"] < len(best))
     return Examination(records, pd.concat(curves, ignore_index=True), cost)
-
-
-def _add_attainable(records: pd.DataFrame, units: Units, occlusion: Floats32 | None) -> None:
-    """Two columns; an occlusion over the same units already holds the falls of single units."""
-    falls = None if occlusion is None else occlusion[: len(units.x), :, :: units.size]
-    best = attainable(units, falls)
-    scale = best.mean() if best.mean() > 0 else np.nan
-    records["attainable_bridge"] = records["record"].map(pd.Series(best))
-    share = records["lerf_minus_morf_bridge"] / scale
-    records["deletion_share_bridge"] = share.where(records["record"] < len(best))
 
 
 def _method_maps(
@@ -149,9 +122,8 @@ def _method_maps(
         maps[name] = attribute(model, subject, name, rate_hz=rate_hz, seed=seed, **how)
         seconds = np.array([perf_counter(), process_time()]) - start
         rows.append((name, *seconds / len(subject), len(subject)))
-    return maps, pd.DataFrame(
-        rows, columns=["method", "seconds_per_record", "cpu_s_per_record", "n"]
-    )
+    columns = ["method", "seconds_per_record", "cpu_s_per_record", "n"]
+    return maps, pd.DataFrame(rows, columns=columns)
 
 
 def _controls(model: EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.DataFrame]:

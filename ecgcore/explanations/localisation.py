@@ -14,7 +14,7 @@ from ecgcore.arrays import Bools, Floats
 from ecgcore.errors import EcgcoreError
 
 LOCALISATION = ("mass_accuracy", "rank_accuracy", "auprc", "pointing_game")
-"""Scores that do not regard leads; the chance level of all of them is the mask's share."""
+"""Scores whose chance level is the mask's share of the record."""
 
 
 def localisation(attribution: NDArray[np.floating], mask: Bools) -> pd.DataFrame:
@@ -38,9 +38,8 @@ def localisation(attribution: NDArray[np.floating], mask: Bools) -> pd.DataFrame
             f"got {mask.shape}."
         )
     relevance = np.clip(np.asarray(attribution, np.float64), 0, None)
-    rows = [_scores(one, where) for one, where in zip(relevance, mask, strict=True)]
     columns = [*LOCALISATION, "lead_accuracy", "mask_share", "lead_chance"]
-    return pd.DataFrame(rows, columns=columns, dtype=float)
+    return pd.DataFrame(map(_scores, relevance, mask), columns=columns, dtype=float)
 
 
 def _scores(relevance: Floats, mask: Bools) -> dict[str, float]:

@@ -45,9 +45,8 @@ def rank_agreement(
 ) -> Floats:
     """Spearman's correlation of two attributions of the same records, shape ``(record,)``.
 
-    Attributions have shape ``(record, lead, sample)``; nan where one of them is constant.  They are
-    summed over ``pool_samples`` neighbours first: to a reader, two explanations that differ by one
-    sample are the same.
+    Attributions ``(record, lead, sample)`` of one shape, else :class:`EcgcoreError`, are summed
+    over ``pool_samples`` neighbours first; nan where one of them is constant.
     """
     if one.shape != other.shape:
         raise EcgcoreError(f"rank_agreement: shapes {one.shape} and {other.shape} differ.")
@@ -96,11 +95,10 @@ def bias_and_weights(
 ) -> pd.DataFrame:
     """AUROC of the bias alone and of sum(W * x) alone, and the bias's share of the logit.
 
-    ``y`` are labels ``(record,)``, ``parts`` come from :func:`decompose` for the same records, and
-    ``groups`` is the patient of every record.  Rows are ``auroc_logit``, ``auroc_explained``,
-    ``auroc_bias`` and ``bias_share`` (mean of |b| / (|b| + |sum(W * x)|)), columns ``value, low,
-    high, se``.  A bias with an AUROC well above 0.5 answers by itself: the explanation then leaves
-    out part of the reason.
+    ``y`` are labels ``(record,)``, ``parts`` belong to the same records, and ``groups`` is the
+    patient of every record.  Rows are ``auroc_logit``, ``auroc_explained``, ``auroc_bias`` and
+    ``bias_share`` (mean of |b| / (|b| + |sum(W * x)|)), columns ``value, low, high, se``.  A bias
+    with an AUROC well above 0.5 answers by itself.
     """
     resampling: Any = {"groups": groups, "n_resamples": n_resamples, "seed": seed}
     scores = {"logit": parts.logit, "explained": parts.explained, "bias": parts.bias}

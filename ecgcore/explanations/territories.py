@@ -13,7 +13,7 @@ import numpy as np
 from ecgcore.arrays import Bools
 from ecgcore.leads import LEADS
 
-_LEADS_OF = {
+EXPECTED_LEADS = {
     "IMI INJIN ISCIN": "II III aVF",
     "ILMI INJIL ISCIL": "II III aVF I aVL V5 V6",
     "IPLMI": "II III aVF I aVL V5 V6 V1 V2",
@@ -30,10 +30,7 @@ _LEADS_OF = {
     "RVH": "V1 V2 V5 V6",
     "LAO/LAE": "II V1",
 }
-EXPECTED_LEADS: dict[str, tuple[str, ...]] = {
-    code: tuple(leads.split()) for codes, leads in _LEADS_OF.items() for code in codes.split()
-}
-"""Statement of PTB-XL to the leads in which its criteria are looked for."""
+"""Statements of PTB-XL to the leads in which their criteria are looked for."""
 
 
 def expected_leads(codes: Mapping[str, float]) -> Bools:
@@ -41,7 +38,8 @@ def expected_leads(codes: Mapping[str, float]) -> Bools:
 
     All false for a record none of whose statements has leads of its own.
     """
-    return np.isin(LEADS, [lead for code in codes for lead in EXPECTED_LEADS.get(code, ())])
+    names = " ".join(v for k, v in EXPECTED_LEADS.items() if not codes.keys().isdisjoint(k.split()))
+    return np.isin(LEADS, names.split())
 
 
 def pathology(codes: Mapping[str, float], among: set[str]) -> str:

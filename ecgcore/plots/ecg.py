@@ -69,9 +69,8 @@ def ecg_12_lead(
         scale = np.percentile(np.abs(attribution[:, first:]), 99)
         area = np.clip(attribution * (0.5 / (scale or 1.0)), -1, 1)
     levels, extent = _row_levels(trace, area, rows, rate_hz)
-    fig, ax = _new_paper((last - first) / rate_hz, extent, title)
+    fig, ax = _new_paper((last - first) / rate_hz, extent, levels, title)
     for level, strips in zip(levels, rows, strict=True):
-        _draw_pulse(ax, level)
         for k, a, b in strips:
             t = (np.arange(a, b) - first) / rate_hz
             evidence = None if mask is None else mask[k, a:b]
@@ -114,15 +113,14 @@ def ecg_side_by_side(
     """
     look.require_shape(left_mv, right_mv=right_mv)
     both = np.concatenate([left_mv, right_mv])[:, : round(3.2 * rate_hz)]
-    both, n_shown = both.clip(-LARGEST_MV, LARGEST_MV), both.shape[1]
+    both, area, n_shown = both.clip(-LARGEST_MV, LARGEST_MV), np.zeros_like(both), both.shape[1]
     rows: list[list[Strip]] = [[(k, 0, n_shown), (12 + k, 0, n_shown)] for k in range(12)]
-    levels, extent = _row_levels(both, np.zeros_like(both), rows, rate_hz)
+    levels, extent = _row_levels(both, area, rows, rate_hz)
     t, right_s = np.arange(n_shown) / rate_hz, n_shown / rate_hz + 0.3
-    fig, ax = _new_paper(right_s + n_shown / rate_hz, extent, "")
+    fig, ax = _new_paper(right_s + n_shown / rate_hz, extent, levels, "")
     for k, level in enumerate(levels):
-        _draw_pulse(ax, level)
-        _draw_strip(ax, LEADS[k], t, both[k], level)
-        _draw_strip(ax, LEADS[k], t + right_s, both[12 + k], level)
+        _draw_strip(ax, LEADS[k], t, both[k], level, area[k])
+        _draw_strip(ax, LEADS[k], t + right_s, both[12 + k], level, area[k])
     for from_s, title in zip((0, right_s), titles, strict=True):
         ax.text(from_s, extent[1] + 0.1, title, fontsize=10, fontweight="bold")
     return fig
@@ -150,8 +148,13 @@ def _name_height(top_mv: Samples, rate_hz: float) -> float:
     return max(0.4, float(top_mv[: max(1, round(_NAME_S * rate_hz))].max()) + 0.15)
 
 
-def _new_paper(seconds: float, extent: tuple[float, float], title: str) -> tuple[Figure, Axes]:
-    """Return a sheet of millimetre paper for so many seconds, from lowest to highest mV."""
+def _new_paper(
+    seconds: float, extent: tuple[float, float], levels: list[float], title: str
+) -> tuple[Figure, Axes]:
+    """Return a sheet of millimetre paper for so many seconds, from lowest to highest mV.
+
+    Left of each zero line in ``levels`` is the calibration pulse, 1 mV for 0.2 s.
+    """
     bottom, top = extent
     left, right = -0.6, np.ceil(seconds / 0.2 - 1e-9) * 0.2  # the pulse is left of zero
     inches_per_s = min((look.WIDTH_IN - 0.1) / (right - left), 25 / 25.4)  # never above 25 mm/s
@@ -165,15 +168,12 @@ def _new_paper(seconds: float, extent: tuple[float, float], title: str) -> tuple
         y = np.arange(bottom, top + 0.001, 0.1 * n_boxes)
         ax.vlines(x, bottom, top, colors=colour, linewidths=width, zorder=0)
         ax.hlines(y, left, right, colors=colour, linewidths=width, zorder=0)
+    for level in levels:
+        pulse_mv = level + np.array([0, 0, 1, 1, 0, 0])
+        ax.plot([-0.5, -0.4, -0.4, -0.2, -0.2, -0.1], pulse_mv, color=look.BLACK, linewidth=0.8)
     ax.spines[:].set_visible(False)
     ax.set_xlabel("25 mm/s, 10 mm/mV: a large box is 0.2 s by 0.5 mV", fontsize=8, loc="left")
     return fig, ax
-
-
-def _draw_pulse(ax: Axes, level: float) -> None:
-    """Draw the calibration pulse, 1 mV for 0.2 s, left of a row."""
-    t = np.array([-0.5, -0.4, -0.4, -0.2, -0.2, -0.1])
-    ax.plot(t, level + np.array([0, 0, 1, 1, 0, 0]), color=look.BLACK, linewidth=0.8)
 
 
 def _draw_strip(
@@ -182,13 +182,12 @@ def _draw_strip(
     t: Samples,
     trace_mv: Samples,
     level: float,
-    area_mv: Samples | None = None,
+    area_mv: Samples,
     mask: Bools | None = None,
 ) -> None:
     """Draw one lead: its trace and name, the area of its attribution, and grey bars (mask)."""
-    area = np.zeros_like(trace_mv) if area_mv is None else area_mv
     trace = trace_mv + level
-    look.draw_signed_area(ax, t, trace, area)
+    look.draw_signed_area(ax, t, trace, area_mv)
     ax.plot(t, trace, color=look.BLACK, linewidth=0.7, zorder=3)
     if mask is not None:
         floor = float(trace.min()) - 0.18
@@ -196,7 +195,7 @@ def _draw_strip(
         ax.fill_between(t, floor, floor + 0.12, where=mask, **how)
     if t[0] > 0:
         ax.plot([t[0], t[0]], [level - 0.3, level + 0.3], color=look.BLACK, linewidth=0.7)
-    height = level + _name_height(trace_mv + np.maximum(area, 0), 1 / (t[1] - t[0]))
+    height = level + _name_height(trace_mv + np.maximum(area_mv, 0), 1 / (t[1] - t[0]))
     ax.text(t[0] + 0.04, height, name, fontsize=8.5, fontweight="bold", va="bottom")
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -132,32 +131,25 @@ def beat_averages(
     fig = look.new_figure(5.6)
     axes = fig.subplots(3, 4, sharex=True)
     size = max(float(np.abs(values).max()) for values in attributions.values()) or 1.0
-    for number, (lead, ax) in enumerate(zip(LEADS, axes.T.ravel(), strict=True)):
-        shares = {name: values[number] / size for name, values in attributions.items()}
-        _draw_beats(ax, time_s, {name: v[number] for name, v in beats.items()}, shares)
-        ax.set_title(lead, fontsize=9)
+    for k, ax in enumerate(axes.T.ravel()):
+        low = min(float(trace[k].min()) for trace in beats.values())
+        span = max(float(trace[k].max()) for trace in beats.values()) - low or 1e-6
+        for i, (name, trace) in enumerate(beats.items()):
+            floor = np.full(len(time_s), low - (0.55 + 0.9 * i) * span)
+            look.draw_signed_area(ax, time_s, floor, attributions[name][k] / size * 0.4 * span)
+            ax.plot(time_s, floor, **look.of_series(i), linewidth=0.6)
+            ax.plot(time_s, trace[k], **look.of_series(i), linewidth=1.1, label=name)
+        ax.axvline(0, color=look.GREY, linewidth=0.6, linestyle=":")
+        ax.set_title(LEADS[k], fontsize=9)
+        ax.set_yticks([])
+        ax.grid(False)
+        ax.spines["left"].set_visible(False)
     for ax in axes[-1]:
         ax.set_xlabel("time from R [s]")
     axes[1][0].set_ylabel(f"mean beat [{unit}], and below it the mean attribution")
     look.legend_below(fig, [*axes[0][0].get_legend_handles_labels()[0], *look.sign_handles()])
     fig.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
     return fig
-
-
-def _draw_beats(
-    ax: Axes, time_s: Samples, traces: Mapping[str, Samples], shares: Mapping[str, Samples]
-) -> None:
-    low = min(float(trace.min()) for trace in traces.values())
-    span = max(float(trace.max()) for trace in traces.values()) - low or 1e-6
-    for i, (name, trace) in enumerate(traces.items()):
-        floor = np.full(len(time_s), low - (0.55 + 0.9 * i) * span)
-        look.draw_signed_area(ax, time_s, floor, shares[name] * 0.4 * span)
-        ax.plot(time_s, floor, **look.of_series(i), linewidth=0.6)
-        ax.plot(time_s, trace, **look.of_series(i), linewidth=1.1, label=name)
-    ax.axvline(0, color=look.GREY, linewidth=0.6, linestyle=":")
-    ax.set_yticks([])
-    ax.grid(False)
-    ax.spines["left"].set_visible(False)
 
 
 @look.style()
@@ -175,7 +167,7 @@ def deletion_picture(curves: pd.DataFrame) -> Figure:
     for name, ax in axes.items():
         of_panel = curves[curves["fill"] == name].sort_values("fraction")
         for i, label, part in look.series(of_panel, curves, "method"):
-            how: Any = {"color": look.colour(i), "marker": look.MARKERS[i % 7], "ms": 3.5}
+            how: Any = {"color": look.COLOURS[i % 7], "marker": look.MARKERS[i % 7], "ms": 3.5}
             handles += ax.plot(part["fraction"], part["morf"], label=label, **how)
             ax.plot(part["fraction"], part["lerf"], linestyle="--", **how)
         ax.set_title(f"fill: {name}")

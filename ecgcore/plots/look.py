@@ -111,14 +111,9 @@ def in_order(values: Iterable[Any]) -> list[Any]:
     return sorted(distinct) if all(isinstance(v, Number) for v in distinct) else distinct
 
 
-def colour(i: int) -> str:
-    """Return the colour of the i-th series."""
-    return COLOURS[i % len(COLOURS)]
-
-
 def of_series(i: int) -> dict[str, Any]:
     """Return colour and line style of the i-th series."""
-    return {"color": colour(i), "linestyle": DASHES[i % len(DASHES)]}
+    return {"color": COLOURS[i % 7], "linestyle": DASHES[i % 5]}
 
 
 def legend_below(fig: Any, handles: Iterable[Any], n_columns: int = 4, **options: Any) -> None:

@@ -37,7 +37,16 @@ def roc_pr(predictions: pd.DataFrame) -> Figure:
             values = metrics[name, part["rate_hz"].iloc[0]]
             label += f": {values['auroc']:.3f}, {values['auprc']:.3f}"
             handles += _draw_curves(axes, part, i, label)
-        _name_curves(axes, str(name), float(of_panel["y"].mean()))
+        for ax in axes:
+            ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel="1 − specificity")
+            ax.set_box_aspect(0.9)
+        for ax in axes[:-1]:
+            ax.plot([0, 1], [0, 1], **_DIAGONAL)
+        if n_columns == 3:
+            axes[1].set(title="enlarged corner", xlim=(-0.003, 0.3), ylim=(0.7, 1.006))
+        axes[0].set(title=f"{name}: ROC", ylabel="sensitivity")
+        axes[-1].axhline(of_panel["y"].mean(), **_DIAGONAL)
+        axes[-1].set(title="precision-recall", xlabel="sensitivity", ylabel="precision")
         look.legend_below(row, handles, 3, title="AUROC, AUPRC", title_fontsize=8.5)
     return fig
 
@@ -51,19 +60,6 @@ def _draw_curves(axes: list[Axes], part: pd.DataFrame, i: int, label: str) -> li
     precision[-1] = precision[-2]  # scikit-learn ends at a precision of 1 that was not measured
     steps = {"where": "pre", "label": label, **look.of_series(i)}
     return axes[-1].step(sensitivity[::-1], precision[::-1], **steps)
-
-
-def _name_curves(axes: list[Axes], name: str, prevalence: float) -> None:
-    for ax in axes:
-        ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel="1 − specificity")
-        ax.set_box_aspect(0.9)
-    for ax in axes[:-1]:
-        ax.plot([0, 1], [0, 1], **_DIAGONAL)
-    if len(axes) == 3:
-        axes[1].set(title="enlarged corner", xlim=(-0.003, 0.3), ylim=(0.7, 1.006))
-    axes[0].set(title=f"{name}: ROC", ylabel="sensitivity")
-    axes[-1].axhline(prevalence, **_DIAGONAL)
-    axes[-1].set(title="precision-recall", xlabel="sensitivity", ylabel="precision")
 
 
 @look.style()
@@ -86,7 +82,7 @@ def reliability(predictions: pd.DataFrame, *, panel: str = "model") -> Figure:
             table = reliability_curve(part["y"], part["score"]).query("n > 0")
             shift = (i - (n_lines - 1) / 2) / (10 * (n_lines + 2))
             place = (table["low"] + table["high"]) / 2 + shift
-            below.plot(place, table["n"], look.MARKERS[i % 7], color=look.colour(i), markersize=4)
+            below.plot(place, table["n"], look.MARKERS[i % 7], color=look.COLOURS[i % 7], ms=4)
             table = table.drop(columns=["low", "high"]).rename(columns=names)
             how = {"linewidth": 1, "label": f"{label}: {ece:.3f}"}
             handles.append(look.draw_intervals(top, table["mean_predicted"], table, i, **how))
@@ -121,7 +117,7 @@ def learning_curves(
     for column in columns:
         stage, name = column.split("_", 1)
         for i, label, part in runs:
-            colour = look.colour(i if line else int(stage == "valid"))
+            colour = look.COLOURS[i % 7 if line else int(stage == "valid")]
             how: dict[str, Any] = {"color": colour, "linestyle": "-" if stage == "valid" else "--"}
             how |= {"marker": "." if len(part) < 3 else "", "label": f"{label} {stage}".strip()}
             handles += axes[name].plot(part["epoch"], part[column], **how)
