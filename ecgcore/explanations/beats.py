@@ -59,10 +59,9 @@ def swapped_beats(
 ) -> Floats32:
     """For every record, the beats of a healthy one in its rhythm: the donor of deletion.
 
-    Between two R peaks lies one whole healthy beat, stretched to fit, so that a gap filled with it
-    gets the same phase of another heart's beat.  Shapes ``(record, lead, sample)``, same units.
-    ``seed`` draws which healthy record lends its beats; where either of the two has fewer than two
-    R peaks, it lends its signal unchanged.
+    Between two R peaks lies one whole healthy beat, stretched to fit.  Shapes ``(record, lead,
+    sample)``, same units.  ``seed`` draws which healthy record lends its beats; where either of the
+    two has fewer than two R peaks, it lends its signal unchanged.
     """
     order = np.random.default_rng(seed).permutation(len(healthy))[: len(x)]
     donors = [(healthy[number], r_peaks(healthy[number], rate_hz)) for number in order]

@@ -49,15 +49,12 @@ def compare_with_controls(
 ) -> Comparison:
     """Compare every method with the control that scores best in a metric, on the same records.
 
-    Being above 0, or above a random map, is no evidence: |x| beats a random map too.  Patients
-    and seeds are both random (:func:`ecgcore.statistics.obuchowski_rockette`).  p values are
-    corrected by Holm over all duels of the table, so ask for the metrics you mean to judge.
-
     ``records`` has ``method``, ``record``, one column per metric, and where they exist ``seed`` (of
-    the training, else one for all rows) and ``group`` (the patient).  ``controls`` names the
-    methods that are controls, ``metrics`` the columns to compare, by default all that
-    :data:`SUBJECTS` names.  Samples smaller than ``statistics.MINIMUM`` have values without
-    intervals, and their verdicts are ``undecided`` with a reason.
+    the training) and ``group`` (the patient), both random
+    (:func:`ecgcore.statistics.obuchowski_rockette`).  p values are corrected by Holm over all
+    ``metrics``, by default all that :data:`SUBJECTS` names, so ask for those you mean to judge.
+    Samples smaller than ``statistics.MINIMUM`` have values without intervals, and their verdicts
+    are ``undecided`` with a reason.  Without a method or a metric, :class:`EcgcoreError`.
     """
     methods = list(dict.fromkeys(records["method"]))
     metrics = [c for c in records.columns if subject_of(c)] if metrics is None else list(metrics)

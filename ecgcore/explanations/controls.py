@@ -35,13 +35,9 @@ def control_maps(
     without W) ``other_record``: W of another record times this x; with ``bias (record,)``
     ``bias_only``: b has no place, so it is spread evenly over the record.
     """
-    signals = np.asarray(x, dtype=np.float32)
-    rng = np.random.default_rng(seed)
-    maps = {
-        "random": rng.standard_normal(signals.shape, dtype=np.float32),
-        "abs_signal": np.abs(signals),
-        "squared_signal": signals**2,
-    }
+    signals, rng = np.asarray(x, dtype=np.float32), np.random.default_rng(seed)
+    maps = {"random": rng.standard_normal(signals.shape, dtype=np.float32)}
+    maps |= {"abs_signal": np.abs(signals), "squared_signal": signals**2}
     if weights is not None and len(signals) > 1:
         other = np.asarray(weights, dtype=np.float32)[derangement(len(signals), seed)]
         maps["other_record"] = other * signals
@@ -60,8 +56,8 @@ def untrained_map(model: models.EcgModel, x: Floats32, *, seed: int) -> Floats32
 def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Cascading randomisation (Adebayo et al. 2018): layers lose their training, output first.
 
-    Yields the name of the layer just randomised and a copy of the model; the last copy is wholly
-    untrained.  ``fresh`` is the same architecture from :func:`ecgcore.models.untrained`.
+    Yields the name of the layer just given the weights of ``fresh``, the same architecture
+    untrained, and a copy of the model; the last copy is wholly untrained.
     """
     current = copy.deepcopy(model)
     for name, layer in reversed(list(current.named_modules())):

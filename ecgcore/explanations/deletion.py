@@ -91,8 +91,7 @@ class Units:
 
     @cached_property
     def single_falls(self) -> Floats:
-        """Fall of the logit when one unit alone is removed, ``(record, lead, window)``: one run of
-        the network per unit, the most expensive thing here."""
+        """Fall of the logit when a unit alone is removed, ``(record, lead, window)``: many runs."""
         n_units = self.shape[1] * self.shape[2]
         units = np.eye(n_units, dtype=bool).reshape(n_units, 1, *self.shape[1:])
         after = self.logits(np.broadcast_to(unit, self.shape) for unit in units)
@@ -144,9 +143,9 @@ def deletion_scores(curves: DeletionCurves) -> pd.DataFrame:
 def attainable(units: Units, single_falls: NDArray[np.floating] | None = None) -> Floats:
     """LeRF minus MoRF of the best single-unit order, shape ``(record,)``.
 
-    Units are ranked by the fall of the logit that each causes alone, then removed cumulatively in
-    that order.  It is the scale on which networks can be compared: their logits differ in size and
-    in how much removal can change them.  Units interact, so another order may do still better.
+    Units are removed in the order of the fall of the logit that each causes alone.  It is the scale
+    on which networks can be compared, whose logits differ in size and in how much removal can
+    change them.  Units interact, so another order may do still better.
     """
     falls = units.single_falls if single_falls is None else single_falls
     return deletion_scores(deletion_curves(units, falls))["lerf_minus_morf"].to_numpy()
@@ -166,11 +165,10 @@ def predicted_falls(
 ) -> pd.DataFrame:
     """How well the attribution's sums over :func:`random_falls` predict them, per record.
 
-    Columns: ``faithfulness_correlation``, Pearson's r over the sets (Bhatt et al. 2020, arXiv
-    2005.00631), large is good; and ``infidelity`` (Yeh et al. 2019, arXiv 1901.09392), the mean
-    squared error of the predicted fall after the best rescaling as a share of the mean squared
-    fall: 0 is perfect, 1 as good as predicting nothing.  It is ``captum.metrics.infidelity`` with
-    ``normalize=True`` divided by that mean; captum would run the network again for every map.
+    ``faithfulness_correlation`` is Pearson's r over the sets (Bhatt et al. 2020, arXiv 2005.00631);
+    ``infidelity`` (Yeh et al. 2019, arXiv 1901.09392) the mean squared error after the best
+    rescaling as a share of the mean squared fall: 0 is perfect, 1 as good as predicting nothing.
+    It is captum's with ``normalize=True`` divided by that mean, without a run for every map.
     """
     predicted = (units.sums(attribution) * removed).sum(axis=(2, 3))
     a, b = predicted - predicted.mean(axis=0), fall - fall.mean(axis=0)

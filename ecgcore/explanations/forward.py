@@ -20,11 +20,10 @@ from ecgcore.models import IMNOutput, logits_of, positive_logit
 
 _BATCH_BYTES = {"cpu": 2**28, "cuda": 2**32, "mps": 2**30}
 _STORED_LAYERS = 16  # activations that the backward pass needs, in units of the widest one
-_UNKNOWN_UNITS = 512
 
 
 class PositiveLogit(nn.Module):
-    """Wraps a model: ``(record, lead, sample)`` to the positive logit ``(record,)``."""
+    """A model from signals ``(record, lead, sample)`` to the positive logit ``(record,)``."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -47,7 +46,7 @@ def evaluating(model: nn.Module) -> Iterator[PositiveLogit]:
 
 def rows_at_once(model: nn.Module, n_samples: int) -> int:
     """Rows of a forward and backward pass that stay within a fixed number of bytes."""
-    units = int(getattr(model, "widest_units", _UNKNOWN_UNITS))
+    units = int(getattr(model, "widest_units", 512))
     limit = _BATCH_BYTES.get(_device(model).type, _BATCH_BYTES["cpu"])
     return max(1, min(256, limit // (4 * _STORED_LAYERS * units * n_samples)))
 
@@ -67,10 +66,7 @@ def _device(model: nn.Module) -> torch.device:
 
 
 def positive_logits(model: nn.Module, x: NDArray[np.floating]) -> Floats:
-    """Positive logit ``(record,)`` of signals ``(record, lead, sample)``, in evaluation mode.
-
-    Records are preprocessed as for training; as many as fit a fixed number of bytes run at a time.
-    """
+    """Positive logit ``(record,)`` of preprocessed signals ``(record, lead, sample)``."""
     logits = np.empty(len(x))
     with evaluating(model) as forward, torch.inference_mode():
         for part, batch in batches(model, x):
@@ -104,10 +100,9 @@ class Decomposition:
 
 
 def decompose(model: nn.Module, x: NDArray[np.floating]) -> Decomposition:
-    """Return W, W * x and b of every record, for the positive class.
+    """Return W, W * x and b of every record, for the positive class (with softmax: the log odds).
 
-    With two outputs (softmax) W and b are the differences positive minus negative, whose sum is
-    the log odds.  A model that writes no weights raises :class:`EcgcoreError`.
+    A model that writes no weights raises :class:`EcgcoreError`.
     """
     if native_method(model) != "imn":
         raise EcgcoreError(

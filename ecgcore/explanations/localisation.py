@@ -26,11 +26,9 @@ def localisation(attribution: NDArray[np.floating], mask: Bools) -> pd.DataFrame
     relevant samples inside a mask of K samples (both Arras et al. 2022, Inf Fusion 81:14);
     ``auprc`` the average precision of relevance as a detector of masked samples; ``pointing_game``
     whether the most relevant sample is inside (Zhang et al. 2018, IJCV 126:1084).  Their chance
-    level is ``mask_share``.
-
-    A lead holds evidence if its part of the mask is at least half as long as that of the lead with
-    most, so that traces do not count; ``lead_accuracy`` is 1 if the lead with most relevance is one
-    of them, and its chance level ``lead_chance`` is their share of all leads.
+    level is ``mask_share``.  A lead holds evidence if its part of the mask is at least half as long
+    as that of the lead with most, so that traces do not count; ``lead_accuracy`` is 1 if the lead
+    with most relevance is one of them, its chance level ``lead_chance`` their share of all leads.
     """
     if attribution.shape != mask.shape or attribution.ndim != 3:
         raise EcgcoreError(

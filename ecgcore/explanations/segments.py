@@ -18,8 +18,8 @@ def window_sums(
 ) -> tuple[Floats, Floats]:
     """Sums of ``values (..., sample)`` over windows, ``(..., window)``, and their starts in s.
 
-    Windows start every ``stride_s`` (default: half a window, as in paper A); the last one is moved
-    back so that it ends with the record.  Seconds not above 0 raise :class:`EcgcoreError`.
+    Windows start every ``stride_s`` (default: half a window, as in paper A), the last one so that
+    it ends with the record.  Seconds not above 0 raise :class:`EcgcoreError`.
     """
     stride_s = window_s / 2 if stride_s is None else stride_s
     if not (window_s > 0 and stride_s > 0):
@@ -60,10 +60,7 @@ def top_segments(
 
 
 def lead_shares(attribution: NDArray[np.floating]) -> Floats:
-    """Share of every lead in the absolute attribution, shape ``(..., lead)``; sums to 1.
-
-    It is nan for an attribution that is 0 everywhere.
-    """
+    """Share of every lead in the absolute attribution, ``(..., lead)``; nan if that is 0."""
     by_lead = np.abs(attribution).sum(axis=-1, dtype=np.float64)
     with np.errstate(invalid="ignore"):
         return np.asarray(by_lead / by_lead.sum(axis=-1, keepdims=True))

@@ -58,10 +58,8 @@ def rank_agreement(
 
 
 def gini(values: NDArray[np.floating]) -> Floats:
-    """Inequality of the size of an attribution, shape ``(record,)``.
-
-    0: the same everywhere; near 1: all in few places (Hurley & Rickard 2009, IEEE Trans Inf Theory
-    55:4723); nan for a record of zeros.
+    """Inequality of the size of an attribution (Hurley & Rickard 2009, IEEE Trans Inf Theory
+    55:4723), shape ``(record,)``: 0 the same everywhere; near 1 all in few places; nan for zeros.
     """
     size = np.sort(np.abs(np.asarray(values, np.float64)).reshape(len(values), -1), axis=1)
     n = size.shape[1]

@@ -34,17 +34,11 @@ EXPECTED_LEADS = {
 
 
 def expected_leads(codes: Mapping[str, float]) -> Bools:
-    """Leads in which the statements of a record are looked for, shape ``(12,)``.
-
-    All false for a record none of whose statements has leads of its own.
-    """
+    """Leads in which any of a record's statements is looked for, shape ``(12,)``."""
     names = " ".join(v for k, v in EXPECTED_LEADS.items() if not codes.keys().isdisjoint(k.split()))
     return np.isin(LEADS, names.split())
 
 
 def pathology(codes: Mapping[str, float], among: set[str]) -> str:
-    """The likeliest statement of a record among ``among``, the first by name of equal ones.
-
-    Empty where it has none.
-    """
+    """The likeliest statement of a record among ``among``, the first by name; empty for none."""
     return max(sorted(among & codes.keys()), key=lambda code: codes[code], default="")

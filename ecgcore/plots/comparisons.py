@@ -29,8 +29,7 @@ def answer_bars(
     """Draw a few horizontal bars with 95 % intervals: one figure that gives an answer.
 
     Estimates and the ends of their intervals have the shape ``(bar,)``. Bars start at
-    ``reference``: 0 for differences, 0.5 for AUROC. ``margin`` is half the width of a grey zone
-    around it: differences that do not matter.
+    ``reference``; ``margin`` is half the width of a grey zone around it: irrelevant differences.
     """
     table = pd.DataFrame({"value": values, "low": low, "high": high}, dtype=float)
     fig = look.new_figure(0.42 * len(table) + 0.8)
@@ -61,7 +60,7 @@ def forest(
 
     ``intervals`` has the columns ``group``, ``item``, ``value``, ``low``, ``high`` and at least one
     row, else :class:`EcgcoreError`. ``reference`` is a vertical line (0 for differences, 0.5 for
-    AUROC), ``margin`` a grey zone this wide on both sides of it: differences that do not matter.
+    AUROC), ``margin`` half the width of a grey zone around it: irrelevant differences.
     """
     require_columns(intervals, [group, item, "value", "low", "high"], "intervals")
     if intervals.empty:
@@ -125,9 +124,8 @@ def response(
     """Draw AUROC against the sampling rate, or another quantity, with 95 % intervals.
 
     ``table`` has one row per point: the columns ``x``, ``line``, ``value``, ``low``, ``high`` and,
-    where given, ``panel``. Series are drawn a little beside each other. The axis is logarithmic or
-    ``falling``, from large to small (noise grows to the right); ``marks`` are vertical lines by
-    name, such as the length of a QRS complex.
+    where given, ``panel``. Series are drawn a little beside each other. The axis is ``log`` or
+    linear, and ``falling`` from large to small; ``marks`` are vertical lines by name.
     """
     columns = [x, line, "value", "low", "high", *([panel] if panel else [])]
     require_columns(table, columns, "table")

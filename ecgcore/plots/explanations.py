@@ -35,9 +35,8 @@ def record_with_evidence(
 ) -> Figure:
     """Draw a few leads with the known evidence of the disease and, below each, the attribution.
 
-    ``signals_mv`` [mV] and ``attribution``, such as W * x, on one scale for all leads, have the
-    shape ``(12, sample)``; so has ``evidence``, bool or mV: grey columns where it is not zero; None
-    where it is not known. ``leads`` names three or four leads. What does not fit raises
+    ``signals_mv`` [mV], ``attribution``, on one scale for all ``leads``, and ``evidence`` (grey
+    columns where it is not zero; None where it is not known) have the shape ``(12, sample)``, else
     :class:`EcgcoreError`.
     """
     look.require_shape(signals_mv, evidence=evidence, attribution=attribution)
