@@ -21,6 +21,7 @@ def answer_bars(
     high: ArrayLike,
     labels: list[str],
     *,
+    n: list[str] | list[int] | None = None,
     metric_label: str = "AUROC",
     reference: float = 0.0,
     margin: float | None = None,
@@ -28,7 +29,8 @@ def answer_bars(
 ) -> Figure:
     """Draw a few horizontal bars with 95 % intervals: one figure that gives an answer.
 
-    Estimates and the ends of their intervals have the shape ``(bar,)``. Bars start at
+    Estimates and the ends of their intervals have the shape ``(bar,)``; ``n`` is the size of each
+    comparison, a number of records or words such as ``"2,273 records, 5 seeds"``. Bars start at
     ``reference``; ``margin`` is half the width of a grey zone around it: irrelevant differences.
     """
     table = pd.DataFrame({"value": values, "low": low, "high": high}, dtype=float)
@@ -38,7 +40,8 @@ def answer_bars(
     ax.barh(table.index, height, 0.55, left=reference, color=look.BLUE, alpha=0.75)
     for i, row in enumerate(table.to_dict("records")):
         ax.plot([row["low"], row["high"]], [i, i], "|-", color=look.BLACK)
-        _write_estimate(ax, i, row)
+        more = "" if n is None else f"\nn = {n[i]:,}" if isinstance(n[i], int) else f"\n{n[i]}"
+        _write_estimate(ax, i, row, more)
     ax.set_yticks(table.index, labels)
     _finish_rows(ax, len(table) - 0.5, reference, margin)
     ax.set(xlabel=f"{metric_label} (95 % interval)", title=title)
@@ -89,12 +92,13 @@ def forest(
     return fig
 
 
-def _write_estimate(ax: Axes, y: float, row: dict[Any, float]) -> None:
+def _write_estimate(ax: Axes, y: float, row: dict[Any, float], more: str = "") -> None:
     """Write a value and its interval right of the axes."""
     words = f"{row['value']:.3f}"
     if np.isfinite([row["low"], row["high"]]).all():
         words += f" [{row['low']:.3f}, {row['high']:.3f}]"
-    ax.text(1.01, y, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+    where = ax.get_yaxis_transform()
+    ax.text(1.01, y, words + more, transform=where, va="center", fontsize=8)
 
 
 def _finish_rows(ax: Axes, end: float, reference: float | None, margin: float | None) -> None:

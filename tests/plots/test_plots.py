@@ -79,7 +79,7 @@ FIGURES = {
     "reliability": lambda: plots.reliability(PREDICTIONS),
     "forest": lambda: plots.forest(INTERVALS, reference=0.9, margin=0.01),
     "answer": lambda: plots.answer_bars(
-        [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"]
+        [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]
     ),
     "learning": lambda: plots.learning_curves(HISTORY, best_epoch=1),
     "leads": lambda: plots.lead_bars(ATTRIBUTION, -12.0, title="record 1"),
