@@ -4,47 +4,26 @@ An attribution is signed and has the record's shape: above 0 speaks for the posi
 against it.  Further modules: ``beats``, ``territories``, ``stability``.
 """
 
-from ecgcore.explanations.attribute import METHODS, attribute
-from ecgcore.explanations.comparison import compare_with_controls, subject_of
-from ecgcore.explanations.controls import control_maps, randomised
-from ecgcore.explanations.deletion import Units, deletion_curves, deletion_scores
-from ecgcore.explanations.examination import Effort, Examination, examine
-from ecgcore.explanations.fills import FILLS, filled
-from ecgcore.explanations.forward import decompose, gradients, native_method, positive_logits
-from ecgcore.explanations.localisation import localisation
-from ecgcore.explanations.segments import lead_shares, top_segments, window_sums
-from ecgcore.explanations.stability import (
-    bias_and_weights,
-    gini,
-    gradient_agreement,
-    rank_agreement,
-)
-
-__all__ = [
-    "FILLS",
-    "METHODS",
-    "Effort",
-    "Examination",
-    "Units",
-    "attribute",
-    "bias_and_weights",
-    "compare_with_controls",
-    "control_maps",
-    "decompose",
-    "deletion_curves",
-    "deletion_scores",
-    "examine",
-    "filled",
-    "gini",
-    "gradient_agreement",
-    "gradients",
-    "lead_shares",
-    "localisation",
-    "native_method",
-    "positive_logits",
-    "randomised",
-    "rank_agreement",
-    "subject_of",
-    "top_segments",
-    "window_sums",
-]
+from ecgcore.explanations.attribute import METHODS as METHODS
+from ecgcore.explanations.attribute import attribute as attribute
+from ecgcore.explanations.comparison import compare_with_controls as compare_with_controls
+from ecgcore.explanations.comparison import subject_of as subject_of
+from ecgcore.explanations.controls import control_maps as control_maps
+from ecgcore.explanations.controls import randomised as randomised
+from ecgcore.explanations.deletion import Units as Units
+from ecgcore.explanations.deletion import deletion_curves as deletion_curves
+from ecgcore.explanations.deletion import deletion_scores as deletion_scores
+from ecgcore.explanations.examination import Effort as Effort
+from ecgcore.explanations.examination import examine as examine
+from ecgcore.explanations.fills import filled as filled
+from ecgcore.explanations.forward import decompose as decompose
+from ecgcore.explanations.forward import native_method as native_method
+from ecgcore.explanations.forward import positive_logits as positive_logits
+from ecgcore.explanations.localisation import localisation as localisation
+from ecgcore.explanations.segments import lead_shares as lead_shares
+from ecgcore.explanations.segments import top_segments as top_segments
+from ecgcore.explanations.segments import window_sums as window_sums
+from ecgcore.explanations.stability import bias_and_weights as bias_and_weights
+from ecgcore.explanations.stability import gini as gini
+from ecgcore.explanations.stability import gradient_agreement as gradient_agreement
+from ecgcore.explanations.stability import rank_agreement as rank_agreement

@@ -9,7 +9,8 @@ from torch import nn
 
 from ecgcore import models
 from ecgcore.arrays import Floats32, Ints
-from ecgcore.explanations.forward import decompose, gradients, native_method
+from ecgcore.explanations.attribute import attribute
+from ecgcore.explanations.forward import native_method
 
 
 def derangement(n: int, seed: int) -> Ints:
@@ -34,13 +35,9 @@ def control_maps(
     without W) ``other_record``: W of another record times this x; with ``bias (record,)``
     ``bias_only``: b has no place, so it is spread evenly over the record.
     """
-    signals = np.asarray(x, dtype=np.float32)
-    rng = np.random.default_rng(seed)
-    maps = {
-        "random": rng.standard_normal(signals.shape, dtype=np.float32),
-        "abs_signal": np.abs(signals),
-        "squared_signal": signals**2,
-    }
+    signals, rng = np.asarray(x, dtype=np.float32), np.random.default_rng(seed)
+    maps = {"random": rng.standard_normal(signals.shape, dtype=np.float32)}
+    maps |= {"abs_signal": np.abs(signals), "squared_signal": signals**2}
     if weights is not None and len(signals) > 1:
         other = np.asarray(weights, dtype=np.float32)[derangement(len(signals), seed)]
         maps["other_record"] = other * signals
@@ -52,21 +49,18 @@ def control_maps(
 
 def untrained_map(model: models.EcgModel, x: Floats32, *, seed: int) -> Floats32:
     """W * x (or gradient * x, of a network without W) of the same network before any training."""
-    fresh = models.untrained(model, seed=seed)
-    if native_method(fresh) == "imn":
-        return decompose(fresh, x).contribution
-    return np.asarray(x * gradients(fresh, x), np.float32)
+    method = "imn" if native_method(model) == "imn" else "input_x_gradient"
+    return attribute(models.untrained(model, seed=seed), x, method)
 
 
 def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Cascading randomisation (Adebayo et al. 2018): layers lose their training, output first.
 
-    Yields the name of the layer just randomised and a copy of the model; the last copy is wholly
-    untrained.  ``fresh`` is the same architecture from :func:`ecgcore.models.untrained`.
+    Yields the name of the layer just given the weights of ``fresh``, the same architecture
+    untrained, and a copy of the model; the last copy is wholly untrained.
     """
-    layers = [k for k, layer in model.named_modules() if list(layer.parameters(recurse=False))]
-    current, untrained = copy.deepcopy(model), dict(fresh.named_modules())
-    modules = dict(current.named_modules())
-    for name in reversed(layers):
-        modules[name].load_state_dict(untrained[name].state_dict())
-        yield name, copy.deepcopy(current)
+    current = copy.deepcopy(model)
+    for name, layer in reversed(list(current.named_modules())):
+        if list(layer.parameters(recurse=False)):
+            layer.load_state_dict(fresh.get_submodule(name).state_dict())
+            yield name, copy.deepcopy(current)

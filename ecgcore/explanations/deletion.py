@@ -6,9 +6,9 @@ relevant first (LeRF), which should keep or raise it.  *Differs from paper A's d
 entries of W with W and b frozen: that is arithmetic and holds for any W.
 
 These scores say how the network decides; they never say where a disease is.
-Insertion needs no run: the LeRF curve read backwards restores the most relevant units first.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +22,6 @@ from ecgcore.arrays import Bools, Floats, Floats32
 from ecgcore.errors import EcgcoreError
 from ecgcore.explanations.fills import Fill, filled
 
-LogitOf = Callable[[Floats32], Floats]
-"""Signals ``(row, lead, sample)`` to positive logits ``(row,)``."""
-
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 _MOST_VALUES = 2**24  # samples of signals in one block: 64 MB
 
@@ -33,12 +30,12 @@ _MOST_VALUES = 2**24  # samples of signals in one block: 64 MB
 class Units:
     """Records ``x (record, lead, sample)`` cut into units of one lead x one window of ``window_s``.
 
-    A window of 0.1 to 0.2 s is about a wave of the ECG.  ``logit_of`` runs the network, for
-    instance ``functools.partial(positive_logits, model)``; ``fill`` and ``donor`` (shape of ``x``)
+    A window of 0.1 to 0.2 s is about a wave of the ECG.  ``logit_of`` runs the network: signals
+    ``(row, lead, sample)`` to positive logits ``(row,)``; ``fill`` and ``donor`` (shape of ``x``)
     are those of :func:`~ecgcore.explanations.fills.filled`.
     """
 
-    logit_of: LogitOf
+    logit_of: Callable[[Floats32], Floats]
     x: NDArray[np.floating]
     rate_hz: float
     window_s: float = 0.2
@@ -51,9 +48,9 @@ class Units:
         return max(1, round(self.window_s * self.rate_hz))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Leads and windows."""
-        return self.x.shape[1], -(-self.x.shape[2] // self.size)
+    def shape(self) -> tuple[int, int, int]:
+        """Records, leads and windows."""
+        return *self.x.shape[:2], -(-self.x.shape[2] // self.size)
 
     def sums(self, attribution: NDArray[np.floating]) -> Floats:
         """Summed attribution of every unit, shape ``(record, lead, window)``."""
@@ -62,8 +59,7 @@ class Units:
                 f"attribution: expected the shape of x {self.x.shape}, got {attribution.shape}."
             )
         starts = np.arange(0, self.x.shape[-1], self.size)
-        values = np.asarray(attribution, np.float64)
-        return np.asarray(np.add.reduceat(values, starts, axis=-1))
+        return np.asarray(np.add.reduceat(attribution, starts, axis=-1, dtype=np.float64))
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Give every sample the value of its unit: ``(..., window)`` to ``(..., sample)``."""
@@ -74,19 +70,14 @@ class Units:
 
         Sets and records share batches of the network, within a fixed number of bytes.
         """
-        n_sets = max(1, _MOST_VALUES // max(1, self.x.size))
-        parts, block = [np.empty((0, len(self.x)))], list[Bools]()
-        for one in removed:
-            block.append(one)
-            if len(block) == n_sets:
-                parts.append(self._block(np.stack(block)))
-                block = []
-        return np.concatenate([*parts, self._block(np.stack(block))] if block else parts)
-
-    def _block(self, removed: Bools) -> Floats:
-        gaps = self.spread(removed)
-        signals = filled(np.broadcast_to(self.x, gaps.shape), gaps, self.fill, self.donor)
-        return self.logit_of(signals.reshape(-1, *self.x.shape[1:])).reshape(gaps.shape[:2])
+        sets, n_sets = iter(removed), max(1, _MOST_VALUES // max(1, self.x.size))
+        parts: list[Floats] = [np.empty((0, len(self.x)))]
+        while block := list(itertools.islice(sets, n_sets)):
+            gaps = self.spread(np.stack(block))
+            signals = filled(np.broadcast_to(self.x, gaps.shape), gaps, self.fill, self.donor)
+            rows = signals.reshape(-1, *self.x.shape[1:])
+            parts.append(self.logit_of(rows).reshape(gaps.shape[:2]))
+        return np.concatenate(parts)
 
     @cached_property
     def whole(self) -> Floats:
@@ -96,16 +87,15 @@ class Units:
     @cached_property
     def emptied(self) -> Floats:
         """Logits with all units removed."""
-        return np.asarray(self.logits([np.ones((len(self.x), *self.shape), bool)])[0])
+        return np.asarray(self.logits([np.ones(self.shape, bool)])[0])
 
     @cached_property
     def single_falls(self) -> Floats:
-        """Fall of the logit when one unit alone is removed, ``(record, lead, window)``: one run of
-        the network per unit, the most expensive thing here."""
-        n_units, shape = self.shape[0] * self.shape[1], (len(self.x), *self.shape)
-        units = np.eye(n_units, dtype=bool).reshape(n_units, 1, *self.shape)
-        after = self.logits(np.broadcast_to(unit, shape) for unit in units)
-        return np.asarray((self.whole - after).T.reshape(shape))
+        """Fall of the logit when a unit alone is removed, ``(record, lead, window)``: many runs."""
+        n_units = self.shape[1] * self.shape[2]
+        units = np.eye(n_units, dtype=bool).reshape(n_units, 1, *self.shape[1:])
+        after = self.logits(np.broadcast_to(unit, self.shape) for unit in units)
+        return np.asarray((self.whole - after).T.reshape(self.shape))
 
 
 class DeletionCurves(NamedTuple):
@@ -123,63 +113,50 @@ def deletion_curves(
 
     ``attribution`` is signed, ``(record, lead, sample)`` or per unit ``(record, lead, window)``.
     """
-    by_unit = np.asarray(attribution, np.float64)
-    if by_unit.shape[1:] != units.shape:
-        by_unit = units.sums(attribution)
+    by_unit = attribution if attribution.shape == units.shape else units.sums(attribution)
     n_records, n_units = len(by_unit), by_unit[0].size
     counts = np.maximum(1, np.round(np.asarray(fractions) * n_units)).astype(int)
-    partial_counts = counts[counts < n_units]
-    sets = []
+    is_partial, sets = counts < n_units, []
     for sign in (-1, 1):
         order = np.argsort(sign * by_unit.reshape(n_records, -1), axis=1, kind="stable")
         place = np.argsort(order, axis=1)
-        sets += [(place < count).reshape(by_unit.shape) for count in partial_counts]
-    after = units.logits(sets).reshape(2, len(partial_counts), n_records)
+        sets += [(place < count).reshape(by_unit.shape) for count in counts[is_partial]]
     curves = np.empty((2, 1 + len(counts), n_records))
     curves[:, 0], curves[:, 1:] = units.whole, units.emptied
-    curves[:, 1:][:, counts < n_units] = after
-    fraction = np.concatenate([[0.0], counts / n_units])
-    return DeletionCurves(fraction, curves[0].T, curves[1].T)
+    curves[:, 1:][:, is_partial] = units.logits(sets).reshape(2, -1, n_records)
+    return DeletionCurves(np.append(0.0, counts / n_units), curves[0].T, curves[1].T)
 
 
 def deletion_scores(curves: DeletionCurves) -> pd.DataFrame:
     """Areas of the curves, one row per record, in units of the logit; large is good in all three.
 
     ``deletion``: mean fall of the logit, most relevant first; ``insertion``: mean height above the
-    logit of the emptied record, least relevant first; ``lerf_minus_morf``: mean distance of the two
-    curves, which is 0 on average for a map without information.
+    logit of the emptied record, least relevant first, read backwards; ``lerf_minus_morf``: mean
+    distance of the two curves, which is 0 on average for a map without information.
     """
     f = curves.fraction
     morf, lerf = (np.trapezoid(c, f, axis=1) / (f[-1] - f[0]) for c in (curves.morf, curves.lerf))
-    return pd.DataFrame(
-        {
-            "deletion": curves.morf[:, 0] - morf,
-            "insertion": lerf - curves.lerf[:, -1],
-            "lerf_minus_morf": lerf - morf,
-        }
-    )
+    scores = {"deletion": curves.morf[:, 0] - morf, "insertion": lerf - curves.lerf[:, -1]}
+    return pd.DataFrame({**scores, "lerf_minus_morf": lerf - morf})
 
 
-def attainable(units: Units, single_falls: Floats | None = None) -> Floats:
+def attainable(units: Units, single_falls: NDArray[np.floating] | None = None) -> Floats:
     """LeRF minus MoRF of the best single-unit order, shape ``(record,)``.
 
-    Units are ranked by the fall of the logit that each causes alone, then removed cumulatively in
-    that order.  It is the scale on which networks can be compared: their logits differ in size and
-    in how much removal can change them.  Units interact, so another order may do still better.
+    Units are removed in the order of the fall of the logit that each causes alone.  It is the scale
+    on which networks can be compared, whose logits differ in size and in how much removal can
+    change them.  Units interact, so another order may do still better.
     """
     falls = units.single_falls if single_falls is None else single_falls
     return deletion_scores(deletion_curves(units, falls))["lerf_minus_morf"].to_numpy()
 
 
-def random_falls(
-    units: Units, *, n_draws: int = 20, share: float = 0.1, seed: int
-) -> tuple[Bools, Floats]:
-    """Remove ``n_draws`` random sets of units, each with about ``share`` of them.
+def random_falls(units: Units, *, n_draws: int = 20, seed: int) -> tuple[Bools, Floats]:
+    """Remove ``n_draws`` random sets of units, each with about a tenth of them.
 
     Returns the sets ``(draw, record, lead, window)`` and the falls of the logit ``(draw, record)``.
     """
-    rng = np.random.default_rng(seed)
-    removed = rng.random((n_draws, len(units.x), *units.shape)) < share
+    removed = np.random.default_rng(seed).random((n_draws, *units.shape)) < 0.1
     return removed, units.whole - units.logits(removed)
 
 
@@ -188,11 +165,10 @@ def predicted_falls(
 ) -> pd.DataFrame:
     """How well the attribution's sums over :func:`random_falls` predict them, per record.
 
-    Columns: ``faithfulness_correlation``, Pearson's r over the sets (Bhatt et al. 2020, arXiv
-    2005.00631), large is good; and ``infidelity`` (Yeh et al. 2019, arXiv 1901.09392), the mean
-    squared error of the predicted fall after the best rescaling as a share of the mean squared
-    fall: 0 is perfect, 1 as good as predicting nothing.  It is ``captum.metrics.infidelity`` with
-    ``normalize=True`` divided by that mean; captum would run the network again for every map.
+    ``faithfulness_correlation`` is Pearson's r over the sets (Bhatt et al. 2020, arXiv 2005.00631);
+    ``infidelity`` (Yeh et al. 2019, arXiv 1901.09392) the mean squared error after the best
+    rescaling as a share of the mean squared fall: 0 is perfect, 1 as good as predicting nothing.
+    It is captum's with ``normalize=True`` divided by that mean, without a run for every map.
     """
     predicted = (units.sums(attribution) * removed).sum(axis=(2, 3))
     a, b = predicted - predicted.mean(axis=0), fall - fall.mean(axis=0)

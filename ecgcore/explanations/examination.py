@@ -2,26 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from time import perf_counter, process_time
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Bools, Floats, Floats32
+from ecgcore.arrays import Bools, Floats32
+from ecgcore.explanations import deletion
 from ecgcore.explanations.attribute import COSTLY, attribute
 from ecgcore.explanations.controls import control_maps, untrained_map
-from ecgcore.explanations.deletion import (
-    DeletionCurves,
-    Units,
-    attainable,
-    deletion_curves,
-    deletion_scores,
-    predicted_falls,
-    random_falls,
-)
-from ecgcore.explanations.forward import decompose, gradients, native_method, positive_logits
+from ecgcore.explanations.deletion import Units
+from ecgcore.explanations.forward import decompose, native_method, positive_logits
 from ecgcore.explanations.localisation import localisation
 from ecgcore.explanations.stability import gini, gradient_agreement, max_sensitivity
 from ecgcore.models import EcgModel
@@ -33,36 +25,25 @@ Maps = dict[str, Floats32]
 class Effort:
     """How much computing to spend."""
 
-    n_rerun: int = 30
-    """Records, the first ones, on which the network is run again and again: for deletion, for the
-    methods in :data:`~ecgcore.explanations.attribute.COSTLY`, and for max-sensitivity."""
-    n_runs: int = 500
-    """Runs of the network per record for KernelSHAP and LIME."""
-    n_attainable: int = 8
-    """Records, the first of those, for the share of the attainable: one run of the network per
-    unit of the record."""
-    n_steps: int = 16
-    """Steps of integrated gradients, draws of GradientSHAP."""
-    window_s: float = 0.2
-    """Unit of deletion and occlusion [s]."""
-    shap_window_s: float = 0.5
-    """Unit of KernelSHAP and LIME [s], which need more runs than there are units."""
-    n_draws: int = 20
-    """Random sets of units whose falls must be predicted."""
+    n_rerun: int = 30  # first records on which deletion, COSTLY methods and max-sensitivity run
+    n_attainable: int = 8  # the first of these, for the attainable: one run per unit
+    n_runs: int = 500  # runs per record for KernelSHAP and LIME; more than there are units
+    shap_window_s: float = 0.5  # their unit [s]
+    n_steps: int = 16  # steps of integrated gradients, draws of GradientSHAP
+    window_s: float = 0.2  # unit of deletion and occlusion [s]
+    n_draws: int = 20  # random sets of units whose falls must be predicted
 
 
 @dataclass(frozen=True)
 class Examination:
-    """Result of :func:`examine`.
-
-    ``records``: ``method, control, record`` and one column per metric, nan where not computed.
-    ``curves``: mean deletion curves ``method, fill, fraction, morf, lerf``.  ``cost``: seconds per
-    record and method, of the clock and of the processor.
-    """
+    """Result of :func:`examine`."""
 
     records: pd.DataFrame
+    """``method, control, record`` and one column per metric, nan where not computed."""
     curves: pd.DataFrame
+    """Mean deletion curves ``method, fill, fraction, morf, lerf``."""
     cost: pd.DataFrame
+    """Seconds per record and method, of the clock and of the processor."""
 
 
 def examine(
@@ -79,41 +60,34 @@ def examine(
 ) -> Examination:
     """Score ``methods`` and the controls on a trained model and records ``x`` as it reads them.
 
-    Parameters
-    ----------
-    methods
-        Of :data:`ecgcore.explanations.METHODS`; ``imn`` is left out for a model without W.
-    masks
-        Known places of the shape of ``x``, by layer: ``evidence``, ``evidence_st``, ``evidence_t``,
-        ``evidence_q``, ``shortcut``.  Metrics of ``evidence`` have plain names, those of another
-        layer its name in front.  Without masks nothing is said about place.
-    donor, logit_sd
-        Signals for a second fill, shape of ``x``; and the unit of falls of the logit, its standard
-        deviation over test records.
-
-    Returns
-    -------
-    Examination
-        With ``attainable_bridge``, LeRF minus MoRF of the best single-unit order, and
-        ``deletion_share_bridge``, LeRF minus MoRF divided by the network's mean of it: the only
-        deletion score to compare across networks.
+    ``methods`` are of :data:`ecgcore.explanations.METHODS`; ``imn`` is left out for a model without
+    W.  ``masks`` are known places of the shape of ``x``, by layer; metrics of ``evidence`` have
+    plain names, those of another layer its name in front.  ``donor`` holds signals for a second
+    fill, shape of ``x``; ``logit_sd`` is the unit of falls of the logit, its standard deviation
+    over test records.  ``attainable_bridge`` is LeRF minus MoRF of the best single-unit order;
+    ``deletion_share_bridge``, LeRF minus MoRF divided by the network's mean of it, is the only
+    deletion score to compare across networks.
     """
     effort = effort or Effort()
     maps, cost = _method_maps(model, x, methods, effort, rate_hz, seed)
     controls, linear = _controls(model, x, seed)
     n = min(effort.n_rerun, len(x))
-    units = [Units(partial(_logits, model, logit_sd), x[:n], rate_hz, effort.window_s)]
+    units = [Units(lambda s: positive_logits(model, s) / logit_sd, x[:n], rate_hz, effort.window_s)]
     if donor is not None:
         units.append(replace(units[0], fill="donor", donor=donor[:n]))
-    falls = random_falls(units[0], n_draws=effort.n_draws, seed=seed)
+    random_falls = deletion.random_falls(units[0], n_draws=effort.n_draws, seed=seed)
     frames, curves = {}, []
     for name, values in {**maps, **controls}.items():
-        parts = [_places(values, masks or {})]
+        parts = [pd.DataFrame(index=range(len(values)))]
+        for layer, mask in (masks or {}).items():
+            scores = localisation(values, mask[: len(values)])
+            parts.append(scores.add_prefix("" if layer == "evidence" else f"{layer}_"))
         for cut in units:
-            curve = deletion_curves(cut, values[:n])
-            parts.append(deletion_scores(curve).add_suffix(f"_{cut.fill}"))
-            curves.append(_mean_curve(curve).assign(method=name, fill=cut.fill))
-        parts.append(predicted_falls(units[0], values[:n], *falls))
+            curve = deletion.deletion_curves(cut, values[:n])
+            parts.append(deletion.deletion_scores(curve).add_suffix(f"_{cut.fill}"))
+            mean = curve._replace(morf=curve.morf.mean(0), lerf=curve.lerf.mean(0))
+            curves.append(pd.DataFrame(mean._asdict()).assign(method=name, fill=cut.fill))
+        parts.append(deletion.predicted_falls(units[0], values[:n], *random_falls))
         if name in maps and name not in COSTLY:
             worst = max_sensitivity(model, x[:n], name, n_draws=3, seed=seed)
             parts.append(pd.DataFrame({"max_sensitivity": worst}))
@@ -123,76 +97,38 @@ def examine(
     records = pd.concat(frames, names=["method", "record"]).reset_index()
     records.insert(1, "control", records["method"].isin(list(controls)))
     few = replace(units[0], x=x[: min(n, effort.n_attainable)])
-    _add_attainable(records, few, maps.get("occlusion"))
+    if len(few.x):  # an occlusion over the same units already holds the falls of single units
+        falls = [maps["occlusion"][: len(few.x), :, :: few.size]] if "occlusion" in maps else []
+        best = deletion.attainable(few, *falls)
+        records["attainable_bridge"] = records["record"].map(pd.Series(best))
+        share = records["lerf_minus_morf_bridge"] / (best.mean() if best.mean() > 0 else np.nan)
+        records["deletion_share_bridge"] = share.where(records["record"] < len(best))
     return Examination(records, pd.concat(curves, ignore_index=True), cost)
 
 
-def _logits(model: EcgModel, unit: float, x: NDArray[np.floating]) -> Floats:
-    return positive_logits(model, x) / unit
-
-
-def _mean_curve(curves: DeletionCurves) -> pd.DataFrame:
-    means = {"morf": curves.morf.mean(0), "lerf": curves.lerf.mean(0)}
-    return pd.DataFrame({"fraction": curves.fraction, **means})
-
-
-def _places(attribution: Floats32, masks: Mapping[str, Bools]) -> pd.DataFrame:
-    """Localisation by every layer; the record's number is the index."""
-    parts = [pd.DataFrame(index=range(len(attribution)))]
-    for layer, mask in masks.items():
-        scores = localisation(attribution, mask[: len(attribution)])
-        parts.append(scores.add_prefix("" if layer == "evidence" else f"{layer}_"))
-    return pd.concat(parts, axis=1)
-
-
-def _add_attainable(records: pd.DataFrame, units: Units, occlusion: Floats32 | None) -> None:
-    """Two columns; an occlusion over the same units already holds the falls of single units."""
-    falls = None
-    if not len(units.x):
-        return
-    if occlusion is not None:
-        falls = occlusion[: len(units.x), :, :: units.size].astype(np.float64)
-    best = attainable(units, falls)
-    scale = best.mean() if best.mean() > 0 else np.nan
-    records["attainable_bridge"] = records["record"].map(pd.Series(best))
-    share = records["lerf_minus_morf_bridge"] / scale
-    records["deletion_share_bridge"] = share.where(records["record"] < len(best))
-
-
 def _method_maps(
-    model: EcgModel,
-    x: Floats32,
-    methods: Sequence[str],
-    effort: Effort,
-    rate_hz: float,
-    seed: int,
+    model: EcgModel, x: Floats32, methods: Sequence[str], effort: Effort, rate_hz: float, seed: int
 ) -> tuple[Maps, pd.DataFrame]:
+    """The map of each method, and one row per method of what it cost."""
     maps, rows = {}, []
     for name in methods:
         if name == "imn" and native_method(model) != "imn":
             continue
         subject = x[: effort.n_rerun] if name in COSTLY else x
-        surrogate = name in ("kernel_shap", "lime")
-        start = perf_counter(), process_time()
-        maps[name] = attribute(
-            model,
-            subject,
-            name,
-            rate_hz=rate_hz,
-            n_steps=effort.n_runs if surrogate else effort.n_steps,
-            window_s=effort.shap_window_s if surrogate else effort.window_s,
-            seed=seed,
-        )
-        seconds = perf_counter() - start[0], process_time() - start[1]
-        rows.append((name, seconds[0] / len(subject), seconds[1] / len(subject), len(subject)))
-    return maps, pd.DataFrame(
-        rows, columns=["method", "seconds_per_record", "cpu_s_per_record", "n"]
-    )
+        how: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
+        if name in ("kernel_shap", "lime"):
+            how = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
+        start = np.array([perf_counter(), process_time()])
+        maps[name] = attribute(model, subject, name, rate_hz=rate_hz, seed=seed, **how)
+        seconds = np.array([perf_counter(), process_time()]) - start
+        rows.append((name, *seconds / len(subject), len(subject)))
+    columns = ["method", "seconds_per_record", "cpu_s_per_record", "n"]
+    return maps, pd.DataFrame(rows, columns=columns)
 
 
 def _controls(model: EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.DataFrame]:
     """Control maps, and of an IMN what its linear models are like, one row per record."""
-    gradient = gradients(model, x)
+    gradient = attribute(model, x, "saliency")
     untrained = {"untrained": untrained_map(model, x, seed=seed + 1)}
     if native_method(model) != "imn":
         return {**control_maps(x, seed=seed, weights=gradient), **untrained}, pd.DataFrame()

@@ -1,4 +1,4 @@
-"""A model as a function from signals to one positive logit, its linear models, and its gradients.
+"""A model as a function from signals to one positive logit, and its linear models.
 
 ``logit = sum(W * x) + b`` holds exactly for an IMN, whatever W is: the logit is computed so.  It
 does not say that the answer would change if x were changed where W * x is large, because W and b
@@ -20,11 +20,10 @@ from ecgcore.models import IMNOutput, logits_of, positive_logit
 
 _BATCH_BYTES = {"cpu": 2**28, "cuda": 2**32, "mps": 2**30}
 _STORED_LAYERS = 16  # activations that the backward pass needs, in units of the widest one
-_UNKNOWN_UNITS = 512
 
 
 class PositiveLogit(nn.Module):
-    """Wraps a model: ``(record, lead, sample)`` to the positive logit ``(record,)``."""
+    """A model from signals ``(record, lead, sample)`` to the positive logit ``(record,)``."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -36,30 +35,24 @@ class PositiveLogit(nn.Module):
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[PositiveLogit]:
-    """Yield the positive logit in evaluation mode; modes and gradient flags are restored after."""
+    """Yield the positive logit in evaluation mode; every module's mode is restored after."""
     modes = [(module, module.training) for module in model.modules()]
-    flags = [(p, p.requires_grad) for p in model.parameters()]
-    model.eval()
-    for parameter, _ in flags:  # only the input needs gradients
-        parameter.requires_grad_(False)
     try:
-        yield PositiveLogit(model)
+        yield PositiveLogit(model.eval())
     finally:
         for module, mode in modes:
             module.training = mode
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
 
 
 def rows_at_once(model: nn.Module, n_samples: int) -> int:
     """Rows of a forward and backward pass that stay within a fixed number of bytes."""
-    units = int(getattr(model, "widest_units", _UNKNOWN_UNITS))
+    units = int(getattr(model, "widest_units", 512))
     limit = _BATCH_BYTES.get(_device(model).type, _BATCH_BYTES["cpu"])
     return max(1, min(256, limit // (4 * _STORED_LAYERS * units * n_samples)))
 
 
 def batches(
-    model: nn.Module, x: NDArray[np.floating], rows: int | None
+    model: nn.Module, x: NDArray[np.floating], rows: int | None = None
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yield (which records, their float32 copy on the model's device), ``rows`` at a time."""
     step, device = rows or rows_at_once(model, x.shape[-1]), _device(model)
@@ -68,18 +61,16 @@ def batches(
         yield part, torch.from_numpy(np.array(x[part], np.float32, order="C")).to(device)
 
 
-def positive_logits(
-    model: nn.Module, x: NDArray[np.floating], *, batch_size: int | None = None
-) -> Floats:
-    """Positive logit ``(record,)`` of signals ``(record, lead, sample)``, in evaluation mode.
+def _device(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
-    Records are preprocessed as for training; ``batch_size`` of them are run at a time, by default
-    as many as fit a fixed number of bytes.
-    """
+
+def positive_logits(model: nn.Module, x: NDArray[np.floating]) -> Floats:
+    """Positive logit ``(record,)`` of preprocessed signals ``(record, lead, sample)``."""
     logits = np.empty(len(x))
     with evaluating(model) as forward, torch.inference_mode():
-        for part, batch in batches(model, x, batch_size):
-            logits[part] = forward(batch).double().cpu().numpy()
+        for part, batch in batches(model, x):
+            logits[part] = forward(batch).cpu().numpy()
     return logits
 
 
@@ -105,17 +96,13 @@ class Decomposition:
     def bias_share(self) -> Floats:
         """|b| / (|b| + |sum(W * x)|), shape ``(record,)``; nan where both are 0."""
         with np.errstate(invalid="ignore"):
-            size: Floats = np.abs(self.bias) + np.abs(self.explained)
-            return np.asarray(np.abs(self.bias) / size)
+            return np.asarray(np.abs(self.bias) / (np.abs(self.bias) + np.abs(self.explained)))
 
 
-def decompose(
-    model: nn.Module, x: NDArray[np.floating], *, batch_size: int | None = None
-) -> Decomposition:
-    """Return W, W * x and b of every record, for the positive class.
+def decompose(model: nn.Module, x: NDArray[np.floating]) -> Decomposition:
+    """Return W, W * x and b of every record, for the positive class (with softmax: the log odds).
 
-    With two outputs (softmax) W and b are the differences positive minus negative, whose sum is
-    the log odds.  A model that writes no weights raises :class:`EcgcoreError`.
+    A model that writes no weights raises :class:`EcgcoreError`.
     """
     if native_method(model) != "imn":
         raise EcgcoreError(
@@ -124,36 +111,14 @@ def decompose(
         )
     weights, bias, logit = np.empty(x.shape, np.float32), np.empty(len(x)), np.empty(len(x))
     with evaluating(model), torch.inference_mode():
-        for part, batch in batches(model, x, batch_size):
+        for part, batch in batches(model, x):
             output: IMNOutput = model(batch)
-            weights[part] = _positive(output.weights).cpu().numpy()
-            bias[part] = _positive(output.bias).double().cpu().numpy()
-            logit[part] = _positive(output.logits).double().cpu().numpy()
+            weights[part] = positive_logit(output.weights.movedim(1, -1)).cpu().numpy()
+            bias[part] = positive_logit(output.bias).cpu().numpy()
+            logit[part] = positive_logit(output.logits).cpu().numpy()
     return Decomposition(weights, weights * np.asarray(x, np.float32), bias, logit)
-
-
-def gradients(
-    model: nn.Module, x: NDArray[np.floating], *, batch_size: int | None = None
-) -> Floats32:
-    """Return the gradient of the positive logit with respect to every sample, shape of ``x``."""
-    result = np.empty(x.shape, np.float32)
-    with evaluating(model) as forward:
-        for part, batch in batches(model, x, batch_size):
-            batch.requires_grad_()
-            (gradient,) = torch.autograd.grad(forward(batch).sum(), batch)
-            result[part] = gradient.cpu().numpy()
-    return result
 
 
 def native_method(model: nn.Module) -> str:
     """``imn`` (W * x) for a model that writes weights, else ``grad_cam`` as in paper A."""
     return "imn" if getattr(model, "writes_weights", False) else "grad_cam"
-
-
-def _positive(values: Tensor) -> Tensor:
-    """Of ``(record, output, ...)``: the only output, or output 1 minus output 0."""
-    return values[:, 0] if values.shape[1] == 1 else values[:, 1] - values[:, 0]
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))

@@ -18,8 +18,8 @@ def window_sums(
 ) -> tuple[Floats, Floats]:
     """Sums of ``values (..., sample)`` over windows, ``(..., window)``, and their starts in s.
 
-    Windows start every ``stride_s`` (default: half a window, as in paper A); the last one is moved
-    back so that it ends with the record.
+    Windows start every ``stride_s`` (default: half a window, as in paper A), the last one so that
+    it ends with the record.  Seconds not above 0 raise :class:`EcgcoreError`.
     """
     stride_s = window_s / 2 if stride_s is None else stride_s
     if not (window_s > 0 and stride_s > 0):
@@ -30,9 +30,8 @@ def window_sums(
     size = min(n_samples, max(1, round(window_s * rate_hz)))
     step = max(1, round(stride_s * rate_hz))
     starts = np.unique(np.minimum(np.arange(0, n_samples - size + step, step), n_samples - size))
-    total = np.zeros((*values.shape[:-1], n_samples + 1))
-    np.cumsum(values, axis=-1, dtype=np.float64, out=total[..., 1:])
-    return total[..., starts + size] - total[..., starts], starts / rate_hz
+    windows = np.lib.stride_tricks.sliding_window_view(values, size, axis=-1)[..., starts, :]
+    return np.asarray(windows.sum(axis=-1, dtype=np.float64)), starts / rate_hz
 
 
 def top_segments(
@@ -54,15 +53,14 @@ def top_segments(
         order = np.argsort(-sign * sums, axis=None, kind="stable")[:k]
         for rank, flat in enumerate(order, start=1):
             lead, window = np.unravel_index(flat, sums.shape)
-            value = float(sums[lead, window])
+            value, start = float(sums[lead, window]), float(start_s[window])
             if sign * value > 0:
-                start = float(start_s[window])
                 rows.append((sign, rank, LEADS[lead], start, start + window_s, value))
     return pd.DataFrame(rows, columns=["sign", "rank", "lead", "start_s", "end_s", "value"])
 
 
 def lead_shares(attribution: NDArray[np.floating]) -> Floats:
-    """Share of every lead in the absolute attribution, shape ``(..., lead)``; sums to 1."""
+    """Share of every lead in the absolute attribution, ``(..., lead)``; nan if that is 0."""
     by_lead = np.abs(attribution).sum(axis=-1, dtype=np.float64)
-    total = by_lead.sum(axis=-1, keepdims=True)
-    return np.asarray(np.divide(by_lead, total, out=np.full_like(by_lead, np.nan), where=total > 0))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(by_lead / by_lead.sum(axis=-1, keepdims=True))

@@ -1,5 +1,6 @@
 """Properties of an explanation: its stability, its sparsity, and what W and b carry."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import torch
 from captum.metrics import sensitivity_max
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
+from scipy import stats
 from torch import Tensor, nn
 
 from ecgcore.arrays import Floats, Floats32
@@ -44,29 +45,21 @@ def rank_agreement(
 ) -> Floats:
     """Spearman's correlation of two attributions of the same records, shape ``(record,)``.
 
-    Attributions have shape ``(record, lead, sample)``; nan where one of them is constant.  They are
-    summed over ``pool_samples`` neighbours first: to a reader, two explanations that differ by one
-    sample are the same.
+    Attributions ``(record, lead, sample)`` of one shape, else :class:`EcgcoreError`, are summed
+    over ``pool_samples`` neighbours first; nan where one of them is constant.
     """
     if one.shape != other.shape:
         raise EcgcoreError(f"rank_agreement: shapes {one.shape} and {other.shape} differ.")
-    a, b = (_ranks(values, pool_samples) for values in (one, other))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1)))
-
-
-def _ranks(values: NDArray[np.floating], pool_samples: int) -> Floats:
-    starts = np.arange(0, values.shape[-1], pool_samples)
-    pooled = np.add.reduceat(np.asarray(values, np.float64), starts, axis=-1)
-    ranks = rankdata(pooled.reshape(len(values), -1), axis=1)
-    return np.asarray(ranks - ranks.mean(axis=1, keepdims=True))
+    starts = np.arange(0, one.shape[-1], pool_samples)
+    pairs = np.add.reduceat(np.stack([one, other], 1), starts, axis=-1, dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        return np.array([stats.spearmanr(*pair.reshape(2, -1)).statistic for pair in pairs])
 
 
 def gini(values: NDArray[np.floating]) -> Floats:
-    """Inequality of the size of an attribution, shape ``(record,)``.
-
-    0: the same everywhere; near 1: all in few places (Hurley & Rickard 2009, IEEE Trans Inf Theory
-    55:4723); nan for a record of zeros.
+    """Inequality of the size of an attribution (Hurley & Rickard 2009, IEEE Trans Inf Theory
+    55:4723), shape ``(record,)``: 0 the same everywhere; near 1 all in few places; nan for zeros.
     """
     size = np.sort(np.abs(np.asarray(values, np.float64)).reshape(len(values), -1), axis=1)
     n = size.shape[1]
@@ -83,8 +76,7 @@ def gradient_agreement(
     The two differ by ``(dW/dx)' x + db/dx``: how W and b themselves react to the signal.  Columns:
     ``cosine`` of the two and ``norm_ratio`` |W| / |gradient|; 1 and 1 for a linear model.
     """
-    w: Floats = np.asarray(weights, dtype=np.float64).reshape(len(weights), -1)
-    g: Floats = np.asarray(gradient, dtype=np.float64).reshape(len(gradient), -1)
+    w, g = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (weights, gradient))
     norm_w, norm_g = np.linalg.norm(w, axis=1), np.linalg.norm(g, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = (w * g).sum(axis=1) / (norm_w * norm_g)
@@ -101,21 +93,10 @@ def bias_and_weights(
 ) -> pd.DataFrame:
     """AUROC of the bias alone and of sum(W * x) alone, and the bias's share of the logit.
 
-    Parameters
-    ----------
-    y
-        Labels, shape ``(record,)``.
-    parts
-        Of the same records, from :func:`ecgcore.explanations.decompose`.
-    groups
-        Patient of every record.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by ``auroc_logit``, ``auroc_explained``, ``auroc_bias`` and ``bias_share`` (mean of
-        |b| / (|b| + |sum(W * x)|)), with ``value, low, high, se``.  A bias with an AUROC well above
-        0.5 answers by itself: the explanation then leaves out part of the reason.
+    ``y`` are labels ``(record,)``, ``parts`` belong to the same records, and ``groups`` is the
+    patient of every record.  Rows are ``auroc_logit``, ``auroc_explained``, ``auroc_bias`` and
+    ``bias_share`` (mean of |b| / (|b| + |sum(W * x)|)), columns ``value, low, high, se``.  A bias
+    with an AUROC well above 0.5 answers by itself.
     """
     resampling: Any = {"groups": groups, "n_resamples": n_resamples, "seed": seed}
     scores = {"logit": parts.logit, "explained": parts.explained, "bias": parts.bias}

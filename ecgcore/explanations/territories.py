@@ -1,10 +1,9 @@
-"""In which leads and waves a diagnosis is looked for.
+"""In which leads a diagnosis is looked for.
 
 An explanation of a real record has no known truth, but it has an expectation: an inferior infarct
-is read from II, III and aVF, a right bundle branch block from V1, V2, I and V6, a first-degree
-block from the PR interval.  Leads after the fourth universal definition of myocardial infarction
-(Thygesen et al., Circulation 138:e618, 2018) and the AHA/ACCF/HRS recommendations parts III and V
-(Circulation 119:e235 and e251, 2009).
+is read from II, III and aVF, a right bundle branch block from V1, V2, I and V6.  Leads after the
+fourth universal definition of myocardial infarction (Thygesen et al., Circulation 138:e618, 2018)
+and the AHA/ACCF/HRS recommendations parts III and V (Circulation 119:e235 and e251, 2009).
 """
 
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ import numpy as np
 from ecgcore.arrays import Bools
 from ecgcore.leads import LEADS
 
-_LEADS_OF = {
+EXPECTED_LEADS = {
     "IMI INJIN ISCIN": "II III aVF",
     "ILMI INJIL ISCIL": "II III aVF I aVL V5 V6",
     "IPLMI": "II III aVF I aVL V5 V6 V1 V2",
@@ -31,31 +30,15 @@ _LEADS_OF = {
     "RVH": "V1 V2 V5 V6",
     "LAO/LAE": "II V1",
 }
-EXPECTED_LEADS: dict[str, tuple[str, ...]] = {
-    code: tuple(leads.split()) for codes, leads in _LEADS_OF.items() for code in codes.split()
-}
-"""Statement of PTB-XL to the leads in which its criteria are looked for."""
-
-EXPECTED_WAVES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("1AVB", "LAO/LAE", "AFIB"), ("P", "PR")),
-    **dict.fromkeys(("CLBBB", "ILBBB", "CRBBB", "IRBBB", "LAFB", "IVCD"), ("QRS",)),
-}
-"""Statement to the waves (see :data:`ecgcore.explanations.beats.WAVES`) that it is read from."""
+"""Statements of PTB-XL to the leads in which their criteria are looked for."""
 
 
 def expected_leads(codes: Mapping[str, float]) -> Bools:
-    """Leads in which the statements of a record are looked for, shape ``(12,)``.
-
-    All false for a record none of whose statements has leads of its own.
-    """
-    names = {lead for code in codes for lead in EXPECTED_LEADS.get(code, ())}
-    return np.array([lead in names for lead in LEADS])
+    """Leads in which any of a record's statements is looked for, shape ``(12,)``."""
+    names = " ".join(v for k, v in EXPECTED_LEADS.items() if not codes.keys().isdisjoint(k.split()))
+    return np.isin(LEADS, names.split())
 
 
 def pathology(codes: Mapping[str, float], among: set[str]) -> str:
-    """The likeliest statement of a record among ``among``, the first by name of equal ones.
-
-    Empty where it has none.
-    """
-    candidates = sorted((-likelihood, code) for code, likelihood in codes.items() if code in among)
-    return candidates[0][1] if candidates else ""
+    """The likeliest statement of a record among ``among``, the first by name; empty for none."""
+    return max(sorted(among & codes.keys()), key=lambda code: codes[code], default="")

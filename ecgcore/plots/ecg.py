@@ -1,26 +1,35 @@
-"""ECGs as clinicians read them, with what a model used in them, and one lead at several rates."""
+"""ECGs as clinicians read them, with what a model used in them, and one lead at several rates.
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+ECG paper has 25 mm/s and 10 mm/mV, scaled to the column's width.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from ecgcore.arrays import Bools
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgcore.plots import look
-from ecgcore.plots.paper import Samples, Strip, draw_pulse, draw_strip, new_paper, row_levels
+from ecgcore.plots.look import Samples
 
 LARGEST_MV, LONGEST_S = 5.0, 60.0
 """Larger amplitudes are drawn at this height, and longer windows refused: pictures stay small."""
 
+Strip = tuple[int, int, int]
+"""Part of a row: lead, first sample, and the sample after the last."""
 
-@look.styled
+_SECONDS_PER_MV = 0.4  # 10 mm/mV over 25 mm/s: one millivolt is as high as 0.4 s are wide
+_NAME_S, _NAME_MV = 0.6, 0.5  # room for the name of a lead
+
+
+@look.style()
 def ecg_12_lead(
     signals_mv: Samples,
     rate_hz: float,
@@ -28,157 +37,169 @@ def ecg_12_lead(
     *,
     title: str = "",
     columns: int = 4,
-    rhythm_lead: str | None = "II",
     start_s: float = 0.0,
-    window_s: float | None = None,
     mask: Bools | None = None,
     boxes: pd.DataFrame | None = None,
 ) -> Figure:
-    """Draw a 12-lead ECG on ECG paper: 25 mm/s and 10 mm/mV, scaled to the column's width.
+    """Draw a 12-lead ECG ``(12, sample)`` [mV], leads in PTB-XL's order, on ECG paper.
 
-    Leads are arranged as an ECG machine prints them: down the columns, each column with its own
-    share of the time. Amplitudes beyond 5 mV are drawn at 5 mV.
-
-    Parameters
-    ----------
-    signals_mv
-        Shape ``(12, sample)``, mV, leads in PTB-XL's order.
-    attribution
-        Signed, same shape: an area on the trace, red above it towards disease and blue below it
-        towards normal; the 99th percentile of its absolute values is 0.5 mV high.
-    columns
-        1, 2, 3 or 4; ``columns=1`` shows every lead in full.
-    rhythm_lead
-        A lead shown in full in a last row, or ``None``.
-    start_s, window_s
-        Part of the record to show, at most 60 s; default all of it.
-    mask
-        Boolean, same shape: a grey bar under the trace where it is true (evidence).
-    boxes
-        Segments to frame: ``lead``, ``start_s``, ``end_s``, ``sign`` (above 0: towards disease), as
-        :func:`ecgcore.explanations.top_segments` returns them.
+    Leads are arranged as an ECG machine prints them: down the 1 to 4 ``columns``, each column with
+    its own share of the time from ``start_s`` on, at most 60 s, and lead II in full in a last row;
+    ``columns=1`` shows every lead in full. Amplitudes beyond 5 mV are drawn at 5 mV.
+    ``attribution``, signed, same shape, is an area on the trace, red above it towards disease and
+    blue below it towards normal; the 99th percentile of its absolute values is 0.5 mV high.
+    ``mask``, same shape, draws a grey bar under the trace where it is true (evidence); ``boxes``
+    frames the segments of :func:`ecgcore.explanations.top_segments`. What does not fit raises
+    :class:`EcgcoreError`.
     """
-    first, last = _window(signals_mv, rate_hz, start_s, window_s)
-    rows = _rows(columns, rhythm_lead, first, last)
+    if signals_mv.ndim != 2 or len(signals_mv) != len(LEADS):
+        raise EcgcoreError(f"signals_mv: expected shape (12, sample), got {signals_mv.shape}.")
+    look.require_shape(signals_mv, attribution=attribution, mask=mask)
+    first, last = round(start_s * rate_hz), signals_mv.shape[1]
+    if not 0 <= first < last <= first + LONGEST_S * rate_hz:
+        raise EcgcoreError(
+            f"start_s: expected a part of the record's {last / rate_hz:g} s, at most "
+            f"{LONGEST_S:g} s long, got {start_s}."
+        )
+    rows = _rows(columns, first, last)
     trace, area = np.clip(signals_mv, -LARGEST_MV, LARGEST_MV), np.zeros_like(signals_mv)
-    shown = np.zeros_like(signals_mv, dtype=bool) if mask is None else _like(mask, trace, "mask")
     if attribution is not None:
-        scale = np.percentile(np.abs(_like(attribution, trace, "attribution")[:, first:last]), 99)
+        scale = np.percentile(np.abs(attribution[:, first:]), 99)
         area = np.clip(attribution * (0.5 / (scale or 1.0)), -1, 1)
-    levels, extent = row_levels(trace, area, rows, rate_hz)
-    fig, ax = new_paper((last - first) / rate_hz, extent, title)
+    levels, extent = _row_levels(trace, area, rows, rate_hz)
+    fig, ax = _new_paper((last - first) / rate_hz, extent, levels, title)
     for level, strips in zip(levels, rows, strict=True):
-        draw_pulse(ax, level)
-        for strip in strips:
-            _draw(ax, strip, (trace, area, shown), rate_hz, first, level, boxes)
+        for k, a, b in strips:
+            t = (np.arange(a, b) - first) / rate_hz
+            evidence = None if mask is None else mask[k, a:b]
+            _draw_strip(ax, LEADS[k], t, trace[k, a:b], level, area[k, a:b], evidence)
+            if boxes is not None:
+                ends_s = (a - first) / rate_hz, (b - first) / rate_hz
+                _draw_frames(ax, boxes[boxes["lead"] == LEADS[k]], start_s, ends_s, level)
     if attribution is not None:
         look.legend_below(fig, look.sign_handles())
     return fig
 
 
-def _draw(
-    ax: Axes,
-    strip: Strip,
-    arrays: tuple[NDArray[Any], ...],
-    rate_hz: float,
-    first: int,
-    level: float,
-    boxes: pd.DataFrame | None,
-) -> None:
-    """Draw one strip of a record, and the frames that lie in it."""
-    lead, low, high = strip
-    trace, area, mask = (array[lead, low:high] for array in arrays)
-    t = (np.arange(low, high) - first) / rate_hz
-    draw_strip(ax, LEADS[lead], t, trace, level, area, mask)
-    if boxes is None:
-        return
-    framed = boxes.loc[boxes["lead"] == LEADS[lead], ["start_s", "end_s", "sign"]]
-    for start_s, end_s, sign in framed.to_numpy(float):
-        start, end = np.clip([start_s, end_s], low / rate_hz, high / rate_hz) - first / rate_hz
-        colour, line = (look.TOWARDS_DISEASE, "-") if sign > 0 else (look.TOWARDS_NORMAL, "--")
-        how: dict[str, Any] = {"ec": colour, "ls": line, "lw": 1.4, "zorder": 4}
-        if end > start:
-            ax.add_patch(Rectangle((start, level - 0.45), end - start, 1, fill=False, **how))
-
-
-A = TypeVar("A", Samples, Bools)
-
-
-def _like(array: A, signals_mv: Samples, name: str) -> A:
-    if array.shape != signals_mv.shape:
-        raise EcgcoreError(f"{name}: expected shape {signals_mv.shape}, got {array.shape}.")
-    return array
-
-
-def _window(
-    signals_mv: Samples, rate_hz: float, start_s: float, window_s: float | None
-) -> tuple[int, int]:
-    """First sample of the part to show, and the sample after its last."""
-    if signals_mv.ndim != 2 or signals_mv.shape[0] != len(LEADS):
-        raise EcgcoreError(f"signals_mv: expected shape (12, sample), got {signals_mv.shape}.")
-    n_samples, first = signals_mv.shape[1], round(start_s * rate_hz)
-    last = n_samples if window_s is None else min(n_samples, first + round(window_s * rate_hz))
-    if not 0 <= first < last <= first + LONGEST_S * rate_hz:
-        raise EcgcoreError(
-            f"start_s, window_s: expected a part of the record's {n_samples / rate_hz:g} s, at "
-            f"most {LONGEST_S:g} s long, got {start_s} and {window_s}."
-        )
-    return first, last
-
-
-def _rows(columns: int, rhythm_lead: str | None, first: int, last: int) -> list[list[Strip]]:
+def _rows(columns: int, first: int, last: int) -> list[list[Strip]]:
     if columns not in (1, 2, 3, 4):
         raise EcgcoreError(f"columns: expected 1, 2, 3 or 4, got {columns}.")
-    if rhythm_lead not in (None, *LEADS):
-        raise EcgcoreError(f"rhythm_lead: there is no '{rhythm_lead}'; expected one of {LEADS}.")
     edges = np.linspace(first, last, columns + 1).round().astype(int).tolist()
-    n_rows = 12 // columns
-    parts = list(zip(range(columns), edges[:-1], edges[1:], strict=True))
-    rows = [[(row + c * n_rows, low, high) for c, low, high in parts] for row in range(n_rows)]
-    if rhythm_lead is not None and columns > 1:
-        rows.append([(LEADS.index(rhythm_lead), first, last)])
-    return rows
+    n_rows, parts = 12 // columns, list(enumerate(itertools.pairwise(edges)))
+    rows = [[(row + c * n_rows, *part) for c, part in parts] for row in range(n_rows)]
+    return rows if columns == 1 else [*rows, [(LEADS.index("II"), first, last)]]
 
 
-@look.styled
+def _draw_frames(
+    ax: Axes, boxes: pd.DataFrame, start_s: float, ends_s: tuple[float, float], level: float
+) -> None:
+    for low, high, sign in boxes[["start_s", "end_s", "sign"]].to_numpy(float):
+        start, end = np.clip([low - start_s, high - start_s], *ends_s)
+        colour, line = (look.TOWARDS_DISEASE, "-") if sign > 0 else (look.TOWARDS_NORMAL, "--")
+        if end > start:
+            corner, size = (start, level - 0.45), (end - start, 1)
+            ax.add_patch(Rectangle(corner, *size, fill=False, ec=colour, ls=line, lw=1.4, zorder=4))
+
+
+@look.style()
 def ecg_side_by_side(
-    left_mv: Samples,
-    right_mv: Samples,
-    rate_hz: float,
-    *,
-    titles: tuple[str, str],
-    start_s: float = 0.0,
-    window_s: float = 3.2,
+    left_mv: Samples, right_mv: Samples, rate_hz: float, *, titles: tuple[str, str]
 ) -> Figure:
-    """Draw two ECGs on one sheet of ECG paper, lead beside lead.
+    """Draw the first 3.2 s of two ECGs on one sheet of ECG paper, lead beside lead.
 
     Both have shape ``(12, sample)``, in mV, with leads in PTB-XL's order, at ``rate_hz``.
     """
-    first, last = _window(left_mv, rate_hz, start_s, window_s)
-    both = np.concatenate([left_mv, _like(right_mv, left_mv, "right_mv")])[:, first:last]
-    both, n_shown = both.clip(-LARGEST_MV, LARGEST_MV), last - first
+    look.require_shape(left_mv, right_mv=right_mv)
+    both = np.concatenate([left_mv, right_mv])[:, : round(3.2 * rate_hz)]
+    both, area, n_shown = both.clip(-LARGEST_MV, LARGEST_MV), np.zeros_like(both), both.shape[1]
     rows: list[list[Strip]] = [[(k, 0, n_shown), (12 + k, 0, n_shown)] for k in range(12)]
-    levels, extent = row_levels(both, np.zeros_like(both), rows, rate_hz)
+    levels, extent = _row_levels(both, area, rows, rate_hz)
     t, right_s = np.arange(n_shown) / rate_hz, n_shown / rate_hz + 0.3
-    fig, ax = new_paper(right_s + n_shown / rate_hz, extent, "")
+    fig, ax = _new_paper(right_s + n_shown / rate_hz, extent, levels, "")
     for k, level in enumerate(levels):
-        draw_pulse(ax, level)
-        draw_strip(ax, LEADS[k], t, both[k], level)
-        draw_strip(ax, LEADS[k], t + right_s, both[12 + k], level)
+        _draw_strip(ax, LEADS[k], t, both[k], level, area[k])
+        _draw_strip(ax, LEADS[k], t + right_s, both[12 + k], level, area[k])
     for from_s, title in zip((0, right_s), titles, strict=True):
         ax.text(from_s, extent[1] + 0.1, title, fontsize=10, fontweight="bold")
     return fig
 
 
-@look.styled
-def resampling_picture(
-    traces_mv: Mapping[int, Samples],
-    *,
-    lead: str = "II",
-    start_s: float = 0.0,
-    window_s: float = 1.0,
-) -> Figure:
-    """Draw a part of one lead at several sampling rates: samples as dots, on one time axis.
+def _row_levels(
+    signals_mv: Samples, area_mv: Samples, rows: Sequence[Sequence[Strip]], rate_hz: float
+) -> tuple[list[float], tuple[float, float]]:
+    """Return the zero line of every row, so that rows do not touch, and lowest and highest mV."""
+    bottom, top = signals_mv + np.minimum(area_mv, 0), signals_mv + np.maximum(area_mv, 0)
+    low, high = [], []
+    for row in rows:
+        low.append(min(-0.6, *(float(bottom[i, a:b].min()) - 0.3 for i, a, b in row)))
+        names = [_name_height(top[i, a:b], rate_hz) + _NAME_MV for i, a, b in row]
+        high.append(max(0.8, *names, *(float(top[i, a:b].max()) + 0.2 for i, a, b in row)))
+    levels = [0.0]
+    for above, below in zip(low[:-1], high[1:], strict=True):
+        levels.append(levels[-1] - np.ceil((below - above) / 0.5) * 0.5)
+    lowest = np.floor((levels[-1] + low[-1]) / 0.5) * 0.5
+    return levels, (float(lowest), float(np.ceil(high[0] / 0.5) * 0.5))
+
+
+def _name_height(top_mv: Samples, rate_hz: float) -> float:
+    """Height above the zero line at which the lead's name does not touch its trace."""
+    return max(0.4, float(top_mv[: max(1, round(_NAME_S * rate_hz))].max()) + 0.15)
+
+
+def _new_paper(
+    seconds: float, extent: tuple[float, float], levels: list[float], title: str
+) -> tuple[Figure, Axes]:
+    """Return a sheet of millimetre paper for so many seconds, from lowest to highest mV.
+
+    Left of each zero line in ``levels`` is the calibration pulse, 1 mV for 0.2 s.
+    """
+    bottom, top = extent
+    left, right = -0.6, np.ceil(seconds / 0.2 - 1e-9) * 0.2  # the pulse is left of zero
+    inches_per_s = min((look.WIDTH_IN - 0.1) / (right - left), 25 / 25.4)  # never above 25 mm/s
+    height_in = (top - bottom) * _SECONDS_PER_MV * inches_per_s
+    fig = look.new_figure(height_in + 0.7, width_in=(right - left) * inches_per_s + 0.1)
+    ax = fig.add_subplot()
+    ax.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], title=title)
+    ax.set_aspect(_SECONDS_PER_MV)
+    for n_boxes, colour, width in ((1, "#F6DEDA", 0.35), (5, "#E9B3AB", 0.6)):
+        x = np.arange(left, right + 0.001, 0.04 * n_boxes)
+        y = np.arange(bottom, top + 0.001, 0.1 * n_boxes)
+        ax.vlines(x, bottom, top, colors=colour, linewidths=width, zorder=0)
+        ax.hlines(y, left, right, colors=colour, linewidths=width, zorder=0)
+    for level in levels:
+        pulse_mv = level + np.array([0, 0, 1, 1, 0, 0])
+        ax.plot([-0.5, -0.4, -0.4, -0.2, -0.2, -0.1], pulse_mv, color=look.BLACK, linewidth=0.8)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("25 mm/s, 10 mm/mV: a large box is 0.2 s by 0.5 mV", fontsize=8, loc="left")
+    return fig, ax
+
+
+def _draw_strip(
+    ax: Axes,
+    name: str,
+    t: Samples,
+    trace_mv: Samples,
+    level: float,
+    area_mv: Samples,
+    mask: Bools | None = None,
+) -> None:
+    """Draw one lead: its trace and name, the area of its attribution, and grey bars (mask)."""
+    trace = trace_mv + level
+    look.draw_signed_area(ax, t, trace, area_mv)
+    ax.plot(t, trace, color=look.BLACK, linewidth=0.7, zorder=3)
+    if mask is not None:
+        floor = float(trace.min()) - 0.18
+        how: Any = {"color": look.BLACK, "alpha": 0.45, "linewidth": 0}
+        ax.fill_between(t, floor, floor + 0.12, where=mask, **how)
+    if t[0] > 0:
+        ax.plot([t[0], t[0]], [level - 0.3, level + 0.3], color=look.BLACK, linewidth=0.7)
+    height = level + _name_height(trace_mv + np.maximum(area_mv, 0), 1 / (t[1] - t[0]))
+    ax.text(t[0] + 0.04, height, name, fontsize=8.5, fontweight="bold", va="bottom")
+
+
+@look.style()
+def resampling_picture(traces_mv: Mapping[int, Samples], *, window_s: float = 1.0) -> Figure:
+    """Draw the first ``window_s`` seconds of lead II at several sampling rates: samples as dots.
 
     ``traces_mv`` maps a sampling rate [Hz] to the trace ``(sample,)`` [mV] of the same record.
     """
@@ -186,11 +207,10 @@ def resampling_picture(
     fig = look.new_figure(1.05 * len(rates) + 0.6)
     axes = fig.subplots(len(rates), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for rate, ax in zip(rates, axes, strict=True):
-        t = np.arange(traces_mv[rate].size) / rate
-        shown = (t >= start_s - 1e-9) & (t <= start_s + window_s + 1e-9)
+        shown = traces_mv[rate][: int(window_s * rate + 1e-9) + 1]
         how = {"color": look.BLUE, "linewidth": 1, "markersize": 1.8 if rate > 200 else 3.2}
-        ax.plot(t[shown], traces_mv[rate][shown], "o-", **how)
+        ax.plot(np.arange(shown.size) / rate, shown, "o-", **how)
         ax.set_title(f"{rate:g} Hz: one sample every {1000 / rate:.3g} ms", fontsize=9)
     axes[len(rates) // 2].set_ylabel("amplitude [mV]")
-    axes[-1].set(xlabel=f"time [s], lead {lead}", xlim=(start_s, start_s + window_s))
+    axes[-1].set(xlabel="time [s], lead II", xlim=(0, window_s))
     return fig

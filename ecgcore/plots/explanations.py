@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgcore.plots import look
-from ecgcore.plots.paper import Samples
+from ecgcore.plots.look import Samples
+from ecgcore.statistics.scores import require_columns
 
 _EVIDENCE = "#D9D9D9"
 _SIGNED = LinearSegmentedColormap.from_list(
@@ -23,7 +23,7 @@ _SIGNED = LinearSegmentedColormap.from_list(
 )
 
 
-@look.styled
+@look.style()
 def record_with_evidence(
     signals_mv: Samples,
     rate_hz: float,
@@ -31,46 +31,32 @@ def record_with_evidence(
     attribution: Samples,
     *,
     leads: Sequence[str] = ("II", "V1", "V5"),
-    start_s: float = 0.0,
-    window_s: float | None = None,
     title: str = "",
 ) -> Figure:
     """Draw a few leads with the known evidence of the disease and, below each, the attribution.
 
-    Parameters
-    ----------
-    signals_mv, attribution
-        Shape ``(12, sample)``; mV, and such as W * x, on one scale for all leads.
-    evidence
-        Same shape, bool or mV: grey columns where it is not zero; None where it is not known.
-    leads
-        Names of the leads to show, three or four.
-    start_s, window_s
-        Part of the record to show; default all of it.
+    ``signals_mv`` [mV], ``attribution``, on one scale for all ``leads``, and ``evidence`` (grey
+    columns where it is not zero; None where it is not known) have the shape ``(12, sample)``, else
+    :class:`EcgcoreError`.
     """
-    arrays = {"signals_mv": signals_mv, "evidence": evidence, "attribution": attribution}
-    for name, array in arrays.items():
-        if array is not None and array.shape != signals_mv.shape:
-            raise EcgcoreError(f"{name}: expected shape {signals_mv.shape}, got {array.shape}.")
+    look.require_shape(signals_mv, evidence=evidence, attribution=attribution)
     if not set(leads) <= set(LEADS):
         raise EcgcoreError(f"leads: expected names among {', '.join(LEADS)}, got {list(leads)}.")
-    first = round(start_s * rate_hz)
-    part = slice(first, None if window_s is None else first + round(window_s * rate_hz))
-    t = start_s + np.arange(len(signals_mv[0, part])) / rate_hz
+    t = np.arange(signals_mv.shape[1]) / rate_hz
     fig = look.new_figure(1.35 * len(leads) + 0.7)
     axes = fig.subplots(2 * len(leads), 1, sharex=True, height_ratios=[1.4, 1] * len(leads))
     chosen = [LEADS.index(lead) for lead in leads]
-    limit = 1.05 * float(np.abs(attribution[chosen, part]).max()) or 1.0
+    limit = 1.05 * float(np.abs(attribution[chosen]).max()) or 1.0
     for lead, top, below in zip(chosen, axes[::2], axes[1::2], strict=True):
-        top.plot(t, signals_mv[lead, part], color=look.BLACK, linewidth=0.9)
+        top.plot(t, signals_mv[lead], color=look.BLACK, linewidth=0.9)
         top.set_ylabel(f"{LEADS[lead]} [mV]")
-        look.draw_signed_area(below, t, np.zeros_like(t), attribution[lead, part])
+        look.draw_signed_area(below, t, 0, attribution[lead])
         below.set(ylabel="logit", ylim=(-limit, limit))
         for ax in (top, below):
             ax.grid(False)
             if evidence is not None:
                 how = {"color": _EVIDENCE, "linewidth": 0, "transform": ax.get_xaxis_transform()}
-                ax.fill_between(t, 0, 1, where=evidence[lead, part] != 0, **how)
+                ax.fill_between(t, 0, 1, where=evidence[lead] != 0, **how)
     axes[0].set(title=title, xlim=(t[0], t[-1]))
     axes[-1].set_xlabel("time [s]")
     fig.align_ylabels(axes)
@@ -79,7 +65,7 @@ def record_with_evidence(
     return fig
 
 
-@look.styled
+@look.style()
 def attribution_map(
     sums: Samples, start_s: Samples, *, window_s: float = 0.5, title: str = ""
 ) -> Figure:
@@ -89,8 +75,7 @@ def attribution_map(
     :func:`ecgcore.explanations.window_sums` returns them for windows of ``window_s`` seconds.
     """
     limit = float(np.abs(sums).max()) or 1.0
-    centres = start_s + window_s / 2
-    between = (centres[1:] + centres[:-1]) / 2
+    between = (start_s[1:] + start_s[:-1] + window_s) / 2
     edges = np.concatenate([start_s[:1], between, start_s[-1:] + window_s])
     fig = look.new_figure(3.4)
     ax = fig.add_subplot()
@@ -104,7 +89,7 @@ def attribution_map(
     return fig
 
 
-@look.styled
+@look.style()
 def lead_bars(contribution: Samples, bias: float, *, title: str = "") -> Figure:
     """Draw the positive and negative contribution of every lead, and of the bias, to the logit.
 
@@ -118,13 +103,7 @@ def lead_bars(contribution: Samples, bias: float, *, title: str = "") -> Figure:
     place = np.arange(len(positive))
     ax.bar(place, positive, 0.7, color=look.TOWARDS_DISEASE)
     ax.bar(place, negative, 0.7, color=look.TOWARDS_NORMAL)
-    how: dict[str, Any] = {
-        "markersize": 5,
-        "markeredgecolor": "white",
-        "color": look.BLACK,
-        "label": "net",
-    }
-    net = ax.plot(place, positive + negative, "D", **how)
+    net = ax.plot(place, positive + negative, "D", color=look.BLACK, ms=5, mec="white", label="net")
     ax.axhline(0, color=look.GREY, linewidth=0.8)
     ax.axvline(len(LEADS) - 0.5, color=look.GREY, linewidth=0.8, linestyle=":")
     ax.set_xticks(place, [*LEADS, "bias"])
@@ -134,7 +113,7 @@ def lead_bars(contribution: Samples, bias: float, *, title: str = "") -> Figure:
     return fig
 
 
-@look.styled
+@look.style()
 def beat_averages(
     time_s: Samples,
     beats: Mapping[str, Samples],
@@ -151,10 +130,19 @@ def beat_averages(
     fig = look.new_figure(5.6)
     axes = fig.subplots(3, 4, sharex=True)
     size = max(float(np.abs(values).max()) for values in attributions.values()) or 1.0
-    for number, (lead, ax) in enumerate(zip(LEADS, axes.T.ravel(), strict=True)):
-        shares = {name: values[number] / size for name, values in attributions.items()}
-        _draw_beats(ax, time_s, {name: v[number] for name, v in beats.items()}, shares)
-        ax.set_title(lead, fontsize=9)
+    for k, ax in enumerate(axes.T.ravel()):
+        low = min(float(trace[k].min()) for trace in beats.values())
+        span = max(float(trace[k].max()) for trace in beats.values()) - low or 1e-6
+        for i, (name, trace) in enumerate(beats.items()):
+            floor = np.full(len(time_s), low - (0.55 + 0.9 * i) * span)
+            look.draw_signed_area(ax, time_s, floor, attributions[name][k] / size * 0.4 * span)
+            ax.plot(time_s, floor, **look.of_series(i), linewidth=0.6)
+            ax.plot(time_s, trace[k], **look.of_series(i), linewidth=1.1, label=name)
+        ax.axvline(0, color=look.GREY, linewidth=0.6, linestyle=":")
+        ax.set_title(LEADS[k], fontsize=9)
+        ax.set_yticks([])
+        ax.grid(False)
+        ax.spines["left"].set_visible(False)
     for ax in axes[-1]:
         ax.set_xlabel("time from R [s]")
     axes[1][0].set_ylabel(f"mean beat [{unit}], and below it the mean attribution")
@@ -163,44 +151,24 @@ def beat_averages(
     return fig
 
 
-def _draw_beats(
-    ax: Axes, time_s: Samples, traces: Mapping[str, Samples], shares: Mapping[str, Samples]
-) -> None:
-    low = min(float(trace.min()) for trace in traces.values())
-    span = max(float(trace.max()) for trace in traces.values()) - low or 1e-6
-    for i, (name, trace) in enumerate(traces.items()):
-        floor = np.full(len(time_s), low - (0.55 + 0.9 * i) * span)
-        look.draw_signed_area(ax, time_s, floor, shares[name] * 0.4 * span)
-        ax.plot(time_s, floor, **look.of_series(i), linewidth=0.6)
-        ax.plot(time_s, trace, **look.of_series(i), linewidth=1.1, label=name)
-    ax.axvline(0, color=look.GREY, linewidth=0.6, linestyle=":")
-    ax.set_yticks([])
-    ax.grid(False)
-    ax.spines["left"].set_visible(False)
-
-
-@look.styled
-def deletion_picture(curves: pd.DataFrame, *, panel: str = "fill", line: str = "method") -> Figure:
+@look.style()
+def deletion_picture(curves: pd.DataFrame) -> Figure:
     """Draw the mean logit as units are masked: most relevant first, and least relevant first.
 
-    ``curves`` is tidy: ``fraction, morf, lerf`` and the columns ``panel`` and ``line``.
+    ``curves`` is tidy: ``method``, ``fill`` (one panel each), ``fraction``, ``morf``, ``lerf``.
     """
-    look.require_columns(curves, ["fraction", "morf", "lerf", panel, line], "curves")
+    require_columns(curves, ["fraction", "morf", "lerf", "fill", "method"], "curves")
     labels = {"x": "share of units masked", "y": "mean positive logit [SD]"}
-    panels = look.in_order(curves[panel])
+    panels = look.in_order(curves["fill"])
     fig, axes = look.new_panels(panels, len(panels), 2.9, sharey=True, **labels)
     handles = [Line2D([], [], color=look.BLACK, label="most relevant first")]
     handles += [Line2D([], [], color=look.BLACK, linestyle="--", label="least relevant first")]
     for name, ax in axes.items():
-        for i, value in enumerate(look.in_order(curves[line])):
-            part = curves[(curves[panel] == name) & (curves[line] == value)].sort_values("fraction")
-            how: dict[str, Any] = {
-                "color": look.colour(i),
-                "marker": look.MARKERS[i % 7],
-                "ms": 3.5,
-            }
-            handles += ax.plot(part["fraction"], part["morf"], label=str(value), **how)
+        of_panel = curves[curves["fill"] == name].sort_values("fraction")
+        for i, label, part in look.series(of_panel, curves, "method"):
+            how: Any = {"color": look.COLOURS[i % 7], "marker": look.MARKERS[i % 7], "ms": 3.5}
+            handles += ax.plot(part["fraction"], part["morf"], label=label, **how)
             ax.plot(part["fraction"], part["lerf"], linestyle="--", **how)
-        ax.set_title(f"{panel}: {name}")
+        ax.set_title(f"fill: {name}")
     look.legend_below(fig, handles)
     return fig

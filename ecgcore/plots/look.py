@@ -1,11 +1,10 @@
 """One look for all figures: sizes, colours, markers, panels and legends, without global state."""
 
-import functools
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Number
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,8 +13,11 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from ecgcore.errors import EcgcoreError
+
+Samples = NDArray[np.floating]
 
 WIDTH_IN = 7.2
 """Width of a full-width figure: 720 CSS pixels, the book's column; readable unscaled in print."""
@@ -28,40 +30,7 @@ TOWARDS_DISEASE, TOWARDS_NORMAL = "#C1272D", "#1F5FA8"
 """Red: a contribution that raises the logit. Blue: one that lowers it."""
 
 MARKERS = "os^DvPX"
-DASHES: tuple[Any, ...] = (
-    "-",
-    (0, (5, 1.5)),
-    (0, (1.2, 1.2)),
-    (0, (5, 1.5, 1.2, 1.5)),
-    (0, (8, 2)),
-)
-STAR: dict[str, Any] = {"ls": "none", "marker": "*", "ms": 10, "mfc": "white", "mec": BLACK}
-"""A published value: an open star, never joined by lines, since it comes from other data."""
-
-_RC: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so a figure is the same everywhere
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=COLOURS),
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 5.5,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "figure.dpi": 150,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-}
+DASHES: Any = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)))
 
 
 class BookFigure(Figure):
@@ -75,33 +44,26 @@ class BookFigure(Figure):
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Apply the book's matplotlib settings inside a ``with`` block."""
+    """Apply the book's matplotlib settings in a ``with`` block or, as a decorator, a function."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_RC)
+        mpl.rc("font", family="DejaVu Sans", size=9)  # comes with matplotlib: the same everywhere
+        mpl.rc("axes", titlesize=10, titleweight="bold", titlelocation="left", labelsize=9)
+        mpl.rc("axes", grid=True, axisbelow=True, prop_cycle=cycler(color=COLOURS))
+        mpl.rc("axes.spines", top=False, right=False)
+        mpl.rc("grid", color="#DDDDDD", linewidth=0.6)
+        mpl.rc("legend", frameon=False, fontsize=8.5)
+        mpl.rc("lines", linewidth=1.5, markersize=5.5)
+        mpl.rc(("xtick", "ytick"), labelsize=8.5)
+        mpl.rc("figure", dpi=150)
         yield
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def styled(plot: Callable[P, R]) -> Callable[P, R]:
-    """Run a plot function inside :func:`style`."""
-
-    @functools.wraps(plot)
-    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-        with style():
-            return plot(*args, **kwargs)
-
-    return inside
-
-
-def require_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
-    """Raise :class:`EcgcoreError` that names the first of these columns that a table lacks."""
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise EcgcoreError(f"{name}: column {missing[0]!r} is missing; it has {list(table)}.")
+def require_shape(like: Samples, **arrays: NDArray[Any] | None) -> None:
+    """Raise :class:`EcgcoreError` that names the array whose shape is not that of ``like``."""
+    for name, array in arrays.items():
+        if array is not None and array.shape != like.shape:
+            raise EcgcoreError(f"{name}: expected shape {like.shape}, got {array.shape}.")
 
 
 def new_figure(height_in: float, *, width_in: float = WIDTH_IN) -> Figure:
@@ -143,20 +105,15 @@ def series(
             yield i, f"{value:g} Hz" if column == "rate_hz" else label, rows
 
 
-def colour(i: int) -> str:
-    """Return the colour of the i-th series."""
-    return COLOURS[i % len(COLOURS)]
-
-
-def of_series(i: int) -> dict[str, Any]:
-    """Return colour and line style of the i-th series."""
-    return {"color": colour(i), "linestyle": DASHES[i % len(DASHES)]}
-
-
 def in_order(values: Iterable[Any]) -> list[Any]:
     """Return distinct values: numbers ascending, anything else in order of appearance."""
     distinct = list(dict.fromkeys(values))
     return sorted(distinct) if all(isinstance(v, Number) for v in distinct) else distinct
+
+
+def of_series(i: int) -> dict[str, Any]:
+    """Return colour and line style of the i-th series."""
+    return {"color": COLOURS[i % 7], "linestyle": DASHES[i % 5]}
 
 
 def legend_below(fig: Any, handles: Iterable[Any], n_columns: int = 4, **options: Any) -> None:
@@ -174,9 +131,8 @@ def sign_handles() -> list[Patch]:
 
 def draw_signed_area(ax: Axes, x: Any, base: Any, values: Any) -> None:
     """Fill between ``base`` and ``base + values``: red above it, blue below it."""
-    for sign, colour in ((1, TOWARDS_DISEASE), (-1, TOWARDS_NORMAL)):
-        end = base + np.clip(sign * values, 0, None) * sign
-        ax.fill_between(x, base, end, color=colour, alpha=0.8, linewidth=0, zorder=2)
+    for end, colour in ((values.clip(0), TOWARDS_DISEASE), (values.clip(max=0), TOWARDS_NORMAL)):
+        ax.fill_between(x, base, base + end, color=colour, alpha=0.8, linewidth=0, zorder=2)
 
 
 def draw_intervals(ax: Axes, x: Any, table: pd.DataFrame, i: int, **options: Any) -> Any:

@@ -11,36 +11,42 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from ecgcore.errors import EcgcoreError
 from ecgcore.plots import look
 from ecgcore.statistics import evaluate, reliability_curve
+from ecgcore.statistics.scores import require_columns
 
 _DIAGONAL: dict[str, Any] = {"color": look.GREY, "linewidth": 0.8, "linestyle": ":"}
 
 
-@look.styled
-def roc_pr(predictions: pd.DataFrame, *, panel: str = "model", line: str = "rate_hz") -> Figure:
-    """Draw ROC and precision-recall curves, one row of panels per model.
+@look.style()
+def roc_pr(predictions: pd.DataFrame) -> Figure:
+    """Draw ROC and precision-recall curves, one row of panels per model, one line per rate.
 
-    If a curve has an AUROC above 0.9, the corner of the ROC panel is drawn again, enlarged.
-
-    Parameters
-    ----------
-    predictions
-        One row per record and series: ``y`` (0 or 1, both of them in each series), ``score`` and
-        the columns ``panel`` and ``line``.
+    ``predictions`` has one row per record and series: ``y`` (0 or 1, both of them in each series),
+    ``score``, ``model`` and ``rate_hz``. If a curve has an AUROC above 0.9, the corner of the ROC
+    panel is drawn again, enlarged.
     """
-    look.require_columns(predictions, ["y", "score", panel, line], "predictions")
-    by_series = predictions.groupby([panel, line], sort=False)[["y", "score"]]
+    require_columns(predictions, ["y", "score", "model", "rate_hz"], "predictions")
+    by_series = predictions.groupby(["model", "rate_hz"], sort=False)[["y", "score"]]
     metrics = {key: evaluate(part["y"], part["score"]) for key, part in by_series}
     n_columns = 2 + any(values["auroc"] > 0.9 for values in metrics.values())
-    panels = look.in_order(predictions[panel])
+    panels = look.in_order(predictions["model"])
     fig = look.new_figure((2.9 if n_columns == 3 else 3.5) * len(panels))
     for name, row in zip(panels, fig.subfigures(len(panels), 1, squeeze=False)[:, 0], strict=True):
         axes, handles = list(row.subplots(1, n_columns)), []
-        of_panel = predictions[predictions[panel] == name]
-        for i, label, part in look.series(of_panel, predictions, line):
-            values = metrics[name, part[line].iloc[0]]
+        of_panel = predictions[predictions["model"] == name]
+        for i, label, part in look.series(of_panel, predictions, "rate_hz"):
+            values = metrics[name, part["rate_hz"].iloc[0]]
             label += f": {values['auroc']:.3f}, {values['auprc']:.3f}"
             handles += _draw_curves(axes, part, i, label)
-        _name_curves(axes, str(name), float(of_panel["y"].mean()))
+        for ax in axes:
+            ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel="1 − specificity")
+            ax.set_box_aspect(0.9)
+        for ax in axes[:-1]:
+            ax.plot([0, 1], [0, 1], **_DIAGONAL)
+        if n_columns == 3:
+            axes[1].set(title="enlarged corner", xlim=(-0.003, 0.3), ylim=(0.7, 1.006))
+        axes[0].set(title=f"{name}: ROC", ylabel="sensitivity")
+        axes[-1].axhline(of_panel["y"].mean(), **_DIAGONAL)
+        axes[-1].set(title="precision-recall", xlabel="sensitivity", ylabel="precision")
         look.legend_below(row, handles, 3, title="AUROC, AUPRC", title_fontsize=8.5)
     return fig
 
@@ -56,41 +62,27 @@ def _draw_curves(axes: list[Axes], part: pd.DataFrame, i: int, label: str) -> li
     return axes[-1].step(sensitivity[::-1], precision[::-1], **steps)
 
 
-def _name_curves(axes: list[Axes], name: str, prevalence: float) -> None:
-    for ax in axes:
-        ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel="1 − specificity")
-        ax.set_box_aspect(0.9)
-    for ax in axes[:-1]:
-        ax.plot([0, 1], [0, 1], **_DIAGONAL)
-    if len(axes) == 3:
-        axes[1].set(title="enlarged corner", xlim=(-0.003, 0.3), ylim=(0.7, 1.006))
-    axes[0].set(title=f"{name}: ROC", ylabel="sensitivity")
-    axes[-1].axhline(prevalence, **_DIAGONAL)
-    axes[-1].set(title="precision-recall", xlabel="sensitivity", ylabel="precision")
-
-
-@look.styled
-def reliability(
-    predictions: pd.DataFrame, *, panel: str = "model", line: str = "rate_hz", ece_bins: int = 10
-) -> Figure:
+@look.style()
+def reliability(predictions: pd.DataFrame, *, panel: str = "model") -> Figure:
     """Draw observed against predicted frequency, with 95 % Wilson intervals, and records per bin.
 
-    ``predictions`` are those of :func:`roc_pr`, with probabilities in ``score``.
+    ``predictions`` are those of :func:`roc_pr`, with probabilities in ``score``; each value of
+    ``panel`` has a panel of its own. There are 10 bins.
     """
-    look.require_columns(predictions, ["y", "score", panel, line], "predictions")
-    panels, n_lines = look.in_order(predictions[panel]), predictions[line].nunique()
+    require_columns(predictions, ["y", "score", panel, "rate_hz"], "predictions")
+    panels, n_lines = look.in_order(predictions[panel]), predictions["rate_hz"].nunique()
     fig = look.new_figure(4.8)
     names = {"observed": "value", "observed_low": "low", "observed_high": "high"}
     for name, sub in zip(panels, fig.subfigures(1, len(panels), squeeze=False)[0], strict=True):
         top, below = sub.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         top.plot([0, 1], [0, 1], **_DIAGONAL)
         of_panel, handles = predictions[predictions[panel] == name], []
-        for i, label, part in look.series(of_panel, predictions, line):
-            ece = evaluate(part["y"], part["score"], ece_bins=ece_bins)["ece"]
-            table = reliability_curve(part["y"], part["score"], ece_bins=ece_bins).query("n > 0")
-            shift = (i - (n_lines - 1) / 2) / (ece_bins * (n_lines + 2))
+        for i, label, part in look.series(of_panel, predictions, "rate_hz"):
+            ece = evaluate(part["y"], part["score"])["ece"]
+            table = reliability_curve(part["y"], part["score"]).query("n > 0")
+            shift = (i - (n_lines - 1) / 2) / (10 * (n_lines + 2))
             place = (table["low"] + table["high"]) / 2 + shift
-            below.plot(place, table["n"], look.MARKERS[i % 7], color=look.colour(i), markersize=4)
+            below.plot(place, table["n"], look.MARKERS[i % 7], color=look.COLOURS[i % 7], ms=4)
             table = table.drop(columns=["low", "high"]).rename(columns=names)
             how = {"linewidth": 1, "label": f"{label}: {ece:.3f}"}
             handles.append(look.draw_intervals(top, table["mean_predicted"], table, i, **how))
@@ -98,26 +90,21 @@ def reliability(
         below.set(xlabel="predicted probability", yscale="log", ylabel="records")
         below.set_ylim(bottom=0.7)
         sub.align_ylabels()
-        title = {"title": f"ECE, {ece_bins} bins", "title_fontsize": 8.5}
-        look.legend_below(sub, handles, 1 if len(panels) > 2 else 2, **title)
+        n_columns = 1 if len(panels) > 2 else 2
+        look.legend_below(sub, handles, n_columns, title="ECE, 10 bins", title_fontsize=8.5)
     return fig
 
 
-@look.styled
+@look.style()
 def learning_curves(
     history: pd.DataFrame, *, line: str | None = None, best_epoch: int | None = None
 ) -> Figure:
     """Draw every quantity of a training history against the epoch, one panel each.
 
-    Parameters
-    ----------
-    history
-        One row per epoch: ``epoch`` (or the index), ``train_*`` and ``valid_*`` columns; a
-        ``train_`` and a ``valid_`` column of one name share a panel.
-    line
-        Column that identifies runs (folds, seeds), each with its own colour.
-    best_epoch
-        Marked with a vertical line.
+    ``history`` has one row per epoch: ``epoch`` (or the index), ``train_*`` and ``valid_*``
+    columns, at least one, else :class:`EcgcoreError`; a ``train_`` and a ``valid_`` column of one
+    name share a panel. ``line`` is the column that identifies runs (folds, seeds), each with its
+    own colour; ``best_epoch`` is marked with a vertical line.
     """
     data = history if "epoch" in history.columns else history.rename_axis("epoch").reset_index()
     columns = [c for c in data.columns if c.startswith(("train_", "valid_"))]
@@ -130,7 +117,7 @@ def learning_curves(
     for column in columns:
         stage, name = column.split("_", 1)
         for i, label, part in runs:
-            colour = look.colour(i if line else int(stage == "valid"))
+            colour = look.COLOURS[i % 7 if line else int(stage == "valid")]
             how: dict[str, Any] = {"color": colour, "linestyle": "-" if stage == "valid" else "--"}
             how |= {"marker": "." if len(part) < 3 else "", "label": f"{label} {stage}".strip()}
             handles += axes[name].plot(part["epoch"], part[column], **how)

@@ -1,7 +1,6 @@
-"""Beats, waves, windows and territories against signals whose beats we placed, and LUDB."""
+"""Beats, windows and territories against signals whose beats we placed; LUDB's annotations."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import wfdb
 
@@ -45,16 +44,6 @@ def test_a_dead_lead_is_replaced_and_a_dead_record_has_no_beats():
     signal[index_of("II")] = 0
     assert len(beats.r_peaks(signal, RATE_HZ)) == len(R_S)
     assert len(beats.r_peaks(np.zeros((12, 1000)), RATE_HZ)) == 0
-    assert (beats.waves(np.zeros((12, 1000)), RATE_HZ) == beats.WAVES.index("rest")).all()
-
-
-def test_waves_come_in_their_order_around_each_beat():
-    wave_of = beats.waves(heart(R_S), RATE_HZ)
-    for r in R_S[1:-1]:
-        centre = round(r * RATE_HZ)
-        around = [beats.WAVES[wave_of[centre + k]] for k in (-16, 0, 25, 50)]
-        assert around == ["P", "QRS", "T", "rest"]
-    assert set(np.unique(wave_of)) == set(range(len(beats.WAVES)))
 
 
 def test_swapped_beats_follow_the_records_rhythm():
@@ -68,55 +57,17 @@ def test_swapped_beats_follow_the_records_rhythm():
     np.testing.assert_array_equal(donor[1], healthy[0])  # no beats to follow: unchanged
 
 
-def delineation_errors(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Delineated minus annotated boundaries of lead II at 500 Hz [ms], one row per annotated one.
-
-    nan where none is nearer than 150 ms (ANSI/AAMI EC57).
-    """
-    rows = []
-    for mark in truth[(truth.lead == "II") & truth.wave.isin(["P", "QRS", "T"])].to_dict("records"):
-        for boundary in ("onset", "offset"):
-            errors_ms = 2 * (found.loc[found.wave == mark["wave"], boundary] - mark[boundary])
-            nearest = errors_ms[errors_ms.abs() <= 150].abs().min()
-            rows.append((mark["wave"], boundary, errors_ms[errors_ms.abs() == nearest].mean()))
-    return pd.DataFrame(rows, columns=["wave", "boundary", "error_ms"])
-
-
-def test_delineation_of_ludb_is_near_the_cardiologists(ludb):
-    parts = []
-    for record in (1, 3, 5):
-        signal = wfdb.rdrecord(str(ludb / str(record))).p_signal.T
-        found = beats.intervals(signal, 500)
-        parts.append(delineation_errors(found, ludb_waves(ludb, record)))
-    table = pd.concat(parts).groupby(["wave", "boundary"])["error_ms"]
-    assert (table.count() / table.size() > 0.7).all()
-    assert table.mean().abs().max() < 60
-    assert table.mean()["QRS"].abs().max() < 30
-
-
 def test_ludb_waves_are_those_of_wfdb_with_the_intervals_between(ludb):
     table = ludb_waves(ludb, 1)
     symbols = wfdb.rdann(str(ludb / "1"), "avf").symbol
     counts = table[table.lead == "aVF"].wave.value_counts()
     assert counts[["P", "QRS", "T"]].tolist() == [symbols.count(s) for s in "pNt"]
-    codes = beats.wave_codes(table, 5000)
-    assert codes.shape == (12, 5000)
-    first = table[(table.lead == "V2") & (table.wave == "ST")].iloc[0]
-    inside = codes[index_of("V2"), first.onset : first.offset]
-    assert (inside == beats.WAVES.index("ST")).all()
+    v2 = table[table.lead == "V2"].reset_index(drop=True)
+    st = v2.index[v2.wave == "ST"][0]
+    assert v2.wave.loc[st - 1 : st + 1].tolist() == ["QRS", "ST", "T"]
+    assert (v2.onset[st], v2.offset[st]) == (v2.offset[st - 1], v2.onset[st + 1])
     with pytest.raises(EcgcoreError, match=r"999\.i"):
         ludb_waves(ludb, 999)
-
-
-def test_delineation_errors_by_hand():
-    rows = [("II", "QRS", 100, 150), ("II", "QRS", 600, 650), ("V1", "QRS", 0, 10)]
-    truth = pd.DataFrame(rows, columns=["lead", "wave", "onset", "offset"])
-    found = pd.DataFrame([("QRS", 105, 149)], columns=["wave", "onset", "offset"])
-    table = delineation_errors(found, truth)
-    assert table.query("boundary == 'onset'").error_ms.tolist() == pytest.approx(
-        [10, np.nan], nan_ok=True
-    )
-    assert table.query("boundary == 'offset'").error_ms.iloc[0] == -2
 
 
 def test_windows_and_shares_by_hand():
@@ -139,6 +90,4 @@ def test_expected_leads_and_the_statement_of_a_record():
     assert territories.pathology(codes, {"IMI", "ASMI"}) == "ASMI"
     assert territories.pathology({"B": 1.0, "A": 1.0}, {"A", "B"}) == "A"
     assert territories.pathology(codes, {"LVH"}) == ""
-    assert {lead for leads in territories.EXPECTED_LEADS.values() for lead in leads} <= set(LEADS)
-    waves = {wave for waves in territories.EXPECTED_WAVES.values() for wave in waves}
-    assert waves <= set(beats.WAVES)
+    assert set(" ".join(territories.EXPECTED_LEADS.values()).split()) <= set(LEADS)

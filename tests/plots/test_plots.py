@@ -54,16 +54,13 @@ def deletion() -> pd.DataFrame:
 
 HISTORY = pd.DataFrame({"train_loss": [3, 2, 1], "valid_loss": [3, 2, 2], "valid_f1": [0, 1, 1]})
 COUNTS = pd.DataFrame([{"model": name, **evaluate([0, 1, 1], [0.1, 0.9, 0.2])} for name in "abc"])
-STARS = pd.DataFrame({"task": ["norm_vs_mi"], "model": ["imn"], "rate_hz": [100], "value": [0.93]})
 BEAT = slice(120, 201)
 FIGURES = {
     "ecg": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, title="record 1"),
     "attribution": lambda: plots.ecg_12_lead(
         ECG_MV, RATE_HZ, ATTRIBUTION, title="x", mask=np.abs(ECG_MV) > 0.3, boxes=BOXES
     ),
-    "window": lambda: plots.ecg_12_lead(
-        ECG_MV, RATE_HZ, ATTRIBUTION, columns=1, start_s=1, window_s=3
-    ),
+    "window": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, ATTRIBUTION, columns=1, start_s=7),
     "side_by_side": lambda: plots.ecg_side_by_side(ECG_MV, -ECG_MV, RATE_HZ, titles=("A", "B")),
     "evidence": lambda: plots.record_with_evidence(
         ECG_MV, RATE_HZ, np.abs(ECG_MV) > 0.3, ATTRIBUTION, leads=("II", "V1", "V2", "V6")
@@ -74,13 +71,13 @@ FIGURES = {
     "resampling": lambda: plots.resampling_picture({100: ECG_MV[1], 50: ECG_MV[1, ::2]}),
     "roc": lambda: plots.roc_pr(PREDICTIONS),
     "response": lambda: plots.response(INTERVALS, panel="task", marks={"QRS": 110}),
-    "by_rate": lambda: plots.response(INTERVALS, published=STARS, title="simulated"),
+    "by_rate": lambda: plots.response(INTERVALS),
     "noise": lambda: plots.response(INTERVALS, log=False, falling=True, x_label="SNR [dB]"),
     "matrices": lambda: plots.matrices(
         INTERVALS.assign(test_hz=62), row="rate_hz", column="test_hz", panel="model"
     ),
     "reliability": lambda: plots.reliability(PREDICTIONS),
-    "forest": lambda: plots.forest(INTERVALS, reference=0.9, margin=0.01, published=STARS),
+    "forest": lambda: plots.forest(INTERVALS, reference=0.9, margin=0.01),
     "answer": lambda: plots.answer_bars(
         [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]
     ),
@@ -134,10 +131,10 @@ def test_a_millivolt_is_as_high_as_two_fifths_of_a_second():
 
 
 def test_the_trace_is_the_signal():
-    figure = plots.ecg_12_lead(ECG_MV, RATE_HZ, columns=2, rhythm_lead="V1")
+    figure = plots.ecg_12_lead(ECG_MV, RATE_HZ, columns=2)
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 100]
     assert len(lines) == 13
-    shown = [ECG_MV[0, :500], ECG_MV[6, 500:], ECG_MV[6]]
+    shown = [ECG_MV[0, :500], ECG_MV[6, 500:], ECG_MV[1]]
     for line, expected in zip([lines[0], lines[1], lines[-1]], shown, strict=True):
         height = line.get_ydata() - line.get_ydata()[0]
         np.testing.assert_allclose(height, expected - expected[0], atol=1e-6)
@@ -147,7 +144,7 @@ def test_the_trace_is_the_signal():
 def test_red_is_above_towards_disease_and_blue_below_towards_normal():
     signal, attribution = np.zeros((12, 1000), np.float32), np.zeros((12, 1000))
     attribution[0, 100:110], attribution[0, 150:160] = 1.0, -0.5
-    figure = plots.ecg_12_lead(signal, RATE_HZ, attribution, rhythm_lead=None)
+    figure = plots.ecg_12_lead(signal, RATE_HZ, attribution)
     heights: dict[str, list[float]] = {}
     for area in (c for c in figure.axes[0].collections if isinstance(c, PolyCollection)):
         points = np.array([p for path in area.get_paths() for p in path.vertices[:, 1]])
@@ -184,7 +181,6 @@ def test_an_interval_that_could_not_be_computed_is_left_out():
         (lambda: plots.ecg_12_lead(np.zeros((8, 100)), 100), r"\(12, sample\)"),
         (lambda: plots.ecg_12_lead(ECG_MV, 100, ECG_MV[:, :9]), "attribution: expected shape"),
         (lambda: plots.ecg_12_lead(ECG_MV, 100, columns=5), "columns: expected 1, 2, 3 or 4"),
-        (lambda: plots.ecg_12_lead(ECG_MV, 100, rhythm_lead="V7"), "there is no 'V7'"),
         (lambda: plots.ecg_12_lead(ECG_MV, 100, start_s=11), "record's 10 s"),
         (lambda: plots.ecg_12_lead(ECG_MV, 10), "at most 60 s"),
         (lambda: plots.roc_pr(pd.DataFrame({"y": [1]})), "score"),
