@@ -2,8 +2,8 @@
 
 PTBXL is a folder in PTB-XL's layout with raw records, such as PTB-XL itself. For each kind, the
 record with the smallest number is taken that has its statement with a likelihood of 100 (rhythms
-have none), no diagnosis of another superclass and no flutter, that passes the quality checks without
-a note, and that is still in PTB-XL 1.0.3.
+have none), no diagnosis of another superclass and no flutter, that passes the quality checks
+without a note, and that is still in PTB-XL 1.0.3.
 """
 
 import sys

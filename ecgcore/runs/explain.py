@@ -45,8 +45,10 @@ class Explanation:
         """Return the record on ECG paper with the attribution on its traces."""
         words = (self.record, self.run.params["task"], self.run.params["model"], self.method)
         answer = f"{', '.join(words)}: probability {self.probability:.2f}"
-        return plots.ecg_12_lead(
-            self.signals_mv, self.run.rate_hz, attribution=self.attribution, start_s=self.start_s,
+        if self.start_s:
+            answer += f" (from {self.start_s:g} s of the record on)"
+        return plots.ecg_12_lead(  # the signals begin at start_s already
+            self.signals_mv, self.run.rate_hz, attribution=self.attribution,
             title="\n".join([answer, self.run.training_summary, *self.remarks]),
         )  # fmt: skip
 

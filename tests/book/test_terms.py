@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
-from terms import meanings  # noqa: E402
+from terms import meanings
 
 LINK = re.compile(r'<a class="[^"]*\bmeaning\b[^"]*" href="[^"#]*#([^"]+)" title="([^"]+)"')
 

@@ -95,6 +95,16 @@ def test_the_weights_of_an_imn_are_its_explanation(imn: Path, record: Path) -> N
     assert explanation.logit == pytest.approx(total, abs=1e-4)
 
 
+def test_the_picture_shows_all_that_was_explained(imn: Path, record: Path) -> None:
+    """The signals begin at ``--start``, and nothing of them is skipped once more."""
+    widest = []
+    for start_s in (0.0, 1.5):
+        cut, run = load_record(record, start_s=start_s, duration_s=10), load_trained_run(imn)
+        lines = explain_record(cut, run, start_s=start_s).figure().axes[0].lines
+        widest.append(max(np.ptp(line.get_xdata()) for line in lines))
+    assert widest[0] == widest[1]
+
+
 def test_folds_answer_together(folds: Path) -> None:
     run = load_trained_run(folds)
     assert run.native_method == "grad_cam"
