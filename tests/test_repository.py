@@ -85,7 +85,7 @@ def test_parquet_is_read_without_threads(root: Path) -> None:
 
 
 def test_notebooks_are_clean_sources(root: Path) -> None:
-    allowed = {"parameters", "hide-input", "remove-cell"}
+    allowed = {"parameters", "hide-input", "hide-output", "remove-cell"}
     assert notebooks(root)
     for path in notebooks(root):
         content = json.loads(path.read_text(encoding="utf-8"))

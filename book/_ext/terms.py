@@ -21,47 +21,28 @@ def meanings(text: str) -> dict[str, str]:
 
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Link the first mention of every word; longer words are looked for first."""
-    source = Path(app.srcdir, f"{GLOSSARY}.md")
-    if docname == GLOSSARY or not source.exists():
+    objects = app.env.get_domain("std").objects  # type: ignore[attr-defined]
+    ids = {name: place[1] for (kind, name), place in objects.items() if kind == "term"}
+    if docname == GLOSSARY or not ids:
         return
-    known = {w: m for w, m in meanings(source.read_text(encoding="utf-8")).items() if w}
-    ids = {name: place[1] for name, place in _places(app).items()}
-    left = {word for word in known if word in ids}
-    if not left:
-        return
+    known = meanings(Path(app.srcdir, f"{GLOSSARY}.md").read_text(encoding="utf-8"))
+    left = known.keys() & ids.keys()
     words = "|".join(map(re.escape, sorted(left, key=len, reverse=True)))
     pattern = re.compile(rf"(?<![\w-])({words})(?![\w-])")
     base = app.builder.get_relative_uri(docname, GLOSSARY)
+    how = {"internal": True, "classes": ["meaning"]}
     for text in list(doctree.findall(nodes.Text)):
-        if any(isinstance(node, NOT_IN) for node in _above(text)):
-            continue
-        parts: list[nodes.Node] = []
-        for piece in pattern.split(str(text)):
+        above = text.parent
+        while above is not None and not isinstance(above, NOT_IN):
+            above = above.parent
+        pieces = [] if above is not None else pattern.split(str(text))
+        for k, piece in enumerate(pieces):
             if piece in left:
                 left -= {word for word in left if known[word] == known[piece]}
-                target, title = f"{base}#{ids[piece]}", known[piece]
-                parts.append(
-                    nodes.reference(
-                        "", piece, refuri=target, reftitle=title, internal=True, classes=["meaning"]
-                    )
-                )
-            elif piece:
-                parts.append(nodes.Text(piece))
-        if len(parts) > 1 or isinstance(parts[:1] and parts[0], nodes.reference):
-            text.parent.replace(text, parts)
-
-
-def _places(app: Sphinx) -> dict[str, tuple[str, str]]:
-    objects = app.env.get_domain("std").objects  # type: ignore[attr-defined]
-    return {name: place for (kind, name), place in objects.items() if kind == "term"}
-
-
-def _above(node: nodes.Node) -> list[nodes.Node]:
-    found = []
-    while node.parent is not None:
-        node = node.parent
-        found.append(node)
-    return found
+                where = {"refuri": f"{base}#{ids[piece]}", "reftitle": known[piece]}
+                pieces[k] = nodes.reference("", piece, **where, **how)
+        if len(pieces) > 1:
+            text.parent.replace(text, [nodes.Text(p) if isinstance(p, str) else p for p in pieces])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

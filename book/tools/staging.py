@@ -25,6 +25,8 @@ CAVEATS = {"smoke": "This tier only shows that everything runs; its figures mean
 WORDS_PER_MINUTE = 150
 """Of prose with figures to look at."""
 
+OPEN_TABLES = 3
+"""So many tables of a page are open; a reader opens the others."""
 PROMPTS = {
     "parameters": "Parameters and their defaults",
     "injected-parameters": "Parameters of this run",
@@ -158,8 +160,12 @@ def _as_text(text: str) -> str:
 
 
 def _clean(notebook: nbformat.NotebookNode, card: nbformat.NotebookNode) -> None:
-    """Put the card below the title, hide parameters, drop what names this machine."""
+    """Put the card below the title, hide parameters, fold tables, drop what names this machine."""
     notebook.cells.insert(1, card)
+    tables = [cell for cell in notebook.cells if "<table" in str(cell.get("outputs", ""))]
+    is_open = [cell for cell in tables if "hide-output" not in cell.metadata.get("tags", [])]
+    for cell in is_open[OPEN_TABLES:]:
+        cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-output"]
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)

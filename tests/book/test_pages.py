@@ -173,6 +173,14 @@ def test_links_and_anchors_resolve(html: Path, visits: list[Visit]) -> None:
     assert {page: links for page, links in found.items() if links} == {}
 
 
+def test_no_page_opens_more_than_three_tables(html: Path) -> None:
+    for page in (html / "notebooks").glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        article = text.partition("<article")[2].partition("</article")[0]
+        opened = re.sub(r"<details.*?</details>", "", article, flags=re.DOTALL)
+        assert opened.count("<table") <= 3, page.name
+
+
 def test_search_works_offline(html: Path, context: Any) -> None:
     page = context.new_page()
     page.goto((html / "search.html").as_uri() + "?q=receptive+field")
