@@ -80,7 +80,6 @@ class ClaimsTable(SphinxDirective):
                     measured += f"; the claim holds where it is {row['holds where']}"
                 cells = [link, row["data"], measured, f"**{row['verdict']}**"]
                 lines.append(f"| {' | '.join(map(_cell, cells))} |")
-                link = ""
         table = self.parse_text_to_nodes("\n".join(lines))
         return [nodes.container("", *table, classes=["claims"])] if len(lines) > 2 else []
 
