@@ -122,10 +122,12 @@ def run_card(
     data, links = made["archive"], launch.links(repository, page) if repository else {}
     first = facts.needed_first(params, tier)
     sentence = f"After `{first}`, in the checkout:" if first else "In the checkout:"
+    source = "The figures of this page come from recorded results and do not depend on the tier."
+    if data:
+        source = f"This build: {facts.data_kind([data])}, tier {tier}. {CAVEATS.get(tier, '')}"
     lines = [
         "````{div} run-card",
-        f"This build: {facts.data_kind([data])}, tier {tier}. "
-        f"About {max(1, round(n_words / WORDS_PER_MINUTE))} min to read. {CAVEATS.get(tier, '')} "
+        f"{source} About {max(1, round(n_words / WORDS_PER_MINUTE))} min to read. "
         + " ".join(f"[Open in {name}]({address})" for name, address in links.items()),
         "",
         "```{dropdown} How this page was made, and how to repeat it",
