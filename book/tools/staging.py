@@ -166,7 +166,9 @@ def _clean(notebook: nbformat.NotebookNode, card: nbformat.NotebookNode) -> None
     notebook.cells.insert(1, card)
     tables = [cell for cell in notebook.cells if "<table" in str(cell.get("outputs", ""))]
     is_open = [cell for cell in tables if "hide-output" not in cell.metadata.get("tags", [])]
-    for cell in is_open[OPEN_TABLES:]:
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    in_prose = sum("| --- |" in source for source in prose)
+    for cell in is_open[max(0, OPEN_TABLES - in_prose) :]:
         cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-output"]
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
