@@ -35,7 +35,7 @@ def measure(store: str, run: Path) -> list[dict[str, object]]:
         "auroc_without": evaluate(test["y_true"], ranking(network.logits(without)))["auroc"],
     }
     maps = pd.read_csv(run / "explained.csv").groupby("method")["shortcut_mass_accuracy"].mean()
-    kept = ["imn", "saliency", "input_x_gradient", "grad_cam", "abs_signal", "random"]
+    kept = ["imn", "saliency", "input_x_gradient", "grad_cam", "squared_signal", "random"]
     shares = maps.reindex(kept).dropna()
     return [
         {"model": network.params["model"], "method": name, "on_the_burst": share, **auroc}
@@ -61,6 +61,7 @@ def main() -> None:
         facts = {
             "command": "python benchmarks/shortcut.py STORE --record",
             "runs_commit": sorted(commits),
+            "runs_dirty": False,
             "archive": {"is_simulated": True, "n_records": 1200},
             "depends_on": ["benchmarks/shortcut.py", "notebooks/imn_train.ipynb"],
         }
