@@ -11,7 +11,8 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from browser import DESKTOP, PHONE
 
-pytestmark = pytest.mark.xdist_group("browser")
+# All pages are opened in one fixture, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(1500)]
 
 # else axe fetches style sheets by script, which file:// forbids, and reports all that passed
 QUICK = {"preload": False, "resultTypes": ["violations"]}
