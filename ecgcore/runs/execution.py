@@ -106,6 +106,10 @@ def _progress(checkpoints: Path) -> Iterator[None]:
         thread.join()
 
 
+QUIET = ["--IPKernelApp.log_level=CRITICAL"]
+"""A kernel that is stopped may log an interrupt, which is no news to the person who ran it."""
+
+
 def _progress_line(facts: Mapping[str, Any]) -> str:
     line, seconds = f"epoch {facts['epoch']} of {facts['epochs']}", facts["seconds_left"]
     if facts["epoch"] == facts["epochs"]:
@@ -120,6 +124,7 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int |
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
+    quiet = {"extra_arguments": QUIET}
     with tempfile.TemporaryDirectory(prefix="ecgcore-") as sockets:
         # Sockets in files of this run alone: over TCP each kernel warns about eavesdropping.
         is_posix = os.name == "posix"
@@ -132,7 +137,7 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int |
                 kernel_name="python3",
                 progress_bar=False,
                 execution_timeout=timeout_s,
-                config=Config({"KernelManager": kernel}),
+                config=Config({"KernelManager": kernel, "NotebookClient": quiet}),
             )
         except PapermillExecutionError as error:
             why = f"cell {error.exec_count} raised {error.ename}: {error.evalue}"
