@@ -1,9 +1,7 @@
 """From records in mV to network inputs: pure functions on arrays (record, lead, sample)."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -91,7 +89,6 @@ def preprocess(
     flat_line_s: float = 3.0,
     normalise: str = "record_lead",
     statistics: LeadStatistics | None = None,
-    jobs: int = 1,
 ) -> Floats32:
     """Apply paper B's chain: NaN and infinities to 0, resample, clip, zero flat leads, z-score.
 
@@ -103,7 +100,7 @@ def preprocess(
     ``signals_mv``, shape (record, lead, sample), mV, is not modified; the result is float32, shape
     (record, lead, new sample). ``method`` is explained in :func:`resample`, ``flat_line_s`` in
     :func:`flat_leads`, ``normalise`` and ``statistics`` in :func:`normalise`; amplitudes are
-    limited to ``clip_mv`` either way, and ``jobs`` is the number of threads.
+    limited to ``clip_mv`` either way.
 
     With the defaults, bit-identical to the paper's code below 500 Hz. At 500 Hz that code averages
     in float32 along the slow axis; ours is nearer to a float64 calculation. Raises ``EcgcoreError``
@@ -115,8 +112,7 @@ def preprocess(
         raise EcgcoreError(f"signals_mv: {why}.")
     n_records, n_leads, n_in = signals_mv.shape
     out = np.empty((n_records, n_leads, round(n_in * rate_hz / rate_in_hz)), np.float32)
-
-    def process_chunk(start: int) -> None:
+    for start in range(0, n_records, _CHUNK):
         rows = slice(start, start + _CHUNK)
         x = signals_mv[rows]
         if not np.isfinite(x).all():
@@ -124,23 +120,15 @@ def preprocess(
         x = _clipped(resample(x, rate_in_hz, rate_hz, method=method), clip_mv)
         x[flat_leads(x, rate_hz, flat_line_s)] = 0
         out[rows] = _normalise(x, normalise, statistics)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(process_chunk, range(0, n_records, _CHUNK)))
     return out
-
-
-def preprocess_rates(
-    signals_mv: Floats32, rate_in_hz: int, rates_hz: Sequence[int], **options: Any
-) -> dict[int, Floats32]:
-    """Return the result of :func:`preprocess` by rate; it takes the same ``options``."""
-    return {r: preprocess(signals_mv, rate_in_hz, r, **options) for r in rates_hz}
 
 
 def resample(
     signals_mv: Floats32, rate_in_hz: int, rate_hz: int, *, method: str = "fft"
 ) -> Floats32:
     """Resample records, shape (..., sample), to a rate from 25 to 500 Hz.
+
+    A higher rate adds samples, but no content above the old Nyquist frequency.
 
     ``"fft"``: brick wall at the lower Nyquist frequency, periodic, so that a step between a
     record's ends rings there; bit-identical to ``scipy.signal.resample``. ``"polyphase"``:
@@ -168,18 +156,6 @@ def resample(
         return np.ascontiguousarray(resampled[..., :n_out], dtype=np.float32)
     latest = np.arange(n_out) * int(rate_in_hz) // int(rate_hz)
     return signals_mv[..., np.minimum(latest, n_in - 1)]
-
-
-def upsample(signals_mv: Floats32, rate_in_hz: int, rate_hz: int) -> Floats32:
-    """Interpolate records to a higher rate without content above their old Nyquist frequency.
-
-    The control arms of the sampling study use it: more samples, same information. Raises
-    ``EcgcoreError`` where ``rate_hz`` is below ``rate_in_hz``.
-    """
-    if rate_hz < rate_in_hz:
-        why = f"{rate_hz} Hz is below the records' {rate_in_hz} Hz; use preprocessing.resample"
-        raise EcgcoreError(f"rate_hz: {why}.")
-    return resample(signals_mv, rate_in_hz, rate_hz)
 
 
 def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:

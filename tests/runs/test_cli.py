@@ -1,6 +1,5 @@
 """The command line: one sentence per error, status 2."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from archives import damage, write_archive
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecgcore import cli, runs
+from ecgcore import cli
 from ecgcore.data import Archive
 
 Capture = pytest.CaptureFixture[str]
@@ -52,28 +51,6 @@ def test_a_yaml_file_of_parameters_is_checked_too(
     file, notebook = tmp_path / "p.yaml", root / "notebooks" / "frequency_train.ipynb"
     file.write_text("rate_hz: fast\n")
     assert "'rate_hz'" in call(capsys, "run", notebook, "-f", file, "--out", tmp_path / "r")[2]
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
-def test_keep_heap_reaches_the_kernel(
-    root: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = (
-        "import resource\n"
-        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "for _ in range(6): old = faults(); bytearray(b'x') * 64_000_000; new = faults() - old\n"
-        "print(new)"
-    )
-
-    def faults(*_: object, **__: object) -> str:
-        return subprocess.check_output([sys.executable, "-c", code], text=True)
-
-    monkeypatch.setattr(runs, "run_notebook", faults)
-    arguments = ("run", root / "notebooks" / "data_tour.ipynb", "--out", tmp_path / "run")
-    assert int(call(capsys, *arguments)[1]) > 2000
-    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")  # and what was there stays
-    assert int(call(capsys, *arguments, "--keep-heap")[1]) < 500
-    assert os.environ["GLIBC_TUNABLES"].startswith("glibc.malloc.check=0:")
 
 
 def test_params_lists_what_a_notebook_takes(root: Path, capsys: Capture) -> None:
