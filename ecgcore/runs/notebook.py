@@ -13,7 +13,7 @@ import pandas as pd
 from filelock import FileLock
 
 from ecgcore import files
-from ecgcore.data import Store, describe, find_archive, open_data
+from ecgcore.data import Store, find_archive, open_data
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import directory, parameters, provenance
 
@@ -40,7 +40,13 @@ class Run:
         the runs that a summary reads were made on another one.
         """
         store = open_data(self.params["archive"])
-        self.data = describe(store)
+        self.data = {
+            "name": store.name,
+            "is_simulated": store.is_simulated,
+            "fingerprint": store.fingerprint,
+            "n_records": len(store.table),
+            "n_patients": int(store.table["patient_id"].nunique()),
+        }
         if "runs" in self.params:
             directory.check_archive(self.params["runs"], store.fingerprint, store.name)
         return store

@@ -12,7 +12,7 @@ from ecgcore.data import Record, Store, open_store
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters
 from ecgcore.runs.pipeline import EVIDENCE_MV
-from ecgcore.runs.variants import AS_PUBLISHED, with_variant
+from ecgcore.runs.table import AS_PUBLISHED, with_variant
 
 
 @pytest.fixture(scope="module")
