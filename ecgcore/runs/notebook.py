@@ -164,7 +164,6 @@ def _parameter_cells(
 
 
 def _write_json(path: Path, value: Any) -> None:
-    def plain(item: Any) -> Any:
-        return item.item() if hasattr(item, "item") else str(item)
-
-    files.write_whole(path, json.dumps(value, indent=1, default=plain) + "\n")
+    """Write JSON: NumPy's numbers as plain ones, whatever else JSON lacks as text."""
+    text = json.dumps(value, indent=1, default=lambda x: x.item() if hasattr(x, "item") else str(x))
+    files.write_whole(path, text + "\n")

@@ -1,6 +1,5 @@
 """Prepared stores and their quality reports: complete or absent, shared between processes."""
 
-import errno
 import json
 import pickle
 import subprocess
@@ -148,24 +147,6 @@ def test_lengths_and_amplitudes_that_do_not_fit(tiny: Archive, tmp_path: Path) -
     assert (store.adu(100)[2, :, 999] == store.adu(100)[2, :, 998]).all()
     assert "1 samples short of 10 s" in store.quality.query("ecg_id == 3")["detail"].iloc[0]
     assert errors(store.quality) == {4: "length", 5: "amplitude"}
-
-
-@pytest.mark.parametrize("failure", ["interrupt", "full disk"])
-def test_an_interrupted_call_leaves_nothing_and_can_be_repeated(
-    tiny: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str
-) -> None:
-    def stop(*_: object) -> None:
-        if failure == "interrupt":
-            raise KeyboardInterrupt
-        raise OSError(errno.ENOSPC, "No space left on device", "adu_100.bin")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sys.modules[prepare.__module__], "_report", stop)
-        with pytest.raises((KeyboardInterrupt, EcgcoreError), match=r"|the disk is full; free"):
-            prepare(tiny, tmp_path / "store")
-    assert not (tmp_path / "store").exists()
-    store = prepare(tiny, tmp_path / "store")
-    np.testing.assert_array_equal(store.signals(100), tiny.signals(100))
 
 
 def test_two_processes_share_the_work(tiny: Archive, tmp_path: Path) -> None:

@@ -69,16 +69,6 @@ def test_a_run_leaves_a_whole_directory(toy: Path, tmp_path: Path) -> None:
     assert again.stat().st_mtime_ns == before, "a finished run was repeated"
 
     assert runs.load_runs(tmp_path / "runs", "toy").loc[0, "seed"] == 3
-    other = runs.run_notebook(toy, {"seed": 4}, tmp_path / "runs" / "b")
-    one, two = (pd.read_csv(folder / "metrics.csv").value[0] for folder in (out, other))
-    same = runs.run_notebook(toy, {"seed": 3}, tmp_path / "runs" / "c")
-    assert pd.read_csv(same / "metrics.csv").value[0] == one != two
-
-
-def test_a_changed_parameter_replaces_the_run(toy: Path, tmp_path: Path) -> None:
-    out = runs.run_notebook(toy, {"seed": 3}, tmp_path / "a")
-    runs.run_notebook(toy, {"seed": 5}, out)
-    assert json.loads((out / "params.json").read_text())["seed"] == 5
 
 
 @pytest.mark.parametrize(
