@@ -42,7 +42,7 @@ format: .venv/test.done  ## put the code into its canonical form
 	$(BIN)/ruff format .
 
 course: .venv/book.done  ## notebooks for students, without solutions, and for teachers, with them
-	$(BIN)/python -m book.tools course --to _build/course
+	$(BIN)/python -m book.tools course --to _build/course --execute
 
 release: .venv/test.done  ## PDF, offline zip, results and checksums of the built book, in _build/release
 	.ci/install-browser

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = command(_course, "notebooks for students and for teachers")
     add("--to", type=Path, required=True)
+    add("--execute", action="store_true", help="run the teacher's notebooks, for their outputs")
 
     add = command(_release, "PDF, offline zip, results, checksums")
     add("--html", type=Path, required=True, help="the built book")
@@ -111,7 +112,7 @@ def _explorer(options: argparse.Namespace) -> None:
 def _course(options: argparse.Namespace) -> None:
     from book.tools import course
 
-    course.export(Path("book/course"), options.to)
+    course.export(Path("book/course"), options.to, execute=options.execute)
     print(options.to / "student", options.to / "instructor", sep="\n")
 
 

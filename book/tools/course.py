@@ -14,9 +14,11 @@ from typing import Any
 import nbformat
 import numpy as np
 import yaml
+from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ecgcore.errors import EcgcoreError
+from ecgcore.runs.execution import QUIET
 
 SETUP = 'archive: str = "simulated"  # a folder in PTB-XL layout, a prepared store, or simulated'
 _FENCE = re.compile(r"^(`{3,}|~{3,})(.*)$")
@@ -152,9 +154,10 @@ def _gift(text: str) -> str:
     return _GIFT_SPECIAL.sub(r"\\\1", text)
 
 
-def export(course: Path, to: Path) -> None:
+def export(course: Path, to: Path, *, execute: bool = False) -> None:
     """Write ``student`` and ``instructor`` below ``to``: notebooks, question bank, project.
 
+    With ``execute``, the instructor's notebooks are run first, so that solutions have outputs.
     What lies there is replaced.  :class:`EcgcoreError` if ``course``, the folder of the course's
     pages, holds no session, or a page or question cannot be read.
     """
@@ -169,6 +172,11 @@ def export(course: Path, to: Path) -> None:
         folder.mkdir(parents=True)
         for path in sessions:
             session = notebook(path.read_text(encoding="utf-8"), with_solutions=is_told)
+            if is_told and execute:
+                print(f"{path.stem} of {len(sessions)} is run with its solutions", flush=True)
+                NotebookClient(
+                    session, timeout=900, kernel_name="python3", extra_arguments=QUIET
+                ).execute()
             nbformat.write(session, folder / f"{path.stem}.ipynb")
         text = as_markdown(bank, with_answers=is_told)
         (folder / "questions.md").write_text(text, encoding="utf-8")

@@ -57,6 +57,25 @@ def test_students_get_no_solution(root: Path, exported: Path, session: str) -> N
     assert not re.search(r"\b[Ss]olution", handed_out)
 
 
+def test_the_teachers_solutions_have_outputs(root: Path, tmp_path: Path) -> None:
+    source = (
+        "# T\n\n````{exercise} A\nDo\n````\n\n````{solution} a\n```python\nprint(6 * 7)\n```\n````"
+    )
+    (tmp_path / "session_1.md").write_text(source, encoding="utf-8")
+    for name in ("questions.yaml", "project.md"):
+        (tmp_path / name).write_bytes((root / "book" / "course" / name).read_bytes())
+    course.export(tmp_path, tmp_path / "to", execute=True)
+    outputs = {
+        person: [
+            output.text
+            for cell in nbformat.read(tmp_path / "to" / person / "session_1.ipynb", 4).cells
+            for output in cell.get("outputs", [])
+        ]
+        for person in ("student", "instructor")
+    }
+    assert outputs == {"student": [], "instructor": ["42\n"]}
+
+
 def test_an_export_is_the_same_every_time(root: Path, exported: Path, tmp_path: Path) -> None:
     course.export(root / "book" / "course", tmp_path)
     files = [path for path in exported.rglob("*") if path.is_file()]

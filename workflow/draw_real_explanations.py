@@ -1,0 +1,80 @@
+"""Draw real ECGs with the explanation of a trained IMN: ``draw_real_explanations.py RUN PTBXL``.
+
+RUN is a finished run of ``imn_train`` on the records of study 3, PTBXL a folder in PTB-XL's layout
+with raw records, such as PTB-XL itself. For infarctions and normal ECGs, and for right and wrong
+answers of each, the record with the smallest number is taken that lies outside the training part
+(folds 9 and 10), takes part in the run's task, passes the quality checks without a note and is
+still in PTB-XL 1.0.3. Drawn is the raw record; the network reads it filtered, as it was trained.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from draw_real_records import WITHDRAWN, path_of
+from scipy import signal
+
+from ecgcore import labels, plots
+from ecgcore.data import Archive, Record, load_record
+from ecgcore.explanations import territories
+from ecgcore.runs import recorded
+from ecgcore.runs.trained import TrainedRun, load_trained_run
+
+FOLDER = Path("book/_static/real")
+BAND_HZ = (0.5, 40.0)  # of the records that the networks of study 3 were trained on
+
+
+def filtered(record: Record) -> Record:
+    """Return the record through the filter of the training records, order 4 and zero phase."""
+    b, a = signal.butter(4, BAND_HZ, "bandpass", fs=record.rate_hz)
+    mv = signal.filtfilt(b, a, record.signals_mv.astype(np.float64))
+    return replace(record, signals_mv=mv.astype(np.float32))
+
+
+def choose(trained: TrainedRun, archive: Archive) -> dict[tuple[int, bool], tuple[int, float]]:
+    """Return record and logit for each pair of a label and whether the answer is right."""
+    y = labels.task_labels(archive.table, archive.statements, trained.params["task"])
+    table = archive.table.loc[y.index].drop(index=list(WITHDRAWN), errors="ignore")
+    chosen: dict[tuple[int, bool], tuple[int, float]] = {}
+    for ecg_id, row in table[table.strat_fold >= 9].sort_index().iterrows():
+        record = load_record(path_of(archive, row))
+        if not record.notes:
+            logit = float(trained.logits(trained.pipeline.record_inputs(filtered(record)))[0])
+            chosen.setdefault((int(y[ecg_id]), (logit > 0) == bool(y[ecg_id])), (ecg_id, logit))
+    return chosen
+
+
+def draw(trained: TrainedRun, archive: Archive, ecg_id: int, title: str, target: Path) -> float:
+    """Draw one record with W * x; return the share of its positive part in the expected leads."""
+    row = archive.table.loc[ecg_id]
+    record = load_record(path_of(archive, row))
+    contribution = trained.attribution(trained.pipeline.record_inputs(filtered(record)))[0]
+    raw_mv = trained.pipeline.record_signals(record)
+    picture = plots.ecg_12_lead(raw_mv, trained.rate_hz, attribution=contribution, title=title)
+    picture.savefig(target, dpi=100)
+    positive = np.maximum(contribution, 0).sum(axis=1)
+    return float(positive[territories.expected_leads(row.scp_codes)].sum() / positive.sum())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit("Usage: python workflow/draw_real_explanations.py RUN PTBXL")
+    trained, archive = load_trained_run(sys.argv[1]), Archive(sys.argv[2])
+    rows = []
+    for (label, right), (ecg_id, logit) in sorted(choose(trained, archive).items()):
+        kind = f"{'infarction' if label else 'normal'}_{'right' if right else 'wrong'}"
+        title = f"PTB-XL {ecg_id}, network: infarction {1 / (1 + np.exp(-logit)):.2f}"
+        share = draw(trained, archive, ecg_id, title, FOLDER / f"imn_{kind}.png")
+        statements = " ".join(sorted(archive.table.scp_codes[ecg_id]))
+        rows.append((kind, ecg_id, statements, logit, share))
+    columns = ["kind", "ecg_id", "statements", "logit", "share_in_expected_leads"]
+    facts = {
+        "command": "python workflow/draw_real_explanations.py RUN PTBXL",
+        "depends_on": ["workflow/draw_real_explanations.py"],
+        "run": Path(sys.argv[1]).name,
+    }
+    table = pd.DataFrame(rows, columns=columns).round(4)
+    print(table.to_string())
+    recorded.save("real_imn/pictures", table, facts)

@@ -1,0 +1,134 @@
+"""Ask the trained networks of study 3 for their maps: ``examine_study.py RUNS LUDB``.
+
+Writes three tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
+``terms`` (bias, sum of W * x and logit of every test record), ``stability`` (agreement of the maps
+of two seeds) and ``ludb_waves`` (where the positive part of a map lies on records whose waves
+cardiologists marked). Only NORM against MI as published, from the runs of all finished seeds.
+"""
+
+import re
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecgcore import explanations, files
+from ecgcore.data import Store, load_ludb, ludb_waves, open_data
+from ecgcore.leads import index_of
+from ecgcore.runs import directory, recorded
+from ecgcore.runs.trained import TrainedRun, load_trained_run
+
+NETWORKS = ("imn", "imn_plus", "imn_categorical", "blackbox_cnn2d")
+WAVES = ("P", "PR", "QRS", "ST", "T")
+LUDB_HZ = 500
+POOL_S = 0.1
+Maps = dict[tuple[str, str, int], np.ndarray]
+
+
+def terms(trained: TrainedRun, store: Store) -> pd.DataFrame:
+    """Return ``ecg_id, patient_id, y_true, bias, explained, logit`` of the test part."""
+    test = directory.load_predictions(trained.folder).query("part == 'test'")
+    x = trained.pipeline.inputs(store, test["ecg_id"], test["y_true"])
+    parts = explanations.decompose(trained.networks[0], x)
+    values = {"bias": parts.bias, "explained": parts.explained, "logit": parts.logit}
+    return test[["ecg_id", "patient_id", "y_true"]].assign(**values)
+
+
+def wave_masks(folder: Path, numbers: pd.Index, rate_hz: int, n_samples: int) -> np.ndarray:
+    """Return where each wave was marked, shape ``(wave, record, lead, sample)``."""
+    masks = np.zeros((len(WAVES), len(numbers), 12, n_samples), bool)
+    for k, number in enumerate(numbers):
+        for row in ludb_waves(folder / "data", number).itertuples():
+            first, last = (round(at * rate_hz / LUDB_HZ) for at in (row.onset, row.offset))
+            masks[WAVES.index(row.wave), k, index_of(row.lead), first:last] = True
+    return masks
+
+
+def wave_shares(values: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
+    """Return the share of non-negative ``values (record, lead, sample)`` in every wave.
+
+    Only the stretch between the first and the last mark of a lead counts.
+    """
+    marked = masks.any(axis=0)
+    after = np.maximum.accumulate(marked, axis=-1)
+    before = np.maximum.accumulate(marked[..., ::-1], axis=-1)[..., ::-1]
+    inside = np.where(after & before, values, 0.0)
+    total = inside.sum(axis=(1, 2))
+    return pd.DataFrame(
+        {
+            wave: np.where(mask, inside, 0.0).sum(axis=(1, 2)) / total
+            for wave, mask in zip(WAVES, masks, strict=True)
+        }
+    )
+
+
+def groups(folder: Path) -> pd.Series:
+    """Return LUDB's records that the plan compares: ``STEMI``, ``scar``, ``none`` or empty."""
+    raw = pd.read_csv(folder / "ludb.csv", dtype=str).fillna("")
+    raw.index = raw["ID"].astype(int)
+    ischemia = raw["Ischemia"].str
+    stated = ["Conduction abnormalities", "Hypertrophies", "Cardiac pacing", "Ischemia"]
+    stated.append("Non-specific repolarization abnormalities")
+    healthy = raw[stated].apply(lambda column: column.str.strip() == "").all(axis=1)
+    words = np.select(
+        [ischemia.contains(r"(?im)^stemi"), ischemia.contains("(?i)scar"), healthy],
+        ["STEMI", "scar", "none"],
+        default="",
+    )
+    return pd.Series(words, raw.index)
+
+
+def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
+    """Return the three tables for all finished runs of NORM against MI below ``runs``."""
+    database, group = load_ludb(ludb), groups(ludb)
+    records = database.records(band_hz=(0.5, 40.0))
+    tables: dict[str, list[pd.DataFrame]] = {"terms": [], "ludb_waves": []}
+    maps: Maps = {}
+    masks: np.ndarray | None = None
+    for folder in sorted(runs.glob("imn_train-norm_vs_mi-*")):
+        named = re.fullmatch(r"imn_train-norm_vs_mi-(\w+)-(\d)", folder.name)
+        if not named or named[1] not in NETWORKS or directory.damage(folder):
+            continue
+        print(folder.name, flush=True)
+        trained, model, seed = load_trained_run(folder), named[1], int(named[2])
+        store = open_data(trained.params["archive"])
+        if trained.native_method == "imn":
+            tables["terms"].append(terms(trained, store).assign(model=model, seed=seed))
+        ids = pd.read_csv(folder / "explained.csv")["ecg_id"].drop_duplicates()
+        x = trained.pipeline.inputs(store, ids, [1] * len(ids))
+        foreign = np.concatenate([trained.pipeline.record_inputs(record) for record in records])
+        if masks is None:
+            masks = wave_masks(ludb, database.table.index, trained.rate_hz, foreign.shape[-1])
+        logits = trained.logits(foreign)
+        shares = {"time": np.ones_like(foreign), "size of the signal": np.abs(foreign)}
+        for method in (trained.native_method, "input_x_gradient"):
+            maps[model, method, seed] = trained.attribution(x, method)
+            shares[method] = np.maximum(trained.attribution(foreign, method), 0)
+        for name, values in shares.items():
+            rows = wave_shares(values, masks).assign(method=name, model=model, seed=seed)
+            rows = rows.assign(record=database.table.index, logit=logits)
+            tables["ludb_waves"].append(rows.assign(group=group[database.table.index].to_numpy()))
+    rows = []
+    for (a, first), (b, second) in combinations(maps.items(), 2):
+        if a[:2] == b[:2]:
+            agreement = explanations.rank_agreement(
+                first, second, pool_samples=round(POOL_S * trained.rate_hz)
+            )
+            seeds = f"{a[2]}, {b[2]}"
+            rows += [(*a[:2], seeds, k, value) for k, value in enumerate(agreement)]
+    stability = pd.DataFrame(rows, columns=["model", "method", "seeds", "record", "agreement"])
+    return {name: pd.concat(parts) for name, parts in tables.items()} | {"stability": stability}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit("Usage: python workflow/examine_study.py RUNS LUDB")
+    for name, table in examine(Path(sys.argv[1]), Path(sys.argv[2])).items():
+        facts = {
+            "command": "python workflow/examine_study.py RUNS LUDB",
+            "depends_on": ["workflow/examine_study.py"],
+        }
+        with files.locked(recorded.FOLDER / "real_imn"):
+            recorded.save(f"real_imn/{name}", table.round(5), facts)
