@@ -162,7 +162,6 @@ def test_normalisation_by_training_set_and_none() -> None:
     clipped = np.clip(x, -15, 15)
     np.testing.assert_array_equal(chain, normalise(clipped, "train_lead", statistics))
     np.testing.assert_array_equal(preprocess(x, 100, 100, normalise="none"), clipped)
-    np.testing.assert_array_equal(preprocess(x, 100, 100, clip_mv=99.0), normalise(x))
 
 
 @settings(max_examples=150, deadline=None)

@@ -18,6 +18,9 @@ from ecgcore.runs import parameters, provenance
 from ecgcore.runs.directory import is_current, read_json
 from ecgcore.runs.notebook import KERNEL_ENDS_S, run_identity
 
+QUIET = ["--IPKernelApp.log_level=CRITICAL"]
+"""A kernel that is stopped may log an interrupt, which is no news to the person who ran it."""
+
 
 def run_notebook(
     notebook: Path,
@@ -114,8 +117,7 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int |
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
-    # A kernel that is stopped may log an interrupt, which is no news to the person who ran it.
-    quiet = {"extra_arguments": ["--IPKernelApp.log_level=CRITICAL"]}
+    quiet = {"extra_arguments": QUIET}
     with tempfile.TemporaryDirectory(prefix="ecgcore-") as sockets:
         # Sockets in files of this run alone: over TCP each kernel warns about eavesdropping.
         is_posix = os.name == "posix"
