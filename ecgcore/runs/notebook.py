@@ -79,25 +79,24 @@ class Run:
             computed = {"notebook": self.notebook, **parameters.computed(self.params)}
             _write_json(self.dir / "results.json", dict(results or {}))
             _write_json(self.dir / "params.json", computed)
-            _write_json(self.dir / "provenance.json", self._facts())
+            file = self.dir / "provenance.json"
+            file.unlink(missing_ok=True)
+            source = provenance.ROOT / "notebooks" / f"{self.notebook}.ipynb"
+            written = (p for p in sorted(self.dir.iterdir()) if p.suffix in directory.RESULTS)
+            facts = {
+                "notebook": self.notebook,
+                "identity": run_identity(self.notebook, self.params),
+                "tier": self.params.get("tier", "custom"),
+                "seed": self.params.get("seed"),
+                "archive": self.data,
+                "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
+                "seconds": round(time.monotonic() - self.clock, 2),
+                **provenance.here(source if source.exists() else None),
+                "files": {path.name: directory.sha256(path) for path in written},
+            }
+            _write_json(file, facts)
         if self.lock is not None:
             files.release(self.lock)
-
-    def _facts(self) -> dict[str, Any]:
-        """Return what made this run, and the files that it left."""
-        source = provenance.ROOT / "notebooks" / f"{self.notebook}.ipynb"
-        results = (path for path in sorted(self.dir.iterdir()) if path.suffix in directory.RESULTS)
-        return {
-            "notebook": self.notebook,
-            "identity": run_identity(self.notebook, self.params),
-            "tier": self.params.get("tier", "custom"),
-            "seed": self.params.get("seed"),
-            "archive": self.data,
-            "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
-            "seconds": round(time.monotonic() - self.clock, 2),
-            **provenance.here(source if source.exists() else None),
-            "files": {p.name: directory.sha256(p) for p in results if p.name != "provenance.json"},
-        }
 
 
 def run_identity(notebook: str, values: Mapping[str, Any]) -> str:
