@@ -158,9 +158,3 @@ def model_options(params: Mapping[str, Any]) -> dict[str, Any]:
     head = params.get("head", "default")
     zero_head = {} if head == "default" else {"zero_head": head == "zero"}
     return {name: params[name] for name in names} | zero_head
-
-
-def penalties(params: Mapping[str, Any]) -> dict[str, float]:
-    """Return the penalties that a run's parameters set in place of the model's own."""
-    names = ("weight_l1", "local_fidelity")
-    return {name: params[name] for name in names if params.get(name, -1.0) >= 0}

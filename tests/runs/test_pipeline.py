@@ -123,5 +123,4 @@ def test_options_reach_the_model() -> None:
     assert models.build("imn", rate_hz=100, n_samples=200, **options).bias_head is None
     assert runs.model_options({"head": "drawn"}) == {"zero_head": False}
     assert runs.model_options({}) == {}
-    assert runs.penalties({"weight_l1": -1.0, "local_fidelity": 0.5}) == {"local_fidelity": 0.5}
     assert training.recipe("imn_plus").local_fidelity > 0 == training.recipe("imn").local_fidelity
