@@ -51,13 +51,13 @@ def reference(stems: Sequence[str]) -> Signals:
     return {rate_hz: np.stack(records) for rate_hz, records in parts.items()}
 
 
-def ours(archive: Archive, ids: Sequence[int]) -> Signals:
+def ours(archive: Archive, ids: Sequence[int], jobs: int = 1) -> Signals:
     """All rates, a few records at a time."""
     parts: dict[int, list[np.ndarray]] = {rate_hz: [] for rate_hz in RATES_HZ}
-    for start in range(0, len(ids), BATCH):
-        records_mv = archive.signals(500, ids[start : start + BATCH])
+    for start in range(0, len(ids), BATCH * jobs):
+        records_mv = archive.signals(500, ids[start : start + BATCH * jobs])
         for rate_hz in RATES_HZ:
-            parts[rate_hz].append(preprocess(records_mv, 500, rate_hz))
+            parts[rate_hz].append(preprocess(records_mv, 500, rate_hz, jobs=jobs))
     return {rate_hz: np.concatenate(batches) for rate_hz, batches in parts.items()}
 
 
@@ -84,7 +84,8 @@ def main() -> None:
     check(reference(stems), ours(archive, ids), stems)
     cases = {
         "published, one record at a time": lambda: reference(stems),
-        "ours, a few records at a time": lambda: ours(archive, ids),
+        "ours, 1 thread": lambda: ours(archive, ids),
+        "ours, 2 threads": lambda: ours(archive, ids, jobs=2),
     }
     side_by_side("files to four rates, per record", cases, repeats=repeats, per=len(ids))
 

@@ -60,6 +60,7 @@ def test_chain_is_the_published_one_below_500_hz(records_mv: np.ndarray, rate_hz
     got = preprocess(records_mv, 500, rate_hz)
     assert got.dtype == np.float32
     np.testing.assert_array_equal(records_mv, before)
+    np.testing.assert_array_equal(preprocess(records_mv, 500, rate_hz, jobs=2), got)
     for record, ours in zip(records_mv, got, strict=True):
         np.testing.assert_array_equal(ours, published_chain(record.T.copy(), 500, rate_hz))
 
@@ -162,6 +163,7 @@ def test_normalisation_by_training_set_and_none() -> None:
     clipped = np.clip(x, -15, 15)
     np.testing.assert_array_equal(chain, normalise(clipped, "train_lead", statistics))
     np.testing.assert_array_equal(preprocess(x, 100, 100, normalise="none"), clipped)
+    np.testing.assert_array_equal(preprocess(x, 100, 100, clip_mv=99.0), normalise(x))
 
 
 @settings(max_examples=150, deadline=None)
