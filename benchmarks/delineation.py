@@ -19,10 +19,10 @@ import pandas as pd
 
 from ecgcore.data import load_ludb, ludb_waves
 from ecgcore.explanations.beats import r_peaks
-from ecgcore.leads import index_of
+from ecgcore.leads import LEADS
 from ecgcore.runs import recorded
 
-LEADS = ("II", "V5")
+MEASURED = ("II", "V5")
 NEAR_MS = 150
 FOUND = {"P": "P", "QRS": "R", "T": "T"}
 """Waves to the letters that neurokit2 gives their boundaries."""
@@ -71,8 +71,8 @@ def main() -> None:
             rightly.append(
                 hit.any(axis=0)[(peaks >= qrs["onset"].min()) & (peaks < qrs["offset"].max())]
             )
-        for lead in LEADS:
-            found = delineate(record.signals_mv[index_of(lead)], peaks, record.rate_hz)
+        for lead in MEASURED:
+            found = delineate(record.signals_mv[LEADS.index(lead)], peaks, record.rate_hz)
             of_lead = waves[waves["lead"] == lead]
             for wave, letter in FOUND.items():
                 for end in ("onset", "offset"):

@@ -16,7 +16,7 @@ import wfdb
 from side_by_side import side_by_side
 
 from ecgcore.data import Archive
-from ecgcore.preprocessing import preprocess_rates
+from ecgcore.preprocessing import preprocess
 
 RATES_HZ = (62, 100, 250, 500)
 BATCH = 16
@@ -56,8 +56,8 @@ def ours(archive: Archive, ids: Sequence[int], jobs: int = 1) -> Signals:
     parts: dict[int, list[np.ndarray]] = {rate_hz: [] for rate_hz in RATES_HZ}
     for start in range(0, len(ids), BATCH * jobs):
         records_mv = archive.signals(500, ids[start : start + BATCH * jobs])
-        for rate_hz, x in preprocess_rates(records_mv, 500, RATES_HZ, jobs=jobs).items():
-            parts[rate_hz].append(x)
+        for rate_hz in RATES_HZ:
+            parts[rate_hz].append(preprocess(records_mv, 500, rate_hz, jobs=jobs))
     return {rate_hz: np.concatenate(batches) for rate_hz, batches in parts.items()}
 
 

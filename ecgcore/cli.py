@@ -73,8 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=_path, required=True, help="run directory")
     add("--timeout", type=_whole(1, 10**6), metavar="S", help="longest time per cell")
     add("--force", action="store_true", help="repeat a run that is there already")
-    heap = "keep freed memory: large batches on a CPU are faster, memory stays at its peak"
-    add("--keep-heap", action="store_true", help=heap)
 
     add = command(_params, "list the parameters of a notebook")
     add("notebook", type=_path)
@@ -131,10 +129,6 @@ def _run(options: argparse.Namespace) -> None:
         if not equals:
             raise EcgcoreError(f"-p {text}: expected NAME=VALUE, for example -p rate_hz=125.")
         given[name] = value
-    if options.keep_heap:  # for the kernel, whose glibc reads this at its start
-        limits = "glibc.malloc.mmap_threshold={0}:glibc.malloc.trim_threshold={0}".format(2**31 - 1)
-        before = os.environ.get("GLIBC_TUNABLES")
-        os.environ["GLIBC_TUNABLES"] = f"{before}:{limits}" if before else limits
     timeout_s, force = options.timeout, options.force
     print(runs.run_notebook(options.notebook, given, options.out, timeout_s=timeout_s, force=force))
 

@@ -12,18 +12,6 @@ disturbance, hypertrophy."""
 
 TASKS = ("norm_vs_mi", "norm_vs_sttc", "norm_vs_cd", "norm_vs_hyp", "af_vs_norm", "af_vs_rest")
 
-PUBLISHED_COUNTS = {
-    "NORM": 9514,
-    "MI": 5469,
-    "STTC": 5235,
-    "CD": 4898,
-    "HYP": 2649,
-    "AFIB": 1514,
-    "patients": 18869,
-    "records": 21799,
-}
-"""Records with each superclass or statement, in PTB-XL 1.0.3 as published on PhysioNet."""
-
 
 def superclasses(table: pd.DataFrame, statements: pd.DataFrame) -> pd.DataFrame:
     """Return which diagnostic superclasses each record of an archive or store has.
@@ -63,20 +51,6 @@ def task_labels(table: pd.DataFrame, statements: pd.DataFrame, task: str) -> "pd
         positive = classes[task.removeprefix("norm_vs_").upper()]
         is_in = positive ^ classes["NORM"]
     return positive[is_in].astype("int64").rename(task)
-
-
-def published_counts(table: pd.DataFrame, statements: pd.DataFrame) -> pd.DataFrame:
-    """Compare an archive with PTB-XL 1.0.3: int columns ``published`` and ``archive``.
-
-    The index is that of :data:`PUBLISHED_COUNTS`: superclasses, AFIB, patients, records.
-    """
-    counts = superclasses(table, statements).sum().to_dict()
-    counts["AFIB"] = int(_has_any(table, ["AFIB"]).sum())
-    counts["patients"] = int(table["patient_id"].nunique())
-    counts["records"] = len(table)
-    return pd.DataFrame(
-        {"published": PUBLISHED_COUNTS, "archive": counts}, index=list(PUBLISHED_COUNTS)
-    )
 
 
 def _has_any(table: pd.DataFrame, codes: Iterable[str]) -> "pd.Series[bool]":

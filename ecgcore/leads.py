@@ -16,11 +16,6 @@ _CANONICAL = {name.upper(): name for name in LEADS} | {f"D{name}": name for name
 _PREFIX = re.compile(r"^(?:(?:ecg|ekg|lead)[\s_:.-]+)+", re.IGNORECASE)
 
 
-def index_of(lead: str) -> int:
-    """Position of ``lead`` in :data:`LEADS`; ``ValueError`` if there is no such lead."""
-    return LEADS.index(lead)
-
-
 def canonical_lead(name: str) -> str:
     """Spelling of a lead as in :data:`LEADS`: ``ECG Lead AVR`` names aVR, and ``DII`` names II.
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -130,17 +129,12 @@ def preprocess(
     return out
 
 
-def preprocess_rates(
-    signals_mv: Floats32, rate_in_hz: int, rates_hz: Sequence[int], **options: Any
-) -> dict[int, Floats32]:
-    """Return the result of :func:`preprocess` by rate; it takes the same ``options``."""
-    return {r: preprocess(signals_mv, rate_in_hz, r, **options) for r in rates_hz}
-
-
 def resample(
     signals_mv: Floats32, rate_in_hz: int, rate_hz: int, *, method: str = "fft"
 ) -> Floats32:
     """Resample records, shape (..., sample), to a rate from 25 to 500 Hz.
+
+    A higher rate adds samples, but no content above the old Nyquist frequency.
 
     ``"fft"``: brick wall at the lower Nyquist frequency, periodic, so that a step between a
     record's ends rings there; bit-identical to ``scipy.signal.resample``. ``"polyphase"``:
@@ -168,18 +162,6 @@ def resample(
         return np.ascontiguousarray(resampled[..., :n_out], dtype=np.float32)
     latest = np.arange(n_out) * int(rate_in_hz) // int(rate_hz)
     return signals_mv[..., np.minimum(latest, n_in - 1)]
-
-
-def upsample(signals_mv: Floats32, rate_in_hz: int, rate_hz: int) -> Floats32:
-    """Interpolate records to a higher rate without content above their old Nyquist frequency.
-
-    The control arms of the sampling study use it: more samples, same information. Raises
-    ``EcgcoreError`` where ``rate_hz`` is below ``rate_in_hz``.
-    """
-    if rate_hz < rate_in_hz:
-        why = f"{rate_hz} Hz is below the records' {rate_in_hz} Hz; use preprocessing.resample"
-        raise EcgcoreError(f"rate_hz: {why}.")
-    return resample(signals_mv, rate_in_hz, rate_hz)
 
 
 def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:

@@ -32,7 +32,6 @@ def papermill(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ("name", "value", "words"),
     [
         ("rate", "125", ["'rate'", "'rate_hz'"]),
-        ("folds", "1", ["'folds'", "2 to 10"]),
         ("archive", "/nowhere", ["there is no folder /nowhere"]),
     ],
 )

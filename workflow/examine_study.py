@@ -16,7 +16,7 @@ import pandas as pd
 
 from ecgcore import explanations, files
 from ecgcore.data import Store, load_ludb, ludb_waves, open_data
-from ecgcore.leads import index_of
+from ecgcore.leads import LEADS
 from ecgcore.runs import directory, recorded
 from ecgcore.runs.trained import TrainedRun, load_trained_run
 
@@ -42,7 +42,7 @@ def wave_masks(folder: Path, numbers: pd.Index, rate_hz: int, n_samples: int) ->
     for k, number in enumerate(numbers):
         for row in ludb_waves(folder / "data", number).itertuples():
             first, last = (round(at * rate_hz / LUDB_HZ) for at in (row.onset, row.offset))
-            masks[WAVES.index(row.wave), k, index_of(row.lead), first:last] = True
+            masks[WAVES.index(row.wave), k, LEADS.index(row.lead), first:last] = True
     return masks
 
 

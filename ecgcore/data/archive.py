@@ -1,4 +1,4 @@
-"""An archive on disk in PTB-XL's layout: tables, paths of records, signals, checksums.
+"""An archive on disk in PTB-XL's layout: tables, records as they are read and written, checksums.
 
 Wagner et al., *PTB-XL, a large publicly available electrocardiography dataset*, Scientific Data
 7:154 (2020); layout as in version 1.0.3.
@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ecgcore.arrays import Floats32, Ints
-from ecgcore.data.read_wfdb import RecordError, TwelveLeads, read_wfdb, twelve_leads
+from ecgcore.data.read_wfdb import INVALID, RecordError, TwelveLeads, read_wfdb, twelve_leads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 
@@ -32,12 +33,16 @@ FILENAME = {100: "filename_lr", 500: "filename_hr"}
 DURATION_S = 10
 """Every record of PTB-XL lasts ten seconds."""
 
+GAIN = 1000
+"""PTB-XL's gain in adu per mV."""
+
 LAYERS = (
     "evidence", "evidence_st", "evidence_t", "evidence_q",
     "counterfactual", "distractor", "timing", "shortcut",
 )  # fmt: skip
 """Known parts of the records of a simulated archive; see :mod:`ecgsim`."""
 
+Adu = NDArray[np.int16]
 Ids = Sequence[int] | Ints
 Read = Callable[[int], Floats32 | float]
 """Returns the record of an ``ecg_id`` in mV, shape (lead, sample), or 0 where a layer lacks it."""
@@ -184,6 +189,29 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
     mv = np.pad(record.mv, ((0, 0), (0, n_missing)), "edge")
     note = f"{n_missing} samples short of {DURATION_S} s; the last one is repeated"
     return record._replace(mv=mv, notes=(*record.notes, note))
+
+
+def to_adu(signals_mv: NDArray[np.floating], gain: int = GAIN) -> Adu:
+    """Round mV to int16, NaN to :data:`INVALID`; ``EcgcoreError`` for more than 16 bits."""
+    scaled = np.rint(np.asarray(signals_mv) * np.float32(gain))
+    largest = np.nanmax(np.abs(scaled), initial=0)
+    if largest > 32767:
+        why = f"{largest / gain:.6g} mV does not fit in 16 bits at {gain} adu per mV"
+        raise EcgcoreError(f"signals_mv: {why} (at most {32767 / gain:g} mV); lower the gain.")
+    return np.nan_to_num(scaled, nan=INVALID).astype(np.int16)
+
+
+def encode_record(
+    name: str, adu: Adu, rate_hz: int, *, gain: int = GAIN, lead_names: Sequence[str] = LEADS
+) -> dict[str, bytes]:
+    """Content of ``.dat`` (format 16) and ``.hea`` (PTB-XL's style); ``adu`` (lead, sample)."""
+    sums = adu.sum(axis=1, dtype=np.int16).view(np.uint16)
+    lines = [f"{name} {len(adu)} {rate_hz} {adu.shape[1]}"]
+    for lead, first, checksum in zip(lead_names, adu[:, 0], sums, strict=True):
+        fields = f"16 {float(gain)}(0)/mV 16 0 {first} {checksum} 0 {lead.upper()}"
+        lines.append(f"{name}.dat {fields}")
+    frames = np.ascontiguousarray(adu.T, dtype="<i2")
+    return {".dat": frames.tobytes(), ".hea": ("\n".join(lines) + "\n").encode()}
 
 
 def _archive_folder(path: Path) -> Path:

@@ -13,11 +13,10 @@ import pandas as pd
 import platformdirs
 
 from ecgcore import files
-from ecgcore.data.archive import LAYERS, Archive, read_ten_seconds
+from ecgcore.data.archive import LAYERS, Archive, read_ten_seconds, to_adu
 from ecgcore.data.checks import Finding, check
 from ecgcore.data.read_wfdb import RecordError, TwelveLeads
 from ecgcore.data.store import INFO, LAYOUT_VERSION, Store, open_store
-from ecgcore.data.write import to_adu
 from ecgcore.errors import EcgcoreError
 
 SIMULATED = "simulated"
@@ -215,17 +214,6 @@ def find_archive(name: Path | str) -> Path | None:
         why = f"expected an archive in PTB-XL layout, a prepared store, or '{SIMULATED}'"
         raise EcgcoreError(f"Parameter 'archive': there is no folder {path}; {why}.")
     return path
-
-
-def describe(store: Store) -> dict[str, Any]:
-    """What a page says about its data: source, size, fingerprint."""
-    return {
-        "name": store.name,
-        "is_simulated": store.is_simulated,
-        "fingerprint": store.fingerprint,
-        "n_records": len(store.table),
-        "n_patients": int(store.table["patient_id"].nunique()),
-    }
 
 
 def _simulator_key() -> str:

@@ -14,12 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ecgcore.arrays import Floats, Floats32
-from ecgcore.data.write import INVALID
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS, canonical_lead, twelve_from_eight
 
 DEFAULT_RATE_HZ, DEFAULT_GAIN = 250.0, 200.0
 """What a missing rate and a missing or zero gain stand for (adu per unit)."""
+
+INVALID = -32768
+"""Format 16's mark of a missing sample (signal(5)), NaN in mV."""
 
 _DATA = "data file; copy it again"
 _FORMATS = "8|16|24|32|61|80|160|212|310|311|508|516|524"

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore import files
-from ecgcore.data.archive import DURATION_S, Read, Records
-from ecgcore.data.write import GAIN, Adu
+from ecgcore.data.archive import DURATION_S, GAIN, Adu, Read, Records
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from ecgcore.arrays import Floats, Floats32, Ints
-from ecgcore.leads import index_of
+from ecgcore.leads import LEADS
 
 _FINE_HZ = 500  # the detector is made for rates of this order
 
@@ -22,7 +22,7 @@ def r_peaks(signal: NDArray[np.floating], rate_hz: float) -> Ints:
     import neurokit2
 
     for lead in ("II", "V5"):
-        trace = np.asarray(signal[index_of(lead)], np.float64)
+        trace = np.asarray(signal[LEADS.index(lead)], np.float64)
         fine = resample_poly(trace, _FINE_HZ, int(rate_hz))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -19,12 +19,10 @@ from ecgcore.runs.execution import run_notebook as run_notebook
 from ecgcore.runs.notebook import Run as Run
 from ecgcore.runs.notebook import begin as begin
 from ecgcore.runs.pipeline import InputPipeline as InputPipeline
-from ecgcore.runs.recorded import published as published
 from ecgcore.runs.table import NATIVE as NATIVE
+from ecgcore.runs.table import model_options as model_options
 from ecgcore.runs.table import networks as networks
 from ecgcore.runs.table import predictions_by_seed as predictions_by_seed
 from ecgcore.runs.table import runs_table as runs_table
 from ecgcore.runs.table import select_runs as select_runs
-from ecgcore.runs.variants import model_options as model_options
-from ecgcore.runs.variants import penalties as penalties
-from ecgcore.runs.variants import variant as variant
+from ecgcore.runs.table import variant as variant

@@ -18,7 +18,8 @@ from ecgcore.runs import parameters, provenance
 from ecgcore.runs.directory import is_current, read_json
 from ecgcore.runs.notebook import KERNEL_ENDS_S, run_identity
 
-_WATCH_S = 2.0
+QUIET = ["--IPKernelApp.log_level=CRITICAL"]
+"""A kernel that is stopped may log an interrupt, which is no news to the person who ran it."""
 
 
 def run_notebook(
@@ -32,7 +33,8 @@ def run_notebook(
     """Execute a notebook with parameters into a run directory; return ``out``, complete.
 
     Parameters that are not in ``given`` keep their defaults. Work goes on in ``out`` with
-    ``.partial`` behind its name, which a later call resumes. ``timeout_s`` is the longest time for
+    ``.partial`` behind its name, which a later call with the same parameters and code resumes and
+    any other call clears. ``timeout_s`` is the longest time for
     any one cell; ``force`` repeats a run that is already there. :class:`EcgcoreError`: a wrong
     parameter; a cell raised an error (both are named); the kernel died; the notebook did not pass
     the gate; the disk is full or cannot be written.
@@ -55,7 +57,12 @@ def run_notebook(
             return out
         with files.locked(partial, KERNEL_ENDS_S):
             library = provenance.code_fingerprint(notebook, with_source=False)
-            _reuse_or_clear(partial, f"{identity} {library}")
+            same_work, mark = f"{identity} {library}", partial / "identity"
+            if not mark.exists() or mark.read_text(encoding="utf-8") != same_work:
+                shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(exist_ok=True)
+            provenance_file.unlink(missing_ok=True)
+            mark.write_text(same_work, encoding="utf-8")
         with _progress(partial / "checkpoints"):
             _execute(notebook, {**values, "out": str(partial)}, executed, timeout_s)
         gate(executed, name=notebook.name)
@@ -64,20 +71,10 @@ def run_notebook(
         # Inside its kernel a notebook does not know its own file, so its code is named here.
         facts = {**read_json(provenance_file), "code": code}
         files.write_whole(provenance_file, json.dumps(facts, indent=1) + "\n")
-        (partial / "identity").unlink()
+        mark.unlink()
         shutil.rmtree(partial / "checkpoints", ignore_errors=True)
         files.replace_folder(partial, out)
     return out
-
-
-def _reuse_or_clear(partial: Path, identity: str) -> None:
-    """Keep a half-finished run of the same parameters and code, drop any other."""
-    mark = partial / "identity"
-    if not mark.exists() or mark.read_text(encoding="utf-8") != identity:
-        shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(exist_ok=True)
-    (partial / "provenance.json").unlink(missing_ok=True)
-    mark.write_text(identity, encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -86,7 +83,7 @@ def _progress(checkpoints: Path) -> Iterator[None]:
     done, printed = threading.Event(), set[str]()
 
     def watch() -> None:
-        while not done.wait(_WATCH_S):
+        while not done.wait(2.0):
             for file in sorted(checkpoints.rglob("progress.json")):
                 try:
                     line = _progress_line(json.loads(file.read_text(encoding="utf-8")))
@@ -104,10 +101,6 @@ def _progress(checkpoints: Path) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-
-
-QUIET = ["--IPKernelApp.log_level=CRITICAL"]
-"""A kernel that is stopped may log an interrupt, which is no news to the person who ran it."""
 
 
 def _progress_line(facts: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from filelock import FileLock
 
 from ecgcore import files
-from ecgcore.data import Store, describe, find_archive, open_data
+from ecgcore.data import Store, find_archive, open_data
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import directory, parameters, provenance
 
@@ -40,7 +40,13 @@ class Run:
         the runs that a summary reads were made on another one.
         """
         store = open_data(self.params["archive"])
-        self.data = describe(store)
+        self.data = {
+            "name": store.name,
+            "is_simulated": store.is_simulated,
+            "fingerprint": store.fingerprint,
+            "n_records": len(store.table),
+            "n_patients": int(store.table["patient_id"].nunique()),
+        }
         if "runs" in self.params:
             directory.check_archive(self.params["runs"], store.fingerprint, store.name)
         return store
@@ -73,25 +79,24 @@ class Run:
             computed = {"notebook": self.notebook, **parameters.computed(self.params)}
             _write_json(self.dir / "results.json", dict(results or {}))
             _write_json(self.dir / "params.json", computed)
-            _write_json(self.dir / "provenance.json", self._facts())
+            file = self.dir / "provenance.json"
+            file.unlink(missing_ok=True)
+            source = provenance.ROOT / "notebooks" / f"{self.notebook}.ipynb"
+            written = (p for p in sorted(self.dir.iterdir()) if p.suffix in directory.RESULTS)
+            facts = {
+                "notebook": self.notebook,
+                "identity": run_identity(self.notebook, self.params),
+                "tier": self.params.get("tier", "custom"),
+                "seed": self.params.get("seed"),
+                "archive": self.data,
+                "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
+                "seconds": round(time.monotonic() - self.clock, 2),
+                **provenance.here(source if source.exists() else None),
+                "files": {path.name: directory.sha256(path) for path in written},
+            }
+            _write_json(file, facts)
         if self.lock is not None:
             files.release(self.lock)
-
-    def _facts(self) -> dict[str, Any]:
-        """Return what made this run, and the files that it left."""
-        source = provenance.ROOT / "notebooks" / f"{self.notebook}.ipynb"
-        results = (path for path in sorted(self.dir.iterdir()) if path.suffix in directory.RESULTS)
-        return {
-            "notebook": self.notebook,
-            "identity": run_identity(self.notebook, self.params),
-            "tier": self.params.get("tier", "custom"),
-            "seed": self.params.get("seed"),
-            "archive": self.data,
-            "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
-            "seconds": round(time.monotonic() - self.clock, 2),
-            **provenance.here(source if source.exists() else None),
-            "files": {p.name: directory.sha256(p) for p in results if p.name != "provenance.json"},
-        }
 
 
 def run_identity(notebook: str, values: Mapping[str, Any]) -> str:
@@ -158,7 +163,6 @@ def _parameter_cells(
 
 
 def _write_json(path: Path, value: Any) -> None:
-    def plain(item: Any) -> Any:
-        return item.item() if hasattr(item, "item") else str(item)
-
-    files.write_whole(path, json.dumps(value, indent=1, default=plain) + "\n")
+    """Write JSON: NumPy's numbers as plain ones, whatever else JSON lacks as text."""
+    text = json.dumps(value, indent=1, default=lambda x: x.item() if hasattr(x, "item") else str(x))
+    files.write_whole(path, text + "\n")

@@ -81,7 +81,7 @@ class Parameter:
             if not isinstance(value, Sequence):
                 raise TypeError
             return [self._check_item(item) for item in value]
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise EcgcoreError(
                 f"Parameter '{self.name}': expected {self.expected}, got {value!r}."
             ) from None
@@ -98,9 +98,7 @@ class Parameter:
 def _coerce(value: Any, kind: str) -> Any:
     """Convert what YAML or papermill made of a value to its declared type, without guessing."""
     if kind == "bool":
-        if str(value).lower() not in ("true", "false"):
-            raise ValueError
-        return str(value).lower() == "true"
+        return {"true": True, "false": False}[str(value).lower()]
     if isinstance(value, bool):
         raise ValueError
     if kind == "str":

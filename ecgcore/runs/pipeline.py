@@ -101,7 +101,7 @@ class InputPipeline:
     def record_signals(self, record: Record) -> Floats32:
         """Return one record at the network's rate in mV, shape ``(lead, sample)``."""
         resampled = self._resample(*self._limit(record.signals_mv[None], record.rate_hz))
-        return np.asarray(resampled[0], np.float32)
+        return np.asarray(resampled[0])
 
     def record_inputs(self, record: Record) -> Floats32:
         """Return what the network reads of one record, shape ``(1, lead, sample)``.
@@ -179,7 +179,11 @@ class InputPipeline:
         return preprocessing.resample(signals_mv, rate_hz, self.rate_hz, method=self.resampler)
 
     def _preprocess(self, signals_mv: Floats32, rate_hz: int) -> Floats32:
-        how: dict[str, Any] = {"normalise": self.normalisation, "statistics": self.statistics}
         return preprocessing.preprocess(
-            signals_mv, rate_hz, self.rate_hz, method=self.resampler, **how
+            signals_mv,
+            rate_hz,
+            self.rate_hz,
+            method=self.resampler,
+            normalise=self.normalisation,
+            statistics=self.statistics,
         )

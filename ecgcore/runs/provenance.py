@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout, or the folder that the packages are installed in."""
 
@@ -39,24 +41,25 @@ def here(source: Path | None = None) -> dict[str, Any]:
 
 def git_state(folder: Path) -> tuple[str, bool]:
     """Return the commit and whether tracked files differ from it; unknown and True elsewhere."""
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.CalledProcessError):
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
         return "unknown", True
+    return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
 
 
 def changed_since(root: Path, commit: str, paths: Sequence[str]) -> list[str] | None:
     """Return the files among ``paths`` that differ from a commit; None if git cannot tell."""
+    names = _git(root, "diff", "--name-only", f"{commit}^{{commit}}", "--", *paths)
+    return None if names is None else names.splitlines()
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what a git command prints, None if it fails or there is no git."""
+    command = ["git", "-C", str(folder), *arguments]
     try:
-        return _git(root, "diff", "--name-only", f"{commit}^{{commit}}", "--", *paths).splitlines()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def dependencies(source: Path) -> list[Path]:
@@ -109,10 +112,11 @@ def code_fingerprint(source: Path | None = None, *, with_source: bool = True) ->
 
 
 def peak_memory_mib() -> float:
-    """Return the largest resident memory of this process so far; nan where it is not known."""
+    """Return the largest resident memory of this process so far."""
     try:
         import resource  # Linux counts KiB, macOS bytes; Windows has no such module
     except ImportError:
-        return float("nan")
+        memory = psutil.Process().memory_info()
+        return float(getattr(memory, "peak_wset", memory.rss) / 2**20)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

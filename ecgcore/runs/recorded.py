@@ -110,12 +110,3 @@ def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path 
     text = json.dumps({**facts, **provenance.here()}, indent=1) + "\n"
     for suffix, content in ((".csv", table.to_csv(index=False)), (".json", text)):
         files.write_whole(folder / f"{name}{suffix}", content)
-
-
-def published(name: str) -> pd.DataFrame:
-    """Return a table of ``results/published``, such as ``sampling_matters_test``."""
-    path = FOLDER / "published" / f"{name}.csv"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.csv")))
-        raise EcgcoreError(f"published: there is no table {name!r}; expected one of {known}.")
-    return pd.read_csv(path)

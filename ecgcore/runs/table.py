@@ -1,6 +1,6 @@
-"""Runs of one notebook as a table, and their predictions by seed: what summary notebooks read."""
+"""Runs of one notebook as a table: what each changes in the design, predictions by seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,22 @@ import pandas as pd
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs.directory import find_runs, load_predictions, load_runs, load_tables, read_json
-from ecgcore.runs.variants import PUBLISHED_DESIGN, with_variant
+
+PUBLISHED_DESIGN: dict[str, Any] = {
+    "bias": "default",
+    "logit_scale": "default",
+    "head": "default",
+    "receptive_field_ms": 0.0,
+    "lead_mixing": "default",
+    "normalisation": "record_lead",
+    "weight_l1": -1.0,
+    "local_fidelity": -1.0,
+    "labels": "as_given",
+    "shortcut": False,
+}
+"""Parameters of ``imn_train`` that an ablation changes, with the values that change nothing."""
+
+AS_PUBLISHED = "as published"
 
 SIZE = (
     "epochs", "patience", "batch_size", "learning_rate", "precision", "max_train_records",
@@ -113,3 +128,33 @@ def select_runs(runs: pd.DataFrame, **parameters: Any) -> pd.DataFrame:
         is_number = isinstance(value, int | float)
         rows &= np.isclose(runs[name], value, rtol=1e-3) if is_number else runs[name] == value
     return runs[rows]
+
+
+def variant(params: Mapping[Any, Any]) -> str:
+    """Return what a run changes, in words such as ``bias none, weight_l1 1``, or AS_PUBLISHED."""
+    values = {name: params.get(name, usual) for name, usual in PUBLISHED_DESIGN.items()}
+    words = ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+        if value != PUBLISHED_DESIGN[name]
+    )
+    words = words.replace("labels shuffled", "shuffled labels")
+    return words.replace("shortcut True", "planted shortcut") or AS_PUBLISHED
+
+
+def with_variant(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of runs, parameters as columns, with the column ``variant`` added."""
+    design = runs.filter(items=[*PUBLISHED_DESIGN]).to_dict("records")
+    return runs.assign(variant=[variant(row) for row in design])
+
+
+def model_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of :func:`ecgcore.models.build` that a run's parameters ask for."""
+    names = [
+        n for n in ("bias", "logit_scale", "lead_mixing") if params.get(n, "default") != "default"
+    ]
+    if params.get("receptive_field_ms"):
+        names += [name for name in ("receptive_field_ms", "widen") if name in params]
+    head = params.get("head", "default")
+    zero_head = {} if head == "default" else {"zero_head": head == "zero"}
+    return {name: params[name] for name in names} | zero_head

@@ -135,7 +135,6 @@ def test_a_fault_that_passes_is_overcome(
         ("404", r"00003_lr\.dat: the server answers 404 Not Found; check the address"),
         ("503", r"00003_lr\.dat: the connection failed 5 times in a row \(503"),
         ("wrong", r"00003_lr\.dat: its bytes differ from SHA256SUMS"),
-        ("page", r"00003_lr\.dat: the server sent a web page instead of the file"),
     ],
 )
 def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(

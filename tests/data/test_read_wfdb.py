@@ -169,13 +169,10 @@ def test_gain_baseline_offset_and_missing_samples(stem: Path) -> None:
 BAD_HEADERS = {
     "unknown format": (lambda t: t.replace(".dat 16 ", ".dat 17 "), "cannot read line"),
     "unit": (lambda t: t.replace("/mV", "/mmHg", 1), "lead I is in 'mmHg'"),
-    "unknown lead": (lambda t: t.replace(" V6", " V9"), "lead V6 missing (it has"),
     "cut": (lambda t: "\n".join(t.splitlines()[:-2]), "12 signals but describes 10"),
     "no header": (lambda t: "hello", "first line is not 'NAME"),
     "signal line": (lambda t: t.replace("1000.0(0)/mV", "often", 1), "cannot read line"),
     "elsewhere": (lambda t: t.replace("00001_lr.dat", "../x.dat"), "lies elsewhere"),
-    "network": (lambda t: t.replace("00001_lr.dat", "http://x/y"), "lies elsewhere"),
-    "no file": (lambda t: t.replace("_lr.dat", "_lr.x"), "there is no such data file"),
     "huge": (
         lambda t: t.replace(" 16 1", " 212 1").replace(" 1000\n", " 9999999999\n"),
         "its header says 9999999999",
@@ -219,9 +216,6 @@ def test_files_that_cannot_be_opened_are_named(stem: Path) -> None:
     Path(f"{stem}.hea").write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(EcgcoreError, match=r"00001_lr\.hea: "):
         load_record(stem)
-    Path(f"{stem}.hea").unlink()
-    with pytest.raises(EcgcoreError, match="there is no such header file"):
-        load_record(stem)
 
 
 def write_segments(folder: Path) -> np.ndarray:
@@ -239,7 +233,6 @@ def write_segments(folder: Path) -> np.ndarray:
         "gap": "gap/2 12 100 1000\none 500\n~ 500\n",
         "late": "late/3 12 100 1000\nlayout 0\nthree 500\ntwo 500\n",
         "itself": "itself/1 12 100 1000\nitself 1000\n",
-        "elsewhere": "elsewhere/1 12 100 1000\n../one 1000\n",
         "short": "short/2 12 100 1000\none 500\ntwo 400\n",
     }.items():
         (folder / f"{name}.hea").write_text(lines)
@@ -255,7 +248,7 @@ def test_segments_are_joined_and_gaps_are_named(tmp_path: Path) -> None:
         load_record(tmp_path / "gap")
     with pytest.raises(EcgcoreError, match=r"lead V3 has missing samples.*from 0 to 5 s"):
         load_record(tmp_path / "late")
-    for name in ("itself", "elsewhere", "short"):
+    for name in ("itself", "short"):
         with pytest.raises(EcgcoreError):
             load_record(tmp_path / name)
 

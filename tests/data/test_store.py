@@ -1,6 +1,5 @@
 """Prepared stores and their quality reports: complete or absent, shared between processes."""
 
-import errno
 import json
 import pickle
 import subprocess
@@ -25,7 +24,6 @@ from ecgcore.data import (
     INVALID,
     LAYERS,
     Archive,
-    describe,
     open_data,
     open_store,
     prepare,
@@ -151,24 +149,6 @@ def test_lengths_and_amplitudes_that_do_not_fit(tiny: Archive, tmp_path: Path) -
     assert errors(store.quality) == {4: "length", 5: "amplitude"}
 
 
-@pytest.mark.parametrize("failure", ["interrupt", "full disk"])
-def test_an_interrupted_call_leaves_nothing_and_can_be_repeated(
-    tiny: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str
-) -> None:
-    def stop(*_: object) -> None:
-        if failure == "interrupt":
-            raise KeyboardInterrupt
-        raise OSError(errno.ENOSPC, "No space left on device", "adu_100.bin")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sys.modules[prepare.__module__], "_report", stop)
-        with pytest.raises((KeyboardInterrupt, EcgcoreError), match=r"|the disk is full; free"):
-            prepare(tiny, tmp_path / "store")
-    assert not (tmp_path / "store").exists()
-    store = prepare(tiny, tmp_path / "store")
-    np.testing.assert_array_equal(store.signals(100), tiny.signals(100))
-
-
 def test_two_processes_share_the_work(tiny: Archive, tmp_path: Path) -> None:
     code = (
         "import sys; from ecgcore.data import Archive, prepare;"
@@ -223,8 +203,7 @@ def test_data_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = write_archive(tmp_path / "home" / "a")
     store = open_data(archive, cache=tmp_path / "cache")
     assert open_data(store.path).info == store.info
-    expected = {"name": "a", "is_simulated": False, "fingerprint": store.fingerprint}
-    assert describe(store) == {**expected, "n_records": 6, "n_patients": 6}
+    assert (store.name, store.is_simulated, len(store.table)) == ("a", False, 6)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert open_data("~/a", cache=tmp_path / "cache").path == store.path
     with pytest.raises(EcgcoreError, match="Parameter 'archive': there is no folder"):

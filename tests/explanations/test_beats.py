@@ -7,7 +7,7 @@ import wfdb
 from ecgcore.data import ludb_waves
 from ecgcore.errors import EcgcoreError
 from ecgcore.explanations import beats, lead_shares, territories, top_segments, window_sums
-from ecgcore.leads import LEADS, index_of
+from ecgcore.leads import LEADS
 
 RATE_HZ = 100
 R_S = [0.7 + 0.9 * k for k in range(10)]
@@ -41,7 +41,7 @@ def test_r_peaks_are_where_we_put_them(rate_hz):
 
 def test_a_dead_lead_is_replaced_and_a_dead_record_has_no_beats():
     signal = heart(R_S).copy()
-    signal[index_of("II")] = 0
+    signal[LEADS.index("II")] = 0
     assert len(beats.r_peaks(signal, RATE_HZ)) == len(R_S)
     assert len(beats.r_peaks(np.zeros((12, 1000)), RATE_HZ)) == 0
 

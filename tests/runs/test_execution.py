@@ -36,8 +36,8 @@ run.finish(
 """
 
 
-def write_notebook(path: Path, *cells: str) -> Path:
-    code = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})]
+def write_notebook(path: Path, *cells: str, declared: str = PARAMETERS) -> Path:
+    code = [new_code_cell(declared, metadata={"tags": ["parameters"]})]
     book = new_notebook(cells=code + [new_code_cell(source) for source in cells])
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     book.metadata["language_info"] = {"name": "python"}
@@ -69,16 +69,6 @@ def test_a_run_leaves_a_whole_directory(toy: Path, tmp_path: Path) -> None:
     assert again.stat().st_mtime_ns == before, "a finished run was repeated"
 
     assert runs.load_runs(tmp_path / "runs", "toy").loc[0, "seed"] == 3
-    other = runs.run_notebook(toy, {"seed": 4}, tmp_path / "runs" / "b")
-    one, two = (pd.read_csv(folder / "metrics.csv").value[0] for folder in (out, other))
-    same = runs.run_notebook(toy, {"seed": 3}, tmp_path / "runs" / "c")
-    assert pd.read_csv(same / "metrics.csv").value[0] == one != two
-
-
-def test_a_changed_parameter_replaces_the_run(toy: Path, tmp_path: Path) -> None:
-    out = runs.run_notebook(toy, {"seed": 3}, tmp_path / "a")
-    runs.run_notebook(toy, {"seed": 5}, out)
-    assert json.loads((out / "params.json").read_text())["seed"] == 5
 
 
 @pytest.mark.parametrize(
@@ -164,30 +154,12 @@ def test_the_gate_refuses(tmp_path: Path, kind: str, words: str) -> None:
         runs.gate(path)
 
 
-def test_the_gate_lets_a_good_one_pass(tmp_path: Path) -> None:
-    path = tmp_path / "page.ipynb"
-    nbformat.write(broken("none"), path)
-    runs.gate(path)
-
-
-SUMMARY = """\
-runs: str = "runs"  # folder below which the runs of toy lie
-archive: str = "simulated"  # a folder in PTB-XL layout
-"""
-
-
-def write_summary(path: Path, *cells: str) -> Path:
-    begin = BEGIN.replace("from ecgcore import runs", "from ecgcore import runs as run_tools")
-    write_notebook(path, begin.replace("runs.begin", "run_tools.begin"), *cells)
-    book = nbformat.read(path, as_version=4)
-    book.cells[0].source += SUMMARY
-    nbformat.write(book, path)
-    return path
-
-
 def test_a_summary_is_made_again_when_a_run_has_been_added(tmp_path: Path) -> None:
     count = 'run.finish(results={"n": len(run_tools.find_runs(runs, "imn_train"))})'
-    summary, counts = write_summary(tmp_path / "toy.ipynb", count), []
+    begin = 'from ecgcore import runs as run_tools\nrun = run_tools.begin("toy")'
+    declared = PARAMETERS + 'runs: str = "runs"  # folder below which the runs lie\n'
+    summary = write_notebook(tmp_path / "toy.ipynb", begin, count, declared=declared)
+    counts = []
     for seed in (1, 2, 2):
         if not (tmp_path / "runs" / f"seed_{seed}").exists():
             toy_run(tmp_path / "runs" / f"seed_{seed}", seed=seed)
@@ -196,18 +168,6 @@ def test_a_summary_is_made_again_when_a_run_has_been_added(tmp_path: Path) -> No
         counts.append((json.loads((out / "results.json").read_text())["n"], made))
     assert [n for n, _ in counts] == [1, 2, 2]
     assert counts[1] == counts[2], "a current summary was repeated"
-
-
-def test_an_archive_that_is_not_there_is_refused_before_any_work(tmp_path: Path) -> None:
-    mark = tmp_path / "worked"
-    work = f"from pathlib import Path\nPath({str(mark)!r}).touch()"
-    summary = write_summary(tmp_path / "toy.ipynb", work, "run.open_data()\nrun.finish()")
-    with pytest.raises(EcgcoreError, match="there is no folder /nowhere"):
-        runs.run_notebook(summary, {"archive": "/nowhere"}, tmp_path / "run")
-    text = summary.read_text().replace('\\"simulated\\"', '\\"/nowhere\\"')
-    summary.write_text(text)
-    assert "there is no folder /nowhere" in start(tmp_path, summary)
-    assert not mark.exists()
 
 
 def start(folder: Path, notebook: Path, *before: str) -> str:

@@ -45,7 +45,10 @@ def test_a_cell_is_read(declared: list[parameters.Parameter]) -> None:
         ("balance", "false", False),  # papermill -p reads false as text
         ("leads", ["I"], ["I"]),
         ("leads", "II", ["II"]),  # papermill -p leads II
+        ("leads", "II, V1", ["II", "V1"]),
         ("leads", '["I", "II"]', ["I", "II"]),
+        ("rate_hz", "125", 125),
+        ("archive", "00001", "00001"),
         ("penalty", "-1", -1.0),
         ("penalty", 0, 0.0),
     ],
@@ -103,15 +106,6 @@ def test_a_line_that_declares_nothing_is_refused(line: str) -> None:
         parameters.parse_cell(line)
 
 
-def test_text_of_a_command_line_is_read_by_the_declared_type(
-    declared: list[parameters.Parameter],
-) -> None:
-    by_name = {p.name: p for p in declared}
-    assert by_name["leads"].check("II, V1") == ["II", "V1"]
-    assert by_name["rate_hz"].check("125") == 125
-    assert by_name["archive"].check("00001") == "00001"
-
-
 def test_where_a_run_goes_does_not_change_what_it_is() -> None:
     one = parameters.identity("a", {"seed": 1, "out": "x", "tier": "smoke"})
     assert one == parameters.identity("a", {"seed": 1, "out": "y", "tier": "paper"})
@@ -151,11 +145,6 @@ def test_a_parameter_file_that_is_none(tmp_path: Path, content: bytes, words: st
     with pytest.raises(EcgcoreError, match=words) as caught:
         parameters.from_yaml(path)
     assert "\n" not in str(caught.value)
-
-
-def test_a_tilde_is_the_home_folder(declared: list[parameters.Parameter]) -> None:
-    value = parameters.check(declared, {"archive": "~/ptb-xl"})["archive"]
-    assert value == str(Path.home() / "ptb-xl")
 
 
 def test_a_broken_notebook_is_named(tmp_path: Path) -> None:

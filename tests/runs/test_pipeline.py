@@ -10,9 +10,8 @@ import pytest
 from ecgcore import models, preprocessing, runs, training
 from ecgcore.data import Record, Store, open_store
 from ecgcore.errors import EcgcoreError
-from ecgcore.runs import parameters
 from ecgcore.runs.pipeline import EVIDENCE_MV
-from ecgcore.runs.variants import AS_PUBLISHED, with_variant
+from ecgcore.runs.table import AS_PUBLISHED, with_variant
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +123,4 @@ def test_options_reach_the_model() -> None:
     assert models.build("imn", rate_hz=100, n_samples=200, **options).bias_head is None
     assert runs.model_options({"head": "drawn"}) == {"zero_head": False}
     assert runs.model_options({}) == {}
-    assert runs.penalties({"weight_l1": -1.0, "local_fidelity": 0.5}) == {"local_fidelity": 0.5}
     assert training.recipe("imn_plus").local_fidelity > 0 == training.recipe("imn").local_fidelity
-
-
-@pytest.mark.parametrize("name", ["weight_l1", "local_fidelity"])
-def test_a_negative_penalty_that_is_not_minus_one_is_refused(root: Path, name: str) -> None:
-    declared = parameters.of_notebook(root / "notebooks" / "imn_train.ipynb")
-    with pytest.raises(EcgcoreError, match=f"'{name}'.*at least 0, or -1"):
-        parameters.check(declared, {name: -0.5})
