@@ -5,39 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from captum.metrics import sensitivity_max
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from torch import Tensor, nn
 
-from ecgcore.arrays import Floats, Floats32
+from ecgcore.arrays import Floats
 from ecgcore.errors import EcgcoreError
-from ecgcore.explanations.attribute import attribute
 from ecgcore.explanations.forward import Decomposition
 from ecgcore.statistics import bootstrap, bootstrap_mean
-
-
-def max_sensitivity(
-    model: nn.Module, x: Floats32, method: str, *, radius: float = 0.02, n_draws: int = 5, seed: int
-) -> Floats:
-    """Largest relative change of an attribution under small noise, shape ``(record,)``.
-
-    ``captum.metrics.sensitivity_max`` (Yeh et al. 2019): norm of the change over the norm of the
-    attribution, the largest of ``n_draws`` draws of uniform noise in ``(-radius, radius)``, in
-    units of ``x``; 0 for an attribution that does not change.
-    """
-
-    def explain(inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        with torch.enable_grad():  # captum switches gradients off
-            return (torch.from_numpy(attribute(model, inputs[0].numpy(), method)),)
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        worst: Tensor = sensitivity_max(
-            explain, torch.from_numpy(x), perturb_radius=radius, n_perturb_samples=n_draws
-        )
-    return worst.double().numpy()
 
 
 def rank_agreement(
