@@ -32,10 +32,11 @@ def mass_accuracy(attribution: NDArray[np.floating], mask: Bools) -> Floats:
             f"got {mask.shape}."
         )
     relevance = np.clip(np.asarray(attribution, np.float64), 0, None)
-    with np.errstate(invalid="ignore"):
-        pairs = zip(relevance, mask, strict=True)
-        shares = [each[inside].sum() / each.sum() for each, inside in pairs]
-    return np.where(mask.any(axis=(1, 2)), shares, np.nan)
+    shares = [
+        each[inside].sum() / each.sum() if inside.any() and each.any() else np.nan
+        for each, inside in zip(relevance, mask, strict=True)
+    ]
+    return np.array(shares)
 
 
 def window_sums(

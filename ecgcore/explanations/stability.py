@@ -78,5 +78,5 @@ def bias_and_weights(
         f"auroc_{name}": bootstrap(y, score, metrics=["auroc"], **resampling).iloc[0]
         for name, score in scores.items()
     }
-    rows["bias_share"] = bootstrap_mean(parts.bias_share[:, None], **resampling).iloc[0]
+    rows["bias_share"] = pd.Series(bootstrap_mean(parts.bias_share, **resampling))
     return pd.DataFrame(rows).T[["value", "low", "high", "se"]].astype(float)

@@ -101,26 +101,21 @@ def paired_bootstrap(
     return pd.DataFrame(rows)
 
 
-def bootstrap_mean(values: Any, *, minimum: int = MINIMUM.records, **options: Any) -> pd.DataFrame:
-    """Return the mean of each column: ``n, value, low, high, se, p`` (two-sided, of 0).
+def bootstrap_mean(
+    values: ArrayLike, *, groups: ArrayLike | None = None, n_resamples: int = 1000, seed: int
+) -> dict[str, float]:
+    """Return the mean of ``values (record,)``, with ``nan`` left out: ``value, low, high, se``.
 
-    ``values`` has one row per record; ``nan`` is left out of its column.  ``options`` are ``groups,
-    n_resamples, seed``.  A column with fewer records than ``minimum`` gets no interval.
+    Fewer records than :data:`~ecgcore.statistics.MINIMUM` get no interval.
     """
-    settings, frame, rows = Resampling(**options), pd.DataFrame(values).astype(np.float64), []
-    if frame.empty or settings.n_resamples < 1:
-        raise EcgcoreError("values: expected at least one record and n_resamples of at least 1.")
-    frame = frame.where(np.isfinite(frame))
-    by_patient = frame.groupby(group_codes(settings.groups, len(frame)))
+    column = pd.Series(values, dtype=np.float64)
+    by_patient = column.groupby(group_codes(groups, len(column)))
     sums, counts = by_patient.sum().to_numpy(), by_patient.count().to_numpy()
-    rng = np.random.default_rng(settings.seed)
-    times = np.array(_draws(rng, len(sums), settings.n_resamples), dtype=np.float64)
+    times = np.array(_draws(np.random.default_rng(seed), len(sums), n_resamples), dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means, value = (times @ sums) / (times @ counts), sums.sum(0) / counts.sum(0)
-    for column, n in zip(means.T, frame.count(), strict=True):
-        rows.append(percentiles(column if n >= minimum else column[:0]))
-    table = pd.DataFrame(rows, index=frame.columns)
-    return pd.concat([pd.DataFrame({"n": frame.count(), "value": value}), table], axis=1)
+        means, value = (times @ sums) / (times @ counts), sums.sum() / counts.sum()
+    interval = percentiles(means if column.count() >= MINIMUM.records else means[:0])
+    return {"value": float(value), **interval}
 
 
 def percentiles(resampled: Floats, level: float = 0.95) -> dict[str, float]:

@@ -63,14 +63,6 @@ def test_small_samples_have_values_without_intervals_or_verdicts(n_records, n_se
     assert "at least" in row["reason"]
 
 
-def test_equal_differences_without_variance_show_nothing():
-    records = table({"imn": np.full(40, 0.6), "random": np.full(40, 0.5)})
-    records[RERUN] = np.where(records["method"] == "imn", 0.6, 0.5)
-    row = compare_with_controls(records, ["random"], metrics=[RERUN]).duels.iloc[0]
-    assert row["verdict"] == "undecided"
-    assert np.isnan(row["low"])
-
-
 def test_duels_are_corrected_by_holm():
     zero = {"random": np.zeros(60)}
     alone = verdicts({"imn": borderline(), **zero}, ["random"])
