@@ -14,7 +14,11 @@ from ecgcore.explanations.deletion import deletion_curves as deletion_curves
 from ecgcore.explanations.deletion import filled as filled
 from ecgcore.explanations.deletion import lerf_minus_morf as lerf_minus_morf
 from ecgcore.explanations.examination import Effort as Effort
+from ecgcore.explanations.examination import bias_and_weights as bias_and_weights
 from ecgcore.explanations.examination import examine as examine
+from ecgcore.explanations.examination import gini as gini
+from ecgcore.explanations.examination import gradient_agreement as gradient_agreement
+from ecgcore.explanations.examination import rank_agreement as rank_agreement
 from ecgcore.explanations.forward import decompose as decompose
 from ecgcore.explanations.forward import native_method as native_method
 from ecgcore.explanations.forward import positive_logits as positive_logits
@@ -24,7 +28,3 @@ from ecgcore.explanations.localisation import mass_accuracy as mass_accuracy
 from ecgcore.explanations.localisation import pathology as pathology
 from ecgcore.explanations.localisation import top_segments as top_segments
 from ecgcore.explanations.localisation import window_sums as window_sums
-from ecgcore.explanations.stability import bias_and_weights as bias_and_weights
-from ecgcore.explanations.stability import gini as gini
-from ecgcore.explanations.stability import gradient_agreement as gradient_agreement
-from ecgcore.explanations.stability import rank_agreement as rank_agreement

@@ -74,14 +74,12 @@ def bootstrap(
     return pd.DataFrame(rows).drop(columns="p")
 
 
-def paired_bootstrap(
-    y: ArrayLike, a: ArrayLike, b: ArrayLike, *, margin: float | None = None, **options: Any
-) -> pd.DataFrame:
+def paired_bootstrap(y: ArrayLike, a: ArrayLike, b: ArrayLike, **options: Any) -> pd.DataFrame:
     """Return differences ``a - b`` of two given models, evaluated on the same resamples.
 
     They speak of other patients and these two trainings.  Options as of :func:`bootstrap`.
-    Columns: ``metric, a, b, difference, low, high, se, p, equivalence_low, equivalence_high`` (90 %
-    interval), ``verdict, reason`` of :func:`~ecgcore.statistics.difference_verdict`.
+    Columns: ``metric, a, b, difference, low, high, se, p``, and ``verdict, reason`` of
+    :func:`~ecgcore.statistics.difference_verdict` without a margin.
     """
     settings, rows = Resampling(**options), []
     sample = _sample(y, [a, b], settings)
@@ -91,11 +89,10 @@ def paired_bootstrap(
         difference = values[0] - values[1]
         row: dict[str, Any] = {"metric": name, "a": float(values[0, 0]), "b": float(values[1, 0])}
         row |= {"difference": float(difference[0]), **percentiles(difference[1:])}
-        inner = percentiles(difference[1:], 0.9)
-        row |= {"equivalence_low": inner["low"], "equivalence_high": inner["high"]}
-        how: dict[str, Any] = {"margin": margin, "lower_is_better": name in LOWER_IS_BETTER}
-        how |= {"equivalence": (inner["low"], inner["high"]), **sizes}
-        verdict = difference_verdict(row["low"], row["high"], **how)
+        lower = name in LOWER_IS_BETTER
+        verdict = difference_verdict(
+            row["low"], row["high"], margin=None, lower_is_better=lower, **sizes
+        )
         row["p"] = np.nan if MINIMUM.shortfall(**sizes) else row["p"]
         rows.append(row | {"verdict": verdict.word, "reason": verdict.reason})
     return pd.DataFrame(rows)
@@ -118,12 +115,12 @@ def bootstrap_mean(
     return {"value": float(value), **interval}
 
 
-def percentiles(resampled: Floats, level: float = 0.95) -> dict[str, float]:
+def percentiles(resampled: Floats) -> dict[str, float]:
     """Return ``low, high, se, p`` (two-sided, of 0) over resamples with a value, else ``nan``."""
     defined = resampled[np.isfinite(resampled)]
     if not defined.size:
         return dict.fromkeys(("low", "high", "se", "p"), float("nan"))
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, [(1 - 0.95) / 2, (1 + 0.95) / 2])
     se = float(defined.std()) if np.ptp(defined) > 0 else 0.0
     tail = min((defined <= 0).sum(), (defined >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (defined.size + 1)) if se > 0 else np.nan

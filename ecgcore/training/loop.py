@@ -59,14 +59,14 @@ def fit(
     config: TrainConfig,
     *,
     checkpoint_dir: str | Path | None = None,
-    progress: bool | Callable[[Row], None] | None = None,
+    on_epoch: Callable[[Row], None] | None = None,
 ) -> FitResult:
     """Train one model; afterwards it holds the weights of its best epoch on the validation part.
 
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
     saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
-    ends with the same bytes as if it had never stopped. ``progress`` None shows a bar in a terminal
-    only, True always, False never; a function is called with each row of the history.
+    ends with the same bytes as if it had never stopped. ``on_epoch`` is called with each row of the
+    history. A terminal shows a bar.
 
     Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
     are not finite, memory does not suffice, or the checkpoint belongs to another training.
@@ -81,9 +81,9 @@ def fit(
         if directory and (saved := load_checkpoint(directory, identity, device)):
             t.restore(saved)
         recorded: dict[torch.Size, RecordedSteps] = {}
-        n, hidden = len(t.index), None if progress is None else progress is not True
+        n = len(t.index)
         total, done = n * config.epochs, n * t.epoch
-        bar = tqdm(total=total, initial=done, unit="record", unit_scale=True, disable=hidden)
+        bar = tqdm(total=total, initial=done, unit="record", unit_scale=True, disable=None)
         with bar, memory.clear_errors(config, device):
             while t.epoch < config.epochs and (t.epoch == 0 or t.epoch - t.best_epoch < patience):
                 began = time.perf_counter()
@@ -102,8 +102,8 @@ def fit(
                     save_checkpoint(directory, t.state(), identity)
                 bar.set_postfix(epoch=t.epoch, loss=f"{train_loss:.3f}", refresh=False)
                 bar.update(n)
-                if callable(progress):
-                    progress(row)
+                if on_epoch is not None:
+                    on_epoch(row)
     t.model.load_state_dict(t.best)
     t.model.zero_grad(set_to_none=True)
     set_mask_source(t.model.eval(), None)

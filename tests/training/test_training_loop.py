@@ -164,9 +164,9 @@ def test_stops_after_patience():
     assert len(result.history) == result.best_epoch + 2 < 30
 
 
-def test_progress_is_called_each_epoch_and_is_silent_without_a_terminal(capsys):
+def test_a_function_is_called_each_epoch_and_a_file_gets_no_bar(capsys):
     rows = []
-    fitted(progress=rows.append)
+    fitted(on_epoch=rows.append)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert capsys.readouterr() == ("", "")
 
@@ -186,7 +186,7 @@ def test_continues_to_the_same_bytes_and_history(tmp_path):
             raise StopAsked
 
     with pytest.raises(StopAsked):
-        fitted("cnn_lstm", config, checkpoint_dir=tmp_path, progress=stop_after_two)
+        fitted("cnn_lstm", config, checkpoint_dir=tmp_path, on_epoch=stop_after_two)
     again, result = fitted("cnn_lstm", config, checkpoint_dir=tmp_path, weights=9)
     assert same_weights(whole, again)
     assert_same_history(result, expected)
@@ -261,7 +261,7 @@ def test_memory_that_does_not_suffice_is_named_before_training_starts(monkeypatc
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**20))
     rows = []
     with pytest.raises(EcgcoreError, match=r"batches of 8 records need 0\.0 GiB on cpu.*0\.0 GiB"):
-        fitted(progress=rows.append)
+        fitted(on_epoch=rows.append)
     assert not rows
 
 
