@@ -89,10 +89,8 @@ def paired_bootstrap(y: ArrayLike, a: ArrayLike, b: ArrayLike, **options: Any) -
         difference = values[0] - values[1]
         row: dict[str, Any] = {"metric": name, "a": float(values[0, 0]), "b": float(values[1, 0])}
         row |= {"difference": float(difference[0]), **percentiles(difference[1:])}
-        lower = name in LOWER_IS_BETTER
-        verdict = difference_verdict(
-            row["low"], row["high"], margin=None, lower_is_better=lower, **sizes
-        )
+        how: dict[str, Any] = {"lower_is_better": name in LOWER_IS_BETTER, **sizes}
+        verdict = difference_verdict(row["low"], row["high"], margin=None, **how)
         row["p"] = np.nan if MINIMUM.shortfall(**sizes) else row["p"]
         rows.append(row | {"verdict": verdict.word, "reason": verdict.reason})
     return pd.DataFrame(rows)
