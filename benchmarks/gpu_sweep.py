@@ -62,7 +62,7 @@ def run_sweep(args: argparse.Namespace) -> None:
             for k, (train, valid) in enumerate(folds(args.n_train, args.n_valid)):
                 model = build(name, rate_hz=rate_hz, n_samples=10 * rate_hz, seed=k)
                 parts = (x[train], y[train], x[valid], y[valid])
-                result = fit(model, *parts, config, progress=False)
+                result = fit(model, *parts, config)
                 aurocs.append(result.history["valid_auroc"].iloc[-1])
                 n_seen += len(train) * args.epochs
             seconds = time.perf_counter() - start
@@ -105,7 +105,7 @@ def run_imn(args: argparse.Namespace) -> None:
             PAPER_A, epochs=4, batch_size=args.imn_batch, device=args.device, precision=precision
         )
         model = build("imn", rate_hz=rate_hz, n_samples=10 * rate_hz)
-        result = fit(model, x[:n], y[:n], x[n:], y[n:], config, progress=False)
+        result = fit(model, x[:n], y[:n], x[n:], y[n:], config)
         records_per_s = n / result.history["seconds"].iloc[2:].min()
         tflops = records_per_s * IMN_GFLOP * rate_hz / 500 / 1000
         peak = PEAK_TFLOPS["bf16" if precision == "bf16" else "tf32"]

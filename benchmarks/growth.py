@@ -70,7 +70,7 @@ def train(place: Path, records: int, rate_hz: int) -> None:
     y = np.arange(len(x)) % 2
     model = build("cnn1d", rate_hz=rate_hz, n_samples=x.shape[-1])
     config = TrainConfig(epochs=1, batch_size=64, device="cpu")
-    fit(model, x, y, x[:64], y[:64], config, progress=False)
+    fit(model, x, y, x[:64], y[:64], config)
     predict_logits(model, x, device="cpu")
 
 
@@ -120,7 +120,7 @@ def run_job(name: str, place: str, records: int, rate_hz: int) -> None:
 
     x, y = np.random.default_rng(0).standard_normal((4, 12, 620), np.float32), np.arange(4) % 2
     config = TrainConfig(epochs=1, device="cpu")
-    fit(build("cnn1d", rate_hz=62, n_samples=620), x, y, x, y, config, progress=False)
+    fit(build("cnn1d", rate_hz=62, n_samples=620), x, y, x, y, config)
     idle_mib, start = round(peak_memory_mib()), time.perf_counter()
     STEPS[name](Path(place), records, rate_hz)
     facts = {"seconds": round(time.perf_counter() - start, 3), "peak_mib": round(peak_memory_mib())}

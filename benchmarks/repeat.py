@@ -51,7 +51,7 @@ def train(model_name: str, threads: int, seed: int, store: Path, epochs: int, to
     model = build(model_name, rate_hz=62, n_samples=x_test.shape[-1], seed=seed)
     loss = "bce_pos_weight" if model.n_outputs == 1 else "cross_entropy"
     config = TrainConfig(epochs=epochs, batch_size=16, loss=loss, seed=seed, device="cpu")
-    fit(model, x_train, y_train, *part(split.valid), config, progress=False)
+    fit(model, x_train, y_train, *part(split.valid), config)
     score = positive_probability(predict_logits(model, x_test, device="cpu"))
     np.savez(to, score=score, y=y_test)
 

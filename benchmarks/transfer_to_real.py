@@ -85,7 +85,7 @@ def main() -> None:
         train, valid, test = fold <= 8, fold == 9, fold == 10
         model = build(args.model, rate_hz=RATE_HZ, n_samples=x.shape[-1], seed=seed)
         config = TrainConfig(epochs=args.epochs, batch_size=32, monitor="auroc", seed=seed)
-        fit(model, x[train], y[train], x[valid], y[valid], config, progress=None)
+        fit(model, x[train], y[train], x[valid], y[valid], config)
         logit = positive_logit(predict_logits(model, x[test]))
         rows.append(result_row(seed, "simulated", y[test], logit, table[test]))
         logits.append(positive_logit(predict_logits(model, real_x)))

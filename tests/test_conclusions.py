@@ -16,6 +16,7 @@ from scipy.special import expit
 from ecgcore import models
 from ecgcore.explanations import compare_with_controls
 from ecgcore.runs import parameters
+from ecgcore.statistics.verdicts import SeedDifference, Spread
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 MASS, DELETION = "mass_accuracy", "lerf_minus_morf_bridge"
@@ -89,6 +90,37 @@ def test_contrasts_of_the_cause_keep_the_taps() -> None:
     for one in execute("frequency_cause", "DESIGN = (", wide_ms=540.0, narrow_ms=108.0)["DESIGN"]:
         differ = taps(**one.changed) != taps(**one.reference)
         assert differ == ("longer kernels" in one.question), one.question
+
+
+def difference(low: float, high: float) -> SeedDifference:
+    middle, se = (low + high) / 2, (high - low) / 2 / 1.959964
+    return SeedDifference("auroc", 0.9, 0.9, Spread(middle, se**2), 3, 300, 100)
+
+
+DROP, FLAT, OPEN = difference(-0.05, -0.02), difference(-0.004, 0.004), difference(-0.05, 0.05)
+FIELD = "receptive field"
+
+
+@pytest.mark.parametrize(
+    ("results", "verdicts", "expected"),
+    [
+        ((DROP, FLAT, DROP), ("as both predict", FIELD, FIELD), FIELD),
+        ((DROP, DROP, FLAT), ("as both predict", "noise", "noise"), "noise"),
+        ((DROP, OPEN, DROP), ("as both predict", "undecided", FIELD), FIELD),
+        ((DROP, DROP, DROP), ("as both predict", "noise", FIELD), "neither alone"),
+        ((FLAT, difference(0.02, 0.03), OPEN), ("as neither predicts",) * 2, "neither alone"),
+        ((OPEN, OPEN, OPEN), ("undecided",) * 3, "undecided"),
+        ((None, None, None), ("undecided",) * 3, "undecided"),
+    ],
+)
+def test_the_cause_is_judged_by_its_rule(results: Any, verdicts: Any, expected: str) -> None:
+    space = execute("frequency_cause", "def judge(", margin=0.01)
+    words = (("worse", "worse"), ("equivalent", "worse"), ("worse", "equivalent"))
+    arms = [SimpleNamespace(arm="", question="", if_field=f, if_noise=n) for f, n in words]
+    judged = pd.DataFrame(map(space["judge"], arms, results))
+    assert tuple(judged.verdict)[: len(verdicts)] == verdicts
+    assert list(judged.decides) == [False, True, True]
+    assert space["conclude"](judged)[0] == expected
 
 
 def scores_of_maps(metrics: list[str], **methods: float) -> pd.DataFrame:

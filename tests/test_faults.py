@@ -48,7 +48,7 @@ from ecgcore.training import TrainConfig, fit, save_weights
 x, y = np.random.default_rng(0).standard_normal((60, 12, 160)).astype(np.float32), np.arange(60) % 2
 config = TrainConfig(epochs=12, patience=None, scheduler="plateau", device="cpu")
 model, folder = build("cnn1d", rate_hz=100, n_samples=160, seed=1), run.dir / "checkpoints"
-result = fit(model, x[:44], y[:44], x[44:], y[44:], config, checkpoint_dir=folder, progress=False)
+result = fit(model, x[:44], y[:44], x[44:], y[44:], config, checkpoint_dir=folder)
 save_weights(model, run.dir / "weights.safetensors")
 run.finish(metrics=result.history[["epoch", "train_loss", "valid_loss"]])
 """

@@ -1,29 +1,30 @@
 """Attributions of a model's decision, and how far they can be believed.
 
 An attribution is signed and has the record's shape: above 0 speaks for the positive class, below 0
-against it.  Further modules: ``beats``, ``territories``, ``stability``.
+against it.  A further module: ``beats``.
 """
 
 from ecgcore.explanations.attribute import METHODS as METHODS
 from ecgcore.explanations.attribute import attribute as attribute
-from ecgcore.explanations.comparison import compare_with_controls as compare_with_controls
-from ecgcore.explanations.comparison import subject_of as subject_of
+from ecgcore.explanations.controls import compare_with_controls as compare_with_controls
 from ecgcore.explanations.controls import control_maps as control_maps
 from ecgcore.explanations.controls import randomised as randomised
 from ecgcore.explanations.deletion import Units as Units
 from ecgcore.explanations.deletion import deletion_curves as deletion_curves
-from ecgcore.explanations.deletion import deletion_scores as deletion_scores
+from ecgcore.explanations.deletion import filled as filled
+from ecgcore.explanations.deletion import lerf_minus_morf as lerf_minus_morf
 from ecgcore.explanations.examination import Effort as Effort
+from ecgcore.explanations.examination import bias_and_weights as bias_and_weights
 from ecgcore.explanations.examination import examine as examine
-from ecgcore.explanations.fills import filled as filled
+from ecgcore.explanations.examination import gini as gini
+from ecgcore.explanations.examination import gradient_agreement as gradient_agreement
+from ecgcore.explanations.examination import rank_agreement as rank_agreement
 from ecgcore.explanations.forward import decompose as decompose
 from ecgcore.explanations.forward import native_method as native_method
 from ecgcore.explanations.forward import positive_logits as positive_logits
-from ecgcore.explanations.localisation import localisation as localisation
-from ecgcore.explanations.segments import lead_shares as lead_shares
-from ecgcore.explanations.segments import top_segments as top_segments
-from ecgcore.explanations.segments import window_sums as window_sums
-from ecgcore.explanations.stability import bias_and_weights as bias_and_weights
-from ecgcore.explanations.stability import gini as gini
-from ecgcore.explanations.stability import gradient_agreement as gradient_agreement
-from ecgcore.explanations.stability import rank_agreement as rank_agreement
+from ecgcore.explanations.localisation import expected_leads as expected_leads
+from ecgcore.explanations.localisation import lead_shares as lead_shares
+from ecgcore.explanations.localisation import mass_accuracy as mass_accuracy
+from ecgcore.explanations.localisation import pathology as pathology
+from ecgcore.explanations.localisation import top_segments as top_segments
+from ecgcore.explanations.localisation import window_sums as window_sums

@@ -15,8 +15,7 @@ from torch.nn import functional as F
 from ecgcore.arrays import Floats32
 from ecgcore.errors import EcgcoreError
 from ecgcore.explanations import forward as fwd
-from ecgcore.explanations.deletion import Units
-from ecgcore.explanations.fills import Fill
+from ecgcore.explanations.deletion import Fill, Units
 from ecgcore.explanations.forward import PositiveLogit
 
 with warnings.catch_warnings():  # captum asks tqdm for a notebook widget that is never shown

@@ -1,24 +1,18 @@
-"""Maps and networks that know nothing and must lose."""
+"""Controls: maps that know nothing must lose, and a method must beat the strongest of them."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 from torch import nn
 
-from ecgcore import models
-from ecgcore.arrays import Floats32, Ints
-from ecgcore.explanations.attribute import attribute
-from ecgcore.explanations.forward import native_method
-
-
-def derangement(n: int, seed: int) -> Ints:
-    """A permutation of ``n`` >= 2 positions that leaves none in place (one random cycle)."""
-    order = np.random.default_rng(seed).permutation(n)
-    partner = np.empty(n, dtype=np.int64)
-    partner[order] = np.roll(order, 1)
-    return partner
+from ecgcore.arrays import Floats32
+from ecgcore.errors import EcgcoreError
+from ecgcore.statistics import MINIMUM, difference_verdict, holm, obuchowski_rockette
 
 
 def control_maps(
@@ -39,18 +33,13 @@ def control_maps(
     maps = {"random": rng.standard_normal(signals.shape, dtype=np.float32)}
     maps |= {"abs_signal": np.abs(signals), "squared_signal": signals**2}
     if weights is not None and len(signals) > 1:
-        other = np.asarray(weights, dtype=np.float32)[derangement(len(signals), seed)]
-        maps["other_record"] = other * signals
+        order = np.random.default_rng(seed).permutation(len(signals))  # one cycle: none keeps its W
+        maps["other_record"] = np.empty_like(signals)
+        maps["other_record"][order] = weights[np.roll(order, 1)] * signals[order]
     if bias is not None:
         share = np.asarray(bias, np.float32)[:, None, None] / signals[0].size
         maps["bias_only"] = np.broadcast_to(share, signals.shape).copy()
     return maps
-
-
-def untrained_map(model: models.EcgModel, x: Floats32, *, seed: int) -> Floats32:
-    """W * x (or gradient * x, of a network without W) of the same network before any training."""
-    method = "imn" if native_method(model) == "imn" else "input_x_gradient"
-    return attribute(models.untrained(model, seed=seed), x, method)
 
 
 def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -64,3 +53,72 @@ def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Mod
         if list(layer.parameters(recurse=False)):
             layer.load_state_dict(fresh.get_submodule(name).state_dict())
             yield name, copy.deepcopy(current)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Result of :func:`compare_with_controls`."""
+
+    scores: pd.DataFrame
+    """Per method and metric: ``control, n_records, n_seeds, value, low, high``."""
+    duels: pd.DataFrame
+    """Per method that is no control, and metric: ``strongest_control, n_records, n_seeds,
+    difference`` (method minus control), ``low, high, p, p_holm, verdict, reason``."""
+
+
+def compare_with_controls(
+    records: pd.DataFrame, controls: Sequence[str], *, metrics: Sequence[str]
+) -> Comparison:
+    """Compare every method with the control that scores best in a metric, on the same records.
+
+    ``records`` has ``method``, ``record``, one column per metric (large is good), and where they
+    exist ``seed`` (of the training) and ``group`` (the patient), both random
+    (:func:`ecgcore.statistics.obuchowski_rockette`).  p values are corrected by Holm over all
+    ``metrics``.  Samples smaller than ``statistics.MINIMUM`` have values without intervals, and
+    their verdicts are ``undecided`` with a reason.  Without a method or a metric,
+    :class:`EcgcoreError`.
+    """
+    methods = list(dict.fromkeys(records["method"]))
+    if not metrics or not set(methods) - set(controls):
+        raise EcgcoreError("records: expected at least one method and one column with a metric.")
+    frame = records.assign(
+        seed=records.get("seed", 0), group=records.get("group", records["record"])
+    )
+    wide = frame.pivot_table(
+        index=["group", "record"], columns=["method", "seed"], values=list(metrics), dropna=False
+    )
+    scores, duels = [], []
+    for metric in metrics:
+        values = {name: wide[metric][name].dropna(how="all") for name in methods}
+        for name in [name for name in methods if len(values[name])]:
+            row = {"method": name, "metric": metric}
+            scores.append({**row, "control": name in controls, **_estimate(values[name])})
+            differences = {c: values[name] - values[c] for c in controls if c in values}
+            differences = {c: d.dropna(how="all") for c, d in differences.items()}
+            means = pd.Series({c: d.mean(axis=1).mean() for c, d in differences.items()}).dropna()
+            if name not in controls and len(means):
+                strongest = str(means.idxmin())
+                estimate = _estimate(differences[strongest])
+                duels.append({**row, "strongest_control": strongest, **estimate})
+    for row, p in zip(duels, holm([row["p"] for row in duels]), strict=True):
+        sizes = {"n_records": row["n_records"], "n_seeds": row["n_seeds"]}
+        verdict = difference_verdict(row["low"], row["high"], margin=None, p=p, **sizes)
+        row |= {"p_holm": p, "verdict": verdict.word, "reason": verdict.reason}
+    table = pd.DataFrame(duels).rename(columns={"value": "difference"})
+    return Comparison(pd.DataFrame(scores).drop(columns="p"), table)
+
+
+def _estimate(values: pd.DataFrame) -> dict[str, float]:
+    """Mean over records and seeds of ``values``: rows (group, record), one column per seed."""
+    whole = values.dropna(axis=1, how="all").dropna()
+    sizes = {"n_records": len(values), "n_seeds": values.notna().any().sum()}
+    result = {**sizes, "value": values.mean(axis=1).mean()}
+    if MINIMUM.shortfall(n_records=len(whole), n_seeds=sizes["n_seeds"]):
+        return result | dict.fromkeys(("low", "high", "p"), np.nan)
+    influence = (whole - whole.mean()).groupby(level="group").sum().to_numpy() / len(whole)
+    n = len(influence)
+    covariance = influence.T @ influence * n / (n - 1)
+    spread = obuchowski_rockette([whole.mean().to_numpy()], covariance, [1.0], df_patients=n - 1)
+    law = stats.t(spread.degrees_of_freedom, spread.value, spread.se)
+    low, high = law.interval(0.95)
+    return result | {"low": low, "high": high, "p": 2 * min(law.cdf(0), law.sf(0))}

@@ -1,5 +1,7 @@
 """Deletion with the network run again: does the logit follow when evidence is removed?
 
+What replaces removed evidence leaves the signal an ECG: a bridge, or a stretch of another record.
+
 The record is cut into units of one lead x one window.  Units are removed in the order of their
 summed attribution: most relevant first (MoRF), which should lower the positive logit, and least
 relevant first (LeRF), which should keep or raise it.  *Differs from paper A's demo*, which zeroes
@@ -12,18 +14,55 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ecgcore.arrays import Bools, Floats, Floats32
 from ecgcore.errors import EcgcoreError
-from ecgcore.explanations.fills import Fill, filled
 
+Fill = Literal["bridge", "donor", "zero"]
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 _MOST_VALUES = 2**24  # samples of signals in one block: 64 MB
+
+
+def filled(
+    x: NDArray[np.floating],
+    removed: Bools,
+    fill: Fill = "bridge",
+    donor: NDArray[np.floating] | None = None,
+) -> Floats32:
+    """Return the signals (float32, shape of ``x``) with the samples in ``removed`` replaced.
+
+    ``x`` and ``removed`` have the same shape ``(..., lead, sample)``.  ``bridge`` is a straight
+    line between both sides of the gap, level at the ends of the record, 0 for a lead that is
+    removed whole.  ``donor`` is the same stretch of another record, shifted and tilted to meet both
+    ends of the gap; the signals ``donor`` broadcast to the shape of ``x``.  ``zero`` leaves steps
+    that no ECG has; it is for comparison with other work only.
+    """
+    values = np.asarray(x, dtype=np.float32)
+    if fill == "zero":
+        return np.where(removed, np.float32(0), values)
+    if fill == "donor":
+        if donor is None:
+            raise EcgcoreError("donor: fill 'donor' needs signals of other records.")
+        replacement = np.broadcast_to(np.asarray(donor, dtype=np.float32), values.shape)
+        return np.where(removed, replacement + _bridged(values - replacement, removed), values)
+    if fill == "bridge":
+        return _bridged(values, removed)
+    raise EcgcoreError(f"fill: expected one of {', '.join(get_args(Fill))}, got {fill!r}.")
+
+
+def _bridged(values: Floats32, removed: Bools) -> Floats32:
+    """Linear interpolation over every gap along the last axis."""
+    result, t = np.array(values, order="C"), np.arange(values.shape[-1])
+    rows, gaps = result.reshape(-1, len(t)), removed.reshape(-1, len(t))
+    for row in np.flatnonzero(gaps.any(axis=1)):
+        gap = gaps[row]
+        known = np.flatnonzero(~gap)
+        rows[row, gap] = np.interp(t[gap], known, rows[row, known]) if known.size else 0
+    return result
 
 
 @dataclass(frozen=True)
@@ -32,7 +71,7 @@ class Units:
 
     A window of 0.1 to 0.2 s is about a wave of the ECG.  ``logit_of`` runs the network: signals
     ``(row, lead, sample)`` to positive logits ``(row,)``; ``fill`` and ``donor`` (shape of ``x``)
-    are those of :func:`~ecgcore.explanations.fills.filled`.
+    are those of :func:`filled`.
     """
 
     logit_of: Callable[[Floats32], Floats]
@@ -127,17 +166,14 @@ def deletion_curves(
     return DeletionCurves(np.append(0.0, counts / n_units), curves[0].T, curves[1].T)
 
 
-def deletion_scores(curves: DeletionCurves) -> pd.DataFrame:
-    """Areas of the curves, one row per record, in units of the logit; large is good in all three.
+def lerf_minus_morf(curves: DeletionCurves) -> Floats:
+    """Mean distance of the two curves, shape ``(record,)``, in units of the logit.
 
-    ``deletion``: mean fall of the logit, most relevant first; ``insertion``: mean height above the
-    logit of the emptied record, least relevant first, read backwards; ``lerf_minus_morf``: mean
-    distance of the two curves, which is 0 on average for a map without information.
+    Large is good; it is 0 on average for a map without information.
     """
     f = curves.fraction
     morf, lerf = (np.trapezoid(c, f, axis=1) / (f[-1] - f[0]) for c in (curves.morf, curves.lerf))
-    scores = {"deletion": curves.morf[:, 0] - morf, "insertion": lerf - curves.lerf[:, -1]}
-    return pd.DataFrame({**scores, "lerf_minus_morf": lerf - morf})
+    return np.asarray(lerf - morf)
 
 
 def attainable(units: Units, single_falls: NDArray[np.floating] | None = None) -> Floats:
@@ -148,33 +184,4 @@ def attainable(units: Units, single_falls: NDArray[np.floating] | None = None) -
     change them.  Units interact, so another order may do still better.
     """
     falls = units.single_falls if single_falls is None else single_falls
-    return deletion_scores(deletion_curves(units, falls))["lerf_minus_morf"].to_numpy()
-
-
-def random_falls(units: Units, *, n_draws: int = 20, seed: int) -> tuple[Bools, Floats]:
-    """Remove ``n_draws`` random sets of units, each with about a tenth of them.
-
-    Returns the sets ``(draw, record, lead, window)`` and the falls of the logit ``(draw, record)``.
-    """
-    removed = np.random.default_rng(seed).random((n_draws, *units.shape)) < 0.1
-    return removed, units.whole - units.logits(removed)
-
-
-def predicted_falls(
-    units: Units, attribution: NDArray[np.floating], removed: Bools, fall: Floats
-) -> pd.DataFrame:
-    """How well the attribution's sums over :func:`random_falls` predict them, per record.
-
-    ``faithfulness_correlation`` is Pearson's r over the sets (Bhatt et al. 2020, arXiv 2005.00631);
-    ``infidelity`` (Yeh et al. 2019, arXiv 1901.09392) the mean squared error after the best
-    rescaling as a share of the mean squared fall: 0 is perfect, 1 as good as predicting nothing.
-    It is captum's with ``normalize=True`` divided by that mean, without a run for every map.
-    """
-    predicted = (units.sums(attribution) * removed).sum(axis=(2, 3))
-    a, b = predicted - predicted.mean(axis=0), fall - fall.mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = (a * b).mean(0) / (predicted.std(0) * fall.std(0))
-        squared = (predicted * fall).mean(0) ** 2 / ((predicted**2).mean(0) * (fall**2).mean(0))
-    r = np.where(predicted.std(0) > 0, r, 0.0)  # a constant map predicts nothing
-    infidelity = 1 - np.nan_to_num(squared, nan=0.0)
-    return pd.DataFrame({"faithfulness_correlation": r, "infidelity": infidelity})
+    return lerf_minus_morf(deletion_curves(units, falls))

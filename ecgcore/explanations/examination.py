@@ -1,22 +1,24 @@
-"""One trained network's explanations, scored together with the controls that must lose."""
+"""One trained network's explanations: what they are like, and their scores beside the controls."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
-from ecgcore.arrays import Bools, Floats32
-from ecgcore.explanations import deletion
+from ecgcore import models
+from ecgcore.arrays import Bools, Floats, Floats32
+from ecgcore.errors import EcgcoreError
 from ecgcore.explanations.attribute import COSTLY, attribute
-from ecgcore.explanations.controls import control_maps, untrained_map
-from ecgcore.explanations.deletion import Units
-from ecgcore.explanations.forward import decompose, native_method, positive_logits
-from ecgcore.explanations.localisation import localisation
-from ecgcore.explanations.stability import gini, gradient_agreement, max_sensitivity
-from ecgcore.models import EcgModel
+from ecgcore.explanations.controls import control_maps
+from ecgcore.explanations.deletion import Units, attainable, deletion_curves, lerf_minus_morf
+from ecgcore.explanations.forward import Decomposition, decompose, native_method, positive_logits
+from ecgcore.explanations.localisation import mass_accuracy
+from ecgcore.statistics import bootstrap, bootstrap_mean
 
 Maps = dict[str, Floats32]
 
@@ -25,13 +27,12 @@ Maps = dict[str, Floats32]
 class Effort:
     """How much computing to spend."""
 
-    n_rerun: int = 30  # first records on which deletion, COSTLY methods and max-sensitivity run
+    n_rerun: int = 30  # first records on which deletion and COSTLY methods run
     n_attainable: int = 8  # the first of these, for the attainable: one run per unit
     n_runs: int = 500  # runs per record for KernelSHAP and LIME; more than there are units
     shap_window_s: float = 0.5  # their unit [s]
     n_steps: int = 16  # steps of integrated gradients, draws of GradientSHAP
     window_s: float = 0.2  # unit of deletion and occlusion [s]
-    n_draws: int = 20  # random sets of units whose falls must be predicted
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,10 @@ class Examination:
     """``method, control, record`` and one column per metric, nan where not computed."""
     curves: pd.DataFrame
     """Mean deletion curves ``method, fill, fraction, morf, lerf``."""
-    cost: pd.DataFrame
-    """Seconds per record and method, of the clock and of the processor."""
 
 
 def examine(
-    model: EcgModel,
+    model: models.EcgModel,
     x: Floats32,
     methods: Sequence[str],
     *,
@@ -61,56 +60,54 @@ def examine(
     """Score ``methods`` and the controls on a trained model and records ``x`` as it reads them.
 
     ``methods`` are of :data:`ecgcore.explanations.METHODS`; ``imn`` is left out for a model without
-    W.  ``masks`` are known places of the shape of ``x``, by layer; metrics of ``evidence`` have
-    plain names, those of another layer its name in front.  ``donor`` holds signals for a second
+    W.  ``masks`` are known places of the shape of ``x``, by layer; ``mass_accuracy`` of a layer
+    other than ``evidence`` has its name in front.  ``donor`` holds signals for a second
     fill, shape of ``x``; ``logit_sd`` is the unit of falls of the logit, its standard deviation
     over test records.  ``attainable_bridge`` is LeRF minus MoRF of the best single-unit order;
     ``deletion_share_bridge``, LeRF minus MoRF divided by the network's mean of it, is the only
     deletion score to compare across networks.
     """
     effort = effort or Effort()
-    maps, cost = _method_maps(model, x, methods, effort, rate_hz, seed)
+    maps = _method_maps(model, x, methods, effort, rate_hz, seed)
     controls, linear = _controls(model, x, seed)
     n = min(effort.n_rerun, len(x))
     units = [Units(lambda s: positive_logits(model, s) / logit_sd, x[:n], rate_hz, effort.window_s)]
     if donor is not None:
         units.append(replace(units[0], fill="donor", donor=donor[:n]))
-    random_falls = deletion.random_falls(units[0], n_draws=effort.n_draws, seed=seed)
     frames, curves = {}, []
     for name, values in {**maps, **controls}.items():
-        parts = [pd.DataFrame(index=range(len(values)))]
+        scores = pd.DataFrame(index=range(len(values)))
         for layer, mask in (masks or {}).items():
-            scores = localisation(values, mask[: len(values)])
-            parts.append(scores.add_prefix("" if layer == "evidence" else f"{layer}_"))
+            prefix = "" if layer == "evidence" else f"{layer}_"
+            scores[f"{prefix}mass_accuracy"] = mass_accuracy(values, mask[: len(values)])
         for cut in units:
-            curve = deletion.deletion_curves(cut, values[:n])
-            parts.append(deletion.deletion_scores(curve).add_suffix(f"_{cut.fill}"))
+            curve = deletion_curves(cut, values[:n])
+            scores[f"lerf_minus_morf_{cut.fill}"] = pd.Series(lerf_minus_morf(curve))
             mean = curve._replace(morf=curve.morf.mean(0), lerf=curve.lerf.mean(0))
             curves.append(pd.DataFrame(mean._asdict()).assign(method=name, fill=cut.fill))
-        parts.append(deletion.predicted_falls(units[0], values[:n], *random_falls))
-        if name in maps and name not in COSTLY:
-            worst = max_sensitivity(model, x[:n], name, n_draws=3, seed=seed)
-            parts.append(pd.DataFrame({"max_sensitivity": worst}))
-        if name == "imn":
-            parts.append(linear)
-        frames[name] = pd.concat(parts, axis=1)
+        frames[name] = scores.join(linear) if name == "imn" else scores
     records = pd.concat(frames, names=["method", "record"]).reset_index()
     records.insert(1, "control", records["method"].isin(list(controls)))
     few = replace(units[0], x=x[: min(n, effort.n_attainable)])
     if len(few.x):  # an occlusion over the same units already holds the falls of single units
         falls = [maps["occlusion"][: len(few.x), :, :: few.size]] if "occlusion" in maps else []
-        best = deletion.attainable(few, *falls)
+        best = attainable(few, *falls)
         records["attainable_bridge"] = records["record"].map(pd.Series(best))
         share = records["lerf_minus_morf_bridge"] / (best.mean() if best.mean() > 0 else np.nan)
         records["deletion_share_bridge"] = share.where(records["record"] < len(best))
-    return Examination(records, pd.concat(curves, ignore_index=True), cost)
+    return Examination(records, pd.concat(curves, ignore_index=True))
 
 
 def _method_maps(
-    model: EcgModel, x: Floats32, methods: Sequence[str], effort: Effort, rate_hz: float, seed: int
-) -> tuple[Maps, pd.DataFrame]:
-    """The map of each method, and one row per method of what it cost."""
-    maps, rows = {}, []
+    model: models.EcgModel,
+    x: Floats32,
+    methods: Sequence[str],
+    effort: Effort,
+    rate_hz: float,
+    seed: int,
+) -> Maps:
+    """The map of each method."""
+    maps = {}
     for name in methods:
         if name == "imn" and native_method(model) != "imn":
             continue
@@ -118,22 +115,90 @@ def _method_maps(
         how: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
         if name in ("kernel_shap", "lime"):
             how = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
-        start = np.array([perf_counter(), process_time()])
         maps[name] = attribute(model, subject, name, rate_hz=rate_hz, seed=seed, **how)
-        seconds = np.array([perf_counter(), process_time()]) - start
-        rows.append((name, *seconds / len(subject), len(subject)))
-    columns = ["method", "seconds_per_record", "cpu_s_per_record", "n"]
-    return maps, pd.DataFrame(rows, columns=columns)
+    return maps
 
 
-def _controls(model: EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.DataFrame]:
-    """Control maps, and of an IMN what its linear models are like, one row per record."""
-    gradient = attribute(model, x, "saliency")
-    untrained = {"untrained": untrained_map(model, x, seed=seed + 1)}
-    if native_method(model) != "imn":
+def _controls(model: models.EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.DataFrame]:
+    """Control maps, and of an IMN what its linear models are like, one row per record.
+
+    The map of the untrained network is W * x, or gradient * x of a network without W.
+    """
+    is_imn, gradient = native_method(model) == "imn", attribute(model, x, "saliency")
+    method = "imn" if is_imn else "input_x_gradient"
+    untrained = {"untrained": attribute(models.untrained(model, seed=seed + 1), x, method)}
+    if not is_imn:
         return {**control_maps(x, seed=seed, weights=gradient), **untrained}, pd.DataFrame()
     parts = decompose(model, x)
     linear = gradient_agreement(parts.weights, gradient)
     linear = linear.assign(gini=gini(parts.contribution), bias_share=parts.bias_share)
     maps = control_maps(x, seed=seed, weights=parts.weights, bias=parts.bias)
     return {**maps, **untrained}, linear
+
+
+def rank_agreement(
+    one: NDArray[np.floating], other: NDArray[np.floating], *, pool_samples: int = 1
+) -> Floats:
+    """Spearman's correlation of two attributions of the same records, shape ``(record,)``.
+
+    Attributions ``(record, lead, sample)`` of one shape, else :class:`EcgcoreError`, are summed
+    over ``pool_samples`` neighbours first; nan where one of them is constant.
+    """
+    if one.shape != other.shape:
+        raise EcgcoreError(f"rank_agreement: shapes {one.shape} and {other.shape} differ.")
+    starts = np.arange(0, one.shape[-1], pool_samples)
+    pairs = np.add.reduceat(np.stack([one, other], 1), starts, axis=-1, dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        return np.array([stats.spearmanr(*pair.reshape(2, -1)).statistic for pair in pairs])
+
+
+def gini(values: NDArray[np.floating]) -> Floats:
+    """Inequality of the size of an attribution (Hurley & Rickard 2009, IEEE Trans Inf Theory
+    55:4723), shape ``(record,)``: 0 the same everywhere; near 1 all in few places; nan for zeros.
+    """
+    size = np.sort(np.abs(np.asarray(values, np.float64)).reshape(len(values), -1), axis=1)
+    n = size.shape[1]
+    rank = 2 * np.arange(1, n + 1) - n - 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((size * rank).sum(axis=1) / (n * size.sum(axis=1)))
+
+
+def gradient_agreement(
+    weights: NDArray[np.floating], gradient: NDArray[np.floating]
+) -> pd.DataFrame:
+    """W against the gradient of the logit, one row per record.
+
+    The two differ by ``(dW/dx)' x + db/dx``: how W and b themselves react to the signal.  Columns:
+    ``cosine`` of the two and ``norm_ratio`` |W| / |gradient|; 1 and 1 for a linear model.
+    """
+    w, g = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (weights, gradient))
+    norm_w, norm_g = np.linalg.norm(w, axis=1), np.linalg.norm(g, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = (w * g).sum(axis=1) / (norm_w * norm_g)
+        return pd.DataFrame({"cosine": cosine, "norm_ratio": norm_w / norm_g})
+
+
+def bias_and_weights(
+    y: ArrayLike,
+    parts: Decomposition,
+    *,
+    groups: ArrayLike | None = None,
+    n_resamples: int = 1000,
+    seed: int,
+) -> pd.DataFrame:
+    """AUROC of the bias alone and of sum(W * x) alone, and the bias's share of the logit.
+
+    ``y`` are labels ``(record,)``, ``parts`` belong to the same records, and ``groups`` is the
+    patient of every record.  Rows are ``auroc_logit``, ``auroc_explained``, ``auroc_bias`` and
+    ``bias_share`` (mean of |b| / (|b| + |sum(W * x)|)), columns ``value, low, high, se``.  A bias
+    with an AUROC well above 0.5 answers by itself.
+    """
+    resampling: Any = {"groups": groups, "n_resamples": n_resamples, "seed": seed}
+    scores = {"logit": parts.logit, "explained": parts.explained, "bias": parts.bias}
+    rows = {
+        f"auroc_{name}": bootstrap(y, score, metrics=["auroc"], **resampling).iloc[0]
+        for name, score in scores.items()
+    }
+    rows["bias_share"] = pd.Series(bootstrap_mean(parts.bias_share, **resampling))
+    return pd.DataFrame(rows).T[["value", "low", "high", "se"]].astype(float)

@@ -1,34 +1,30 @@
-"""Does an attribution point at the evidence?  Scores against masks that are known.
+"""Where an attribution lies: on known evidence, in which windows and leads, and where expected.
 
-Only relevance for the positive class counts (the attribution's positive part), because masks say
-where the evidence for that class lies.  Ties are shared out evenly, so that a map that is the same
-in all leads does not depend on the order of the leads.
+An explanation of a real record has no known truth, but it has an expectation: an inferior infarct
+is read from II, III and aVF, a right bundle branch block from V1, V2, I and V6.  Leads after the
+fourth universal definition of myocardial infarction (Thygesen et al., Circulation 138:e618, 2018)
+and the AHA/ACCF/HRS recommendations parts III and V (Circulation 119:e235 and e251, 2009).
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 from ecgcore.arrays import Bools, Floats
 from ecgcore.errors import EcgcoreError
-
-LOCALISATION = ("mass_accuracy", "rank_accuracy", "auprc", "pointing_game")
-"""Scores whose chance level is the mask's share of the record."""
+from ecgcore.leads import LEADS
 
 
-def localisation(attribution: NDArray[np.floating], mask: Bools) -> pd.DataFrame:
-    """Localisation scores, one row per record; nan for a record without a mask.
+def mass_accuracy(attribution: NDArray[np.floating], mask: Bools) -> Floats:
+    """Share of the relevance that lies inside the mask, shape ``(record,)``.
 
     ``attribution`` and ``mask``, true where the evidence lies, have the shape ``(record, lead,
-    sample)``; else :class:`EcgcoreError`.  ``mass_accuracy`` is the share of all relevance that
-    lies inside the mask (nan without positive relevance); ``rank_accuracy`` the share of the K most
-    relevant samples inside a mask of K samples (both Arras et al. 2022, Inf Fusion 81:14);
-    ``auprc`` the average precision of relevance as a detector of masked samples; ``pointing_game``
-    whether the most relevant sample is inside (Zhang et al. 2018, IJCV 126:1084).  Their chance
-    level is ``mask_share``.  A lead holds evidence if its part of the mask is at least half as long
-    as that of the lead with most, so that traces do not count; ``lead_accuracy`` is 1 if the lead
-    with most relevance is one of them, its chance level ``lead_chance`` their share of all leads.
+    sample)``; else :class:`EcgcoreError`.  Only relevance for the positive class counts (the
+    attribution's positive part), because masks say where the evidence for that class lies.  nan for
+    a record without a mask or without such relevance; the chance level is the mask's share of the
+    record (Arras et al. 2022, Inf Fusion 81:14).
     """
     if attribution.shape != mask.shape or attribution.ndim != 3:
         raise EcgcoreError(
@@ -36,24 +32,96 @@ def localisation(attribution: NDArray[np.floating], mask: Bools) -> pd.DataFrame
             f"got {mask.shape}."
         )
     relevance = np.clip(np.asarray(attribution, np.float64), 0, None)
-    columns = [*LOCALISATION, "lead_accuracy", "mask_share", "lead_chance"]
-    return pd.DataFrame(map(_scores, relevance, mask), columns=columns, dtype=float)
+    shares = [
+        each[inside].sum() / each.sum() if inside.any() and each.any() else np.nan
+        for each, inside in zip(relevance, mask, strict=True)
+    ]
+    return np.array(shares)
 
 
-def _scores(relevance: Floats, mask: Bools) -> dict[str, float]:
-    flat, inside, k = relevance.ravel(), mask.ravel(), int(mask.sum())
-    if not k:
-        return {}
-    at = np.partition(flat, -k)[-k]
-    above, tied = flat > at, flat == at
-    by_lead, evidence = relevance.sum(axis=-1), mask.sum(axis=-1)
-    holds_evidence = evidence >= evidence.max() / 2
-    return {
-        "mass_accuracy": flat[inside].sum() / flat.sum() if flat.any() else np.nan,
-        "rank_accuracy": (inside[above].sum() + (k - above.sum()) * inside[tied].mean()) / k,
-        "auprc": average_precision_score(inside, flat),
-        "pointing_game": inside[flat == flat.max()].mean(),
-        "lead_accuracy": holds_evidence[by_lead == by_lead.max()].mean(),
-        "mask_share": inside.mean(),
-        "lead_chance": holds_evidence.mean(),
-    }
+def window_sums(
+    values: NDArray[np.floating],
+    rate_hz: float,
+    *,
+    window_s: float = 0.5,
+    stride_s: float | None = None,
+) -> tuple[Floats, Floats]:
+    """Sums of ``values (..., sample)`` over windows, ``(..., window)``, and their starts in s.
+
+    Windows start every ``stride_s`` (default: half a window, as in paper A), the last one so that
+    it ends with the record.  Seconds not above 0 raise :class:`EcgcoreError`.
+    """
+    stride_s = window_s / 2 if stride_s is None else stride_s
+    if not (window_s > 0 and stride_s > 0):
+        raise EcgcoreError(
+            f"window_s, stride_s: expected seconds above 0, got {window_s} and {stride_s}."
+        )
+    n_samples = values.shape[-1]
+    size = min(n_samples, max(1, round(window_s * rate_hz)))
+    step = max(1, round(stride_s * rate_hz))
+    starts = np.unique(np.minimum(np.arange(0, n_samples - size + step, step), n_samples - size))
+    windows = np.lib.stride_tricks.sliding_window_view(values, size, axis=-1)[..., starts, :]
+    return np.asarray(windows.sum(axis=-1, dtype=np.float64)), starts / rate_hz
+
+
+def top_segments(
+    attribution: NDArray[np.floating],
+    rate_hz: float,
+    *,
+    k: int = 5,
+    window_s: float = 0.5,
+    stride_s: float | None = None,
+) -> pd.DataFrame:
+    """The ``k`` windows that speak most for, and the ``k`` that speak most against, the class.
+
+    Of a signed ``attribution (lead, sample)``: ``sign`` (+1 or -1), ``rank`` (from 1), ``lead``,
+    ``start_s``, ``end_s``, ``value``; only windows of that sign, strongest first.
+    """
+    sums, start_s = window_sums(attribution, rate_hz, window_s=window_s, stride_s=stride_s)
+    rows = []
+    for sign in (1, -1):
+        order = np.argsort(-sign * sums, axis=None, kind="stable")[:k]
+        for rank, flat in enumerate(order, start=1):
+            lead, window = np.unravel_index(flat, sums.shape)
+            value, start = float(sums[lead, window]), float(start_s[window])
+            if sign * value > 0:
+                rows.append((sign, rank, LEADS[lead], start, start + window_s, value))
+    return pd.DataFrame(rows, columns=["sign", "rank", "lead", "start_s", "end_s", "value"])
+
+
+def lead_shares(attribution: NDArray[np.floating]) -> Floats:
+    """Share of every lead in the absolute attribution, ``(..., lead)``; nan if that is 0."""
+    by_lead = np.abs(attribution).sum(axis=-1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(by_lead / by_lead.sum(axis=-1, keepdims=True))
+
+
+EXPECTED_LEADS = {
+    "IMI INJIN ISCIN": "II III aVF",
+    "ILMI INJIL ISCIL": "II III aVF I aVL V5 V6",
+    "IPLMI": "II III aVF I aVL V5 V6 V1 V2",
+    "IPMI": "II III aVF V1 V2",
+    "PMI": "V1 V2 V3",
+    "ASMI INJAS ISCAS AMI ISCAN": "V1 V2 V3 V4",
+    "ALMI INJAL ISCAL": "I aVL V5 V6 V3 V4",
+    "LMI INJLA ISCLA": "I aVL V5 V6",
+    "CLBBB ILBBB": "V1 I aVL V6 V5",
+    "CRBBB": "V1 V2 I V6",
+    "IRBBB": "V1 V2",
+    "LAFB LPFB": "I aVL II III aVF",
+    "LVH": "V1 V2 V5 V6 I aVL",
+    "RVH": "V1 V2 V5 V6",
+    "LAO/LAE": "II V1",
+}
+"""Statements of PTB-XL to the leads in which their criteria are looked for."""
+
+
+def expected_leads(codes: Mapping[str, float]) -> Bools:
+    """Leads in which any of a record's statements is looked for, shape ``(12,)``."""
+    names = " ".join(v for k, v in EXPECTED_LEADS.items() if not codes.keys().isdisjoint(k.split()))
+    return np.isin(LEADS, names.split())
+
+
+def pathology(codes: Mapping[str, float], among: set[str]) -> str:
+    """The likeliest statement of a record among ``among``, the first by name; empty for none."""
+    return max(sorted(among & codes.keys()), key=lambda code: codes[code], default="")

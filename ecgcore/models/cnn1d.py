@@ -5,8 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecgcore.models.base import EcgModel
-from ecgcore.models.layers import Dropout, SampleConv, channels_last
+from ecgcore.models.base import Dropout, EcgModel, SampleConv, channels_last
 from ecgcore.models.receptive_field import Stage
 
 CHANNELS = (32, 64, 128, 256)

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecgcore.models.base import EcgModel
-from ecgcore.models.layers import Dropout, SampleConv, channels_last
+from ecgcore.models.base import Dropout, EcgModel, SampleConv, channels_last
 from ecgcore.models.receptive_field import Stage
 
 CHANNELS = (32, 32, 64, 64, 128, 128, 256, 256)

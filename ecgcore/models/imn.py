@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.base import EcgModel, IMNOutput
-from ecgcore.models.layers import Dropout, channels_last
+from ecgcore.models.base import Dropout, EcgModel, IMNOutput, channels_last
 from ecgcore.models.receptive_field import Stage
 
 CHANNELS = (16, 32, 64)

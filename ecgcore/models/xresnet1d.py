@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecgcore.models.base import EcgModel
-from ecgcore.models.layers import Dropout, SampleConv, channels_last
+from ecgcore.models.base import Dropout, EcgModel, SampleConv, channels_last
 
 STEM = (32, 32, 64)
 N_BLOCKS, HALVING_BLOCKS = 33, (3, 7, 30)  # four stages of 3, 4, 23 and 3 blocks

@@ -37,14 +37,13 @@ def ecg_12_lead(
     *,
     title: str = "",
     columns: int = 4,
-    start_s: float = 0.0,
     mask: Bools | None = None,
     boxes: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw a 12-lead ECG ``(12, sample)`` [mV], leads in PTB-XL's order, on ECG paper.
 
     Leads are arranged as an ECG machine prints them: down the 1 to 4 ``columns``, each column with
-    its own share of the time from ``start_s`` on, at most 60 s, and lead II in full in a last row;
+    its own share of the time, at most 60 s, and lead II in full in a last row;
     ``columns=1`` shows every lead in full. Amplitudes beyond 5 mV are drawn at 5 mV.
     ``attribution``, signed, same shape, is an area on the trace, red above it towards disease and
     blue below it towards normal; the 99th percentile of its absolute values is 0.5 mV high.
@@ -55,46 +54,41 @@ def ecg_12_lead(
     if signals_mv.ndim != 2 or len(signals_mv) != len(LEADS):
         raise EcgcoreError(f"signals_mv: expected shape (12, sample), got {signals_mv.shape}.")
     look.require_shape(signals_mv, attribution=attribution, mask=mask)
-    first, last = round(start_s * rate_hz), signals_mv.shape[1]
-    if not 0 <= first < last <= first + LONGEST_S * rate_hz:
-        raise EcgcoreError(
-            f"start_s: expected a part of the record's {last / rate_hz:g} s, at most "
-            f"{LONGEST_S:g} s long, got {start_s}."
-        )
-    rows = _rows(columns, first, last)
+    duration_s = signals_mv.shape[1] / rate_hz
+    if not 0 < duration_s <= LONGEST_S:
+        raise EcgcoreError(f"signals_mv: expected at most {LONGEST_S:g} s, got {duration_s:g} s.")
+    rows = _rows(columns, signals_mv.shape[1])
     trace, area = np.clip(signals_mv, -LARGEST_MV, LARGEST_MV), np.zeros_like(signals_mv)
     if attribution is not None:
-        scale = np.percentile(np.abs(attribution[:, first:]), 99)
+        scale = np.percentile(np.abs(attribution), 99)
         area = np.clip(attribution * (0.5 / (scale or 1.0)), -1, 1)
     levels, extent = _row_levels(trace, area, rows, rate_hz)
-    fig, ax = _new_paper((last - first) / rate_hz, extent, levels, title)
+    fig, ax = _new_paper(duration_s, extent, levels, title)
     for level, strips in zip(levels, rows, strict=True):
         for k, a, b in strips:
-            t = (np.arange(a, b) - first) / rate_hz
             evidence = None if mask is None else mask[k, a:b]
+            t = np.arange(a, b) / rate_hz
             _draw_strip(ax, LEADS[k], t, trace[k, a:b], level, area[k, a:b], evidence)
             if boxes is not None:
-                ends_s = (a - first) / rate_hz, (b - first) / rate_hz
-                _draw_frames(ax, boxes[boxes["lead"] == LEADS[k]], start_s, ends_s, level)
+                of_lead = boxes[boxes["lead"] == LEADS[k]]
+                _draw_frames(ax, of_lead, (a / rate_hz, b / rate_hz), level)
     if attribution is not None:
         look.legend_below(fig, look.sign_handles())
     return fig
 
 
-def _rows(columns: int, first: int, last: int) -> list[list[Strip]]:
+def _rows(columns: int, n_samples: int) -> list[list[Strip]]:
     if columns not in (1, 2, 3, 4):
         raise EcgcoreError(f"columns: expected 1, 2, 3 or 4, got {columns}.")
-    edges = np.linspace(first, last, columns + 1).round().astype(int).tolist()
+    edges = np.linspace(0, n_samples, columns + 1).round().astype(int).tolist()
     n_rows, parts = 12 // columns, list(enumerate(itertools.pairwise(edges)))
     rows = [[(row + c * n_rows, *part) for c, part in parts] for row in range(n_rows)]
-    return rows if columns == 1 else [*rows, [(LEADS.index("II"), first, last)]]
+    return rows if columns == 1 else [*rows, [(LEADS.index("II"), 0, n_samples)]]
 
 
-def _draw_frames(
-    ax: Axes, boxes: pd.DataFrame, start_s: float, ends_s: tuple[float, float], level: float
-) -> None:
+def _draw_frames(ax: Axes, boxes: pd.DataFrame, ends_s: tuple[float, float], level: float) -> None:
     for low, high, sign in boxes[["start_s", "end_s", "sign"]].to_numpy(float):
-        start, end = np.clip([low - start_s, high - start_s], *ends_s)
+        start, end = np.clip([low, high], *ends_s)
         colour, line = (look.TOWARDS_DISEASE, "-") if sign > 0 else (look.TOWARDS_NORMAL, "--")
         if end > start:
             corner, size = (start, level - 0.45), (end - start, 1)

@@ -47,7 +47,7 @@ class Explanation:
         answer = f"{', '.join(words)}: probability {self.probability:.2f}"
         if self.start_s:
             answer += f" (from {self.start_s:g} s of the record on)"
-        return plots.ecg_12_lead(  # the signals begin at start_s already
+        return plots.ecg_12_lead(
             self.signals_mv, self.run.rate_hz, attribution=self.attribution,
             title="\n".join([answer, self.run.training_summary, *self.remarks]),
         )  # fmt: skip

@@ -8,7 +8,6 @@ from ecgcore.statistics.calibration import METHODS as METHODS
 from ecgcore.statistics.calibration import calibrated as calibrated
 from ecgcore.statistics.calibration import fit_temperature as fit_temperature
 from ecgcore.statistics.calibration import prior_shift as prior_shift
-from ecgcore.statistics.calibration import prior_shift_effect as prior_shift_effect
 from ecgcore.statistics.calibration import reliability_curve as reliability_curve
 from ecgcore.statistics.delong import delong as delong
 from ecgcore.statistics.delong import holm as holm
@@ -19,13 +18,12 @@ from ecgcore.statistics.resampling import bootstrap as bootstrap
 from ecgcore.statistics.resampling import bootstrap_mean as bootstrap_mean
 from ecgcore.statistics.resampling import paired_bootstrap as paired_bootstrap
 from ecgcore.statistics.resampling import resample_metrics as resample_metrics
-from ecgcore.statistics.scores import MomentBaseline as MomentBaseline
 from ecgcore.statistics.scores import balanced_subset as balanced_subset
+from ecgcore.statistics.scores import moments as moments
 from ecgcore.statistics.scores import positive_logit as positive_logit
 from ecgcore.statistics.scores import positive_probability as positive_probability
 from ecgcore.statistics.scores import ranking as ranking
 from ecgcore.statistics.seeds import compare_models as compare_models
-from ecgcore.statistics.seeds import fold_auroc as fold_auroc
 from ecgcore.statistics.seeds import interaction as interaction
 from ecgcore.statistics.seeds import obuchowski_rockette as obuchowski_rockette
 from ecgcore.statistics.seeds import records_needed as records_needed
@@ -33,9 +31,6 @@ from ecgcore.statistics.seeds import seed_difference as seed_difference
 from ecgcore.statistics.seeds import seed_mean as seed_mean
 from ecgcore.statistics.verdicts import MINIMUM as MINIMUM
 from ecgcore.statistics.verdicts import Claim as Claim
-from ecgcore.statistics.verdicts import Contrast as Contrast
 from ecgcore.statistics.verdicts import SeedDifference as SeedDifference
-from ecgcore.statistics.verdicts import answer as answer
 from ecgcore.statistics.verdicts import claims_table as claims_table
 from ecgcore.statistics.verdicts import difference_verdict as difference_verdict
-from ecgcore.statistics.verdicts import judge as judge

@@ -1,8 +1,8 @@
 """Calibration maps, fitted on validation logits and called on test logits; reliability curves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,6 @@ from scipy.special import expit, logit
 from ecgcore.arrays import Floats
 from ecgcore.errors import EcgcoreError
 from ecgcore.statistics.metrics import Settings
-from ecgcore.statistics.resampling import paired_bootstrap
 from ecgcore.statistics.scores import binary, finite, probabilities, require_columns, share
 
 METHODS = ("raw", "prior", "temperature", "prior + temperature", "Platt", "isotonic")
@@ -36,10 +35,6 @@ class Scaling:
     def logit(self, logits: ArrayLike) -> Floats:
         """Return calibrated logits, shape ``(record,)``."""
         return np.asarray(self.slope * np.asarray(logits, dtype=float) + self.intercept)
-
-    def __call__(self, logits: ArrayLike) -> Floats:
-        """Return probabilities of the positive class, shape ``(record,)``."""
-        return np.asarray(expit(self.logit(logits)))
 
 
 def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) -> Scaling:
@@ -114,28 +109,6 @@ def _logit(p: Floats) -> Floats:
         return np.asarray(logit(p))
 
 
-def prior_shift_effect(
-    y: ArrayLike,
-    p: ArrayLike,
-    prevalences: Sequence[float],
-    *,
-    trained_prevalence: float,
-    metrics: Sequence[str] = ("brier", "ece"),
-    **options: Any,
-) -> pd.DataFrame:
-    """Return what :func:`prior_shift` does to Brier score and ECE at each prevalence of use.
-
-    As :func:`~ecgcore.statistics.paired_bootstrap` of records weighted to each ``prevalence`` (a
-    column); ``a`` is shifted, ``b`` as predicted.
-    """
-    tables = []
-    for prevalence in prevalences:
-        moved = prior_shift(p, trained_prevalence=trained_prevalence, prevalence=prevalence)
-        table = paired_bootstrap(y, moved, p, metrics=metrics, prevalence=prevalence, **options)
-        tables.append(table.assign(prevalence=prevalence))
-    return pd.concat(tables, ignore_index=True)
-
-
 def calibrated(
     predictions: pd.DataFrame, *, pooling: Literal["logits", "probabilities"] = "logits"
 ) -> pd.DataFrame:
@@ -179,19 +152,19 @@ def _fit(method: str, rows: pd.DataFrame, prior: float) -> Callable[[ArrayLike],
     return Scaling(intercept=intercept).logit
 
 
-def reliability_curve(y_true: ArrayLike, y_score: ArrayLike, *, ece_bins: int = 10) -> pd.DataFrame:
-    """Return observed frequency against predicted probability, one row per bin (its upper edge in).
+def reliability_curve(y_true: ArrayLike, y_score: ArrayLike) -> pd.DataFrame:
+    """Return observed frequency against predicted probability, one row for each of 10 bins.
 
-    Columns: ``low, high`` (edges), ``n, n_positive, mean_predicted, observed`` (``nan`` in an empty
-    bin), Wilson's ``observed_low, observed_high`` (95 %).
+    A bin holds its upper edge.  Columns: ``low, high`` (edges), ``n, n_positive, mean_predicted,
+    observed`` (``nan`` in an empty bin), Wilson's ``observed_low, observed_high`` (95 %).
     """
     from statsmodels.stats.proportion import proportion_confint
 
     y = binary(y_true)
     p = probabilities(y_score, y.size)
-    which = Settings(ece_bins=ece_bins).bin_index(p)
-    n, k, total = (np.bincount(which, w, ece_bins) for w in (np.ones_like(p), y, p))
-    edges = np.linspace(0, 1, ece_bins + 1)
+    which, n_bins = Settings().bin_index(p), Settings().ece_bins
+    n, k, total = (np.bincount(which, w, n_bins) for w in (np.ones_like(p), y, p))
+    edges = np.linspace(0, 1, n_bins + 1)
     table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "n": n, "n_positive": k})
     with np.errstate(invalid="ignore", divide="ignore"):
         table["mean_predicted"], table["observed"] = total / n, k / n

@@ -74,14 +74,12 @@ def bootstrap(
     return pd.DataFrame(rows).drop(columns="p")
 
 
-def paired_bootstrap(
-    y: ArrayLike, a: ArrayLike, b: ArrayLike, *, margin: float | None = None, **options: Any
-) -> pd.DataFrame:
+def paired_bootstrap(y: ArrayLike, a: ArrayLike, b: ArrayLike, **options: Any) -> pd.DataFrame:
     """Return differences ``a - b`` of two given models, evaluated on the same resamples.
 
     They speak of other patients and these two trainings.  Options as of :func:`bootstrap`.
-    Columns: ``metric, a, b, difference, low, high, se, p, equivalence_low, equivalence_high`` (90 %
-    interval), ``verdict, reason`` of :func:`~ecgcore.statistics.difference_verdict`.
+    Columns: ``metric, a, b, difference, low, high, se, p``, and ``verdict, reason`` of
+    :func:`~ecgcore.statistics.difference_verdict` without a margin.
     """
     settings, rows = Resampling(**options), []
     sample = _sample(y, [a, b], settings)
@@ -91,44 +89,36 @@ def paired_bootstrap(
         difference = values[0] - values[1]
         row: dict[str, Any] = {"metric": name, "a": float(values[0, 0]), "b": float(values[1, 0])}
         row |= {"difference": float(difference[0]), **percentiles(difference[1:])}
-        inner = percentiles(difference[1:], 0.9)
-        row |= {"equivalence_low": inner["low"], "equivalence_high": inner["high"]}
-        how: dict[str, Any] = {"margin": margin, "lower_is_better": name in LOWER_IS_BETTER}
-        how |= {"equivalence": (inner["low"], inner["high"]), **sizes}
-        verdict = difference_verdict(row["low"], row["high"], **how)
+        how: dict[str, Any] = {"lower_is_better": name in LOWER_IS_BETTER, **sizes}
+        verdict = difference_verdict(row["low"], row["high"], margin=None, **how)
         row["p"] = np.nan if MINIMUM.shortfall(**sizes) else row["p"]
         rows.append(row | {"verdict": verdict.word, "reason": verdict.reason})
     return pd.DataFrame(rows)
 
 
-def bootstrap_mean(values: Any, *, minimum: int = MINIMUM.records, **options: Any) -> pd.DataFrame:
-    """Return the mean of each column: ``n, value, low, high, se, p`` (two-sided, of 0).
+def bootstrap_mean(
+    values: ArrayLike, *, groups: ArrayLike | None = None, n_resamples: int = 1000, seed: int
+) -> dict[str, float]:
+    """Return the mean of ``values (record,)``, with ``nan`` left out: ``value, low, high, se``.
 
-    ``values`` has one row per record; ``nan`` is left out of its column.  ``options`` are ``groups,
-    n_resamples, seed``.  A column with fewer records than ``minimum`` gets no interval.
+    Fewer records than :data:`~ecgcore.statistics.MINIMUM` get no interval.
     """
-    settings, frame, rows = Resampling(**options), pd.DataFrame(values).astype(np.float64), []
-    if frame.empty or settings.n_resamples < 1:
-        raise EcgcoreError("values: expected at least one record and n_resamples of at least 1.")
-    frame = frame.where(np.isfinite(frame))
-    by_patient = frame.groupby(group_codes(settings.groups, len(frame)))
+    column = pd.Series(values, dtype=np.float64)
+    by_patient = column.groupby(group_codes(groups, len(column)))
     sums, counts = by_patient.sum().to_numpy(), by_patient.count().to_numpy()
-    rng = np.random.default_rng(settings.seed)
-    times = np.array(_draws(rng, len(sums), settings.n_resamples), dtype=np.float64)
+    times = np.array(_draws(np.random.default_rng(seed), len(sums), n_resamples), dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means, value = (times @ sums) / (times @ counts), sums.sum(0) / counts.sum(0)
-    for column, n in zip(means.T, frame.count(), strict=True):
-        rows.append(percentiles(column if n >= minimum else column[:0]))
-    table = pd.DataFrame(rows, index=frame.columns)
-    return pd.concat([pd.DataFrame({"n": frame.count(), "value": value}), table], axis=1)
+        means, value = (times @ sums) / (times @ counts), sums.sum() / counts.sum()
+    interval = percentiles(means if column.count() >= MINIMUM.records else means[:0])
+    return {"value": float(value), **interval}
 
 
-def percentiles(resampled: Floats, level: float = 0.95) -> dict[str, float]:
+def percentiles(resampled: Floats) -> dict[str, float]:
     """Return ``low, high, se, p`` (two-sided, of 0) over resamples with a value, else ``nan``."""
     defined = resampled[np.isfinite(resampled)]
     if not defined.size:
         return dict.fromkeys(("low", "high", "se", "p"), float("nan"))
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, [(1 - 0.95) / 2, (1 + 0.95) / 2])
     se = float(defined.std()) if np.ptp(defined) > 0 else 0.0
     tail = min((defined <= 0).sum(), (defined >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (defined.size + 1)) if se > 0 else np.nan

@@ -1,4 +1,4 @@
-"""Labels and scores: checks, and one number per record from logits or from the simple baseline."""
+"""Labels and scores: checks, one number per record from logits, and features of a baseline."""
 
 from collections.abc import Sequence
 
@@ -102,31 +102,12 @@ def balanced_subset(y: ArrayLike, seed: int) -> Ints:
     return np.sort(np.concatenate(parts)).astype(np.int64)
 
 
-class MomentBaseline:
-    """Logistic regression on the mean, standard deviation and skewness of each lead.
-
-    A network that does not beat this has shown no use of waveforms.
-    """
-
-    def __init__(self) -> None:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        self._pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-
-    def fit(self, x: ArrayLike, y: ArrayLike) -> "MomentBaseline":
-        """Fit on signals ``(record, lead, sample)`` and labels 0/1, else :class:`EcgcoreError`."""
-        self._pipeline.fit(moments(x), binary(y, "y"))
-        return self
-
-    def predict_logit(self, x: ArrayLike) -> Floats:
-        """Return the logit of the positive class, shape ``(record,)``."""
-        return np.asarray(self._pipeline.decision_function(moments(x)), dtype=np.float64)
-
-
 def moments(x: ArrayLike) -> Floats:
-    """Return mean, SD and skewness (0 of a flat lead) of each lead, ``(record, 3 * lead)``."""
+    """Return mean, SD and skewness (0 of a flat lead) of each lead, ``(record, 3 * lead)``.
+
+    A network that does not beat a logistic regression on these has shown no use of waveforms.
+    Signals of another shape than ``(record, lead, sample)`` raise :class:`EcgcoreError`.
+    """
     signals, blocks = np.asarray(x), []
     if signals.ndim != 3 or signals.size == 0:
         raise EcgcoreError(f"x: expected the shape (record, lead, sample), got {signals.shape}.")

@@ -196,11 +196,6 @@ def seed_mean(predictions: Predictions, **options: Any) -> SeedMean:
     return SeedMean(settings.metric, mean, low, high, sd, *counts)
 
 
-def fold_auroc(predictions: Predictions) -> SeedMean:
-    """Return the AUROC within each outer fold, averaged over folds and over seeds."""
-    return seed_mean(predictions, within="fold")
-
-
 def compare_models(
     networks: Mapping[Hashable, Predictions], reference: Hashable, *, margin: float, **options: Any
 ) -> pd.DataFrame:

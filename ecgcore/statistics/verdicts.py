@@ -1,12 +1,12 @@
-"""Differences, claims and rival explanations: each verdict follows from an interval, with a reason.
+"""Differences and claims: each verdict follows from an interval, with a reason.
 
 A difference is *better*, *worse*, *equivalent* or *undecided*; a claim is *supported*,
 *contradicted* or *undecided*.  Intervals have level 95 %, those of equivalence 90 %.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -238,66 +238,3 @@ def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
         verdict = (one.verdict.word, one.verdict.reason)
         rows.append((one.claim, one.measured, value, interval, level, n, holds, *verdict))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two kinds of run that differ in one thing, and what each explanation predicts of them.
-
-    ``changed`` and ``reference`` are parameters of runs, beside those of ``ecgcore.runs.NATIVE``;
-    ``if_field`` and ``if_noise`` say how they compare if that is the cause.
-    """
-
-    arm: str
-    question: str
-    changed: Mapping[str, Any]
-    reference: Mapping[str, Any]
-    if_field: Literal["better", "worse", "equivalent"]
-    if_noise: Literal["better", "worse", "equivalent"]
-
-
-def judge(
-    contrasts: Sequence[Contrast], differences: Sequence[SeedDifference | None], *, margin: float
-) -> pd.DataFrame:
-    """Return one row per contrast: prediction, difference (if run), outcome, reason, verdict.
-
-    ``differences`` are changed minus reference, None where runs are missing; ``decides`` says
-    whether the explanations predict different outcomes.
-    """
-    rows = []
-    for contrast, result in zip(contrasts, differences, strict=True):
-        row: dict[str, Any] = {**vars(contrast), "decides": contrast.if_field != contrast.if_noise}
-        outcome = Verdict("undecided", "not run")
-        if result is not None:
-            outcome = result.verdict(margin)
-            row |= {"n_seeds": result.n_seeds, **result.row()}
-        predictions = {"receptive field": contrast.if_field, "noise": contrast.if_noise}
-        right = [cause for cause, word in predictions.items() if word == outcome.word]
-        verdict = right[0] if right else "as neither predicts"
-        if outcome.word == "undecided" or len(right) > 1:
-            verdict = "as both predict" if right else "undecided"
-        rows.append(row | {"outcome": outcome.word, "reason": outcome.reason, "verdict": verdict})
-    return pd.DataFrame(rows).drop(columns=["changed", "reference"])
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The explanation that stands (or *neither alone*, *undecided*), and counts of experiments."""
-
-    explained_by: str
-    n_decided: int
-    n_for_field: int
-    n_for_noise: int
-    n_against_both: int
-
-
-def answer(table: pd.DataFrame) -> Answer:
-    """Sum up a table of :func:`judge`: an explanation stands if one experiment came out as it alone
-    predicts and none otherwise; if each was contradicted, it is *neither alone*."""
-    counts = table[table["decides"]]["verdict"].value_counts()
-    words = ("receptive field", "noise", "as neither predicts")
-    field, noise, neither = (int(counts.get(word, 0)) for word in words)
-    explained_by = "receptive field" if field else "noise" if noise else "undecided"
-    if neither or (field and noise):
-        explained_by = "neither alone"
-    return Answer(explained_by, field + noise + neither, field, noise, neither)

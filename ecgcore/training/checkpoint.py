@@ -1,29 +1,106 @@
-"""The state of a training after an epoch, in one file that appears whole or not at all.
+"""A training and its result in files that appear whole or not at all.
 
-No state of random generators is stored: every stream starts anew from (seed, epoch), see
-:mod:`ecgcore.training.randomness`.
+Weights lie in a safetensors file, with the model's description inside.  A checkpoint is the state
+of a training after an epoch; it holds no state of random generators, because every stream starts
+anew from (seed, epoch), see :mod:`ecgcore.training.randomness`.
 """
 
 import dataclasses
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
-from ecgcore.models import ModelSpec
+from ecgcore.models import EcgModel, ModelSpec, build, build_from
 from ecgcore.training.config import TrainConfig
 
-FILE_NAME = "checkpoint.pt"
+CHECKPOINT = "checkpoint.pt"
 
 
-def identity(spec: ModelSpec, config: TrainConfig, tensors: list[Tensor]) -> dict[str, Any]:
+def save_weights(model: EcgModel, path: str | Path) -> Path:
+    """Write parameters and buffers, whole or not at all; the same weights give the same bytes."""
+    path = Path(path)
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    description = json.dumps(dataclasses.asdict(model.spec), sort_keys=True)
+    with files.file_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_whole(path, save(state, metadata={"ecgcore_model": description}))
+    return path
+
+
+def load_model(path: str | Path) -> EcgModel:
+    """Build the model that a file of :func:`save_weights` describes, and load its weights.
+
+    Raises :class:`EcgcoreError` if the file is missing, damaged, or does not fit its description.
+    """
+    state, description = _read(path)
+    if description is None:
+        raise EcgcoreError(f"{path}: does not say which model it holds; use save_weights.")
+    try:
+        model = build_from(ModelSpec(**json.loads(description)))
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        why = str(error).partition("\n")[0]
+        raise EcgcoreError(f"{path}: describes a model that cannot be built ({why}).") from None
+    return _fill(model, state, path)
+
+
+def load_published_cnn1d(path: str | Path, rate_hz: int) -> EcgModel:
+    """Load a CNN1D as the authors of paper B published it, for records of 10 s at ``rate_hz``.
+
+    Their convolutions and norms are ``features.0, 1, 4, 5, 8 ...``, ours ``features.0, 1, 2, 3``.
+    """
+
+    def renumber(match: re.Match[str]) -> str:
+        block, position = divmod(int(match[1]), 4)
+        return f"features.{2 * block + position}."
+
+    theirs, _ = _read(path)
+    state = {re.sub(r"features\.(\d+)\.", renumber, name): theirs[name] for name in theirs}
+    state = {name.replace("classifier.2", "classifier"): state[name] for name in state}
+    model = build("cnn1d", rate_hz=rate_hz, n_samples=10 * rate_hz)
+    return _fill(model, state, path).eval()
+
+
+def _fill(model: EcgModel, state: dict[str, Tensor], path: str | Path) -> EcgModel:
+    """Put a state into a model, or name a tensor that does not fit."""
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    for name in sorted(expected | shapes):
+        shape, fitting = shapes.get(name, "missing"), expected.get(name, "none")
+        if shape != fitting:
+            raise EcgcoreError(
+                f"{path}: {name} has shape {shape}, expected {fitting}; build the model with the "
+                "options it was trained with."
+            )
+    model.load_state_dict(state)
+    return model
+
+
+def _read(path: str | Path) -> tuple[dict[str, Tensor], str | None]:
+    """Return the tensors of a file and the description of its model, if it has one."""
+    if not Path(path).is_file():
+        raise EcgcoreError(f"{path}: there is no such file of weights.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return state, (file.metadata() or {}).get("ecgcore_model")
+    except SafetensorError as error:
+        raise EcgcoreError(f"{path}: is no whole safetensors file ({error}).") from error
+
+
+def training_identity(
+    spec: ModelSpec, config: TrainConfig, tensors: list[Tensor]
+) -> dict[str, Any]:
     """Return what must be the same for a training to be continued: model, configuration, data."""
     digest = hashlib.sha256()
     for tensor in tensors:
@@ -34,7 +111,7 @@ def identity(spec: ModelSpec, config: TrainConfig, tensors: list[Tensor]) -> dic
     return dict(json.loads(json.dumps(identity)))  # plain values, as they come back from a file
 
 
-def save(directory: Path, state: dict[str, Any], training: dict[str, Any]) -> None:
+def save_checkpoint(directory: Path, state: dict[str, Any], training: dict[str, Any]) -> None:
     """Write a state (tensors and plain values) together with the identity of its training.
 
     Beside it, ``progress.json`` holds epoch, epochs and seconds left, for whoever watches.
@@ -46,13 +123,15 @@ def save(directory: Path, state: dict[str, Any], training: dict[str, Any]) -> No
     progress["seconds_left"] = round((progress["epochs"] - progress["epoch"]) * epoch_s, 1)
     with files.file_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        files.write_whole(directory / FILE_NAME, buffer.getvalue())
+        files.write_whole(directory / CHECKPOINT, buffer.getvalue())
         files.write_whole(directory / "progress.json", json.dumps(progress))
 
 
-def load(directory: Path, training: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
+def load_checkpoint(
+    directory: Path, training: dict[str, Any], device: torch.device
+) -> dict[str, Any] | None:
     """Return the saved state, or None; refuse one that is damaged or of another training."""
-    path = directory / FILE_NAME
+    path = directory / CHECKPOINT
     if not path.exists():
         return None
     try:

@@ -24,12 +24,12 @@ from ecgcore import statistics
 from ecgcore.arrays import Floats32, Ints
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel
-from ecgcore.models.layers import arrange_weights
+from ecgcore.models.base import arrange_weights
 from ecgcore.statistics.scores import binary
-from ecgcore.training import checkpoint, memory
+from ecgcore.training import memory
+from ecgcore.training.checkpoint import load_checkpoint, save_checkpoint, training_identity
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.cuda_graph import RecordedSteps
-from ecgcore.training.device import device_summary, numerics, resolve_device
+from ecgcore.training.device import RecordedSteps, device_summary, numerics, resolve_device
 from ecgcore.training.losses import batch_loss, class_weights, fidelity_penalty, neighbours
 from ecgcore.training.prediction import predict_logits
 from ecgcore.training.randomness import Masks, epoch_order, set_mask_source
@@ -59,14 +59,14 @@ def fit(
     config: TrainConfig,
     *,
     checkpoint_dir: str | Path | None = None,
-    progress: bool | Callable[[Row], None] | None = None,
+    on_epoch: Callable[[Row], None] | None = None,
 ) -> FitResult:
     """Train one model; afterwards it holds the weights of its best epoch on the validation part.
 
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
     saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
-    ends with the same bytes as if it had never stopped. ``progress`` None shows a bar in a terminal
-    only, True always, False never; a function is called with each row of the history.
+    ends with the same bytes as if it had never stopped. ``on_epoch`` is called with each row of the
+    history. A terminal shows a bar.
 
     Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
     are not finite, memory does not suffice, or the checkpoint belongs to another training.
@@ -77,14 +77,14 @@ def fit(
     with numerics(tf32=config.tf32):
         t = _start(model, config, device, (x_train, y_train), (x_valid, y_valid))
         tensors = [t.x_train, t.y_train, t.x_valid, t.y_valid]
-        identity = checkpoint.identity(model.spec, config, tensors) if directory else {}
-        if directory and (saved := checkpoint.load(directory, identity, device)):
+        identity = training_identity(model.spec, config, tensors) if directory else {}
+        if directory and (saved := load_checkpoint(directory, identity, device)):
             t.restore(saved)
         recorded: dict[torch.Size, RecordedSteps] = {}
-        n, hidden = len(t.index), None if progress is None else progress is not True
+        n = len(t.index)
         total, done = n * config.epochs, n * t.epoch
-        bar = tqdm(total=total, initial=done, unit="record", unit_scale=True, disable=hidden)
-        with bar, memory.clear_errors(t.model, config, partial(_loss, t)):
+        bar = tqdm(total=total, initial=done, unit="record", unit_scale=True, disable=None)
+        with bar, memory.clear_errors(config, device):
             while t.epoch < config.epochs and (t.epoch == 0 or t.epoch - t.best_epoch < patience):
                 began = time.perf_counter()
                 t.epoch += 1
@@ -99,11 +99,11 @@ def fit(
                 logits = predict_logits(model, t.x_valid, device=where, precision=precision)
                 row = _close_epoch(t, train_loss, logits, time.perf_counter() - began)
                 if directory:
-                    checkpoint.save(directory, t.state(), identity)
+                    save_checkpoint(directory, t.state(), identity)
                 bar.set_postfix(epoch=t.epoch, loss=f"{train_loss:.3f}", refresh=False)
                 bar.update(n)
-                if callable(progress):
-                    progress(row)
+                if on_epoch is not None:
+                    on_epoch(row)
     t.model.load_state_dict(t.best)
     t.model.zero_grad(set_to_none=True)
     set_mask_source(t.model.eval(), None)

@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psutil
 import torch
@@ -57,42 +57,18 @@ def _activation_bytes(model: EcgModel, n_samples: int, config: TrainConfig) -> i
 
 
 @contextlib.contextmanager
-def clear_errors(
-    model: EcgModel, config: TrainConfig, loss: Callable[[Tensor], Tensor]
-) -> Iterator[None]:
-    """Turn PyTorch's errors about a step into an :class:`EcgcoreError` that says what would work.
-
-    Where memory runs out, ``loss`` (positions of records to the loss of that batch) is tried with
-    smaller batches.
-    """
-    size, device = config.batch_size, next(model.parameters()).device
+def clear_errors(config: TrainConfig, device: torch.device) -> Iterator[None]:
+    """Turn PyTorch's errors about a step into an :class:`EcgcoreError` that says what helps."""
     try:
         yield
-        return
     except RuntimeError as error:
         if "primitive descriptor" in str(error) and config.precision == "bf16":
             message = "precision: this CPU cannot compute the network in bf16; use fp32."
             raise EcgcoreError(message) from None
-        if not _is_out_of_memory(error):
+        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
             raise
-    # Outside the handler: inside it the error would still hold the activations.
-    fits = size // 2
-    while fits:
-        torch.cuda.empty_cache()
-        model.zero_grad(set_to_none=True)
-        try:
-            loss(torch.zeros(fits, dtype=torch.int64, device=device)).backward()  # type: ignore[no-untyped-call]
-            break
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-        fits //= 2
-    advice = f"batch_size={fits} fits: run it again with -p batch_size={fits}"
-    raise EcgcoreError(
-        f"out of memory on {device} with batches of {size} records; "
-        f"{advice if fits else 'not even one record fits'}; precision 'bf16' needs about half."
-    )
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+        size = config.batch_size
+        raise EcgcoreError(
+            f"out of memory on {device} with batches of {size} records; run it again with -p "
+            f"batch_size={max(1, size // 2)}, or with precision 'bf16', which needs about half."
+        ) from None

@@ -21,19 +21,17 @@ def predict_logits(
     x: NDArray[np.generic] | Tensor,
     *,
     device: str = "auto",
-    batch_size: int | None = None,
     precision: str = "fp32",
 ) -> Floats32:
     """Return the logits ``(record, output)`` in evaluation mode; the model itself stays as it is.
 
-    By default as many records ``x (record, lead, sample)`` go together as the device's caches hold.
+    As many records ``x (record, lead, sample)`` go together as the device's caches hold.
     ``precision`` is ``fp32`` or ``bf16`` (differs by about 1e-3 of a logit's size).
     """
     where, records = resolve_device(device), torch.as_tensor(x)
     ready = for_inference(model).to(where)
-    if batch_size is None:
-        record_bytes = 4 * model.widest_units * records.shape[-1]
-        batch_size = max(1, _LAYER_BYTES[where.type] // record_bytes)
+    record_bytes = 4 * model.widest_units * records.shape[-1]
+    batch_size = max(1, _LAYER_BYTES[where.type] // record_bytes)
     parts = [torch.empty(0, model.n_outputs, device=where)]
     autocast = torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16")
     with torch.inference_mode(), autocast:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgcore.arrays import Ints
-from ecgcore.models.layers import Dropout
+from ecgcore.models.base import Dropout
 
 _ORDER, _DROPOUT = 0, 1
 

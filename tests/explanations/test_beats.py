@@ -1,4 +1,4 @@
-"""Beats, windows and territories against signals whose beats we placed; LUDB's annotations."""
+"""Beats against signals whose beats we placed; LUDB's annotations."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import wfdb
 
 from ecgcore.data import ludb_waves
 from ecgcore.errors import EcgcoreError
-from ecgcore.explanations import beats, lead_shares, territories, top_segments, window_sums
+from ecgcore.explanations import beats
 from ecgcore.leads import LEADS
 
 RATE_HZ = 100
@@ -68,26 +68,3 @@ def test_ludb_waves_are_those_of_wfdb_with_the_intervals_between(ludb):
     assert (v2.onset[st], v2.offset[st]) == (v2.offset[st - 1], v2.onset[st + 1])
     with pytest.raises(EcgcoreError, match=r"999\.i"):
         ludb_waves(ludb, 999)
-
-
-def test_windows_and_shares_by_hand():
-    values = np.zeros((12, 100))
-    values[3, 20:30], values[5, 60:65] = 1.0, -3.0
-    sums, start_s = window_sums(values, 10, window_s=1.0)
-    assert (sums[3, start_s == 2.0], sums.shape[1]) == (10, 19)
-    top = top_segments(values, 10, k=1, window_s=1.0)
-    assert top[["sign", "lead"]].to_numpy().tolist() == [[1, "aVR"], [-1, "aVF"]]
-    np.testing.assert_allclose(lead_shares(values)[[3, 5]], [0.4, 0.6])
-    with pytest.raises(EcgcoreError, match="window_s"):
-        window_sums(values, 10, window_s=0)
-
-
-def test_expected_leads_and_the_statement_of_a_record():
-    inferior = territories.expected_leads({"IMI": 100.0, "SR": 0.0})
-    assert np.array(LEADS)[inferior].tolist() == ["II", "III", "aVF"]
-    assert not territories.expected_leads({"SR": 0.0}).any()
-    codes = {"IMI": 50.0, "ASMI": 80.0, "NDT": 100.0}
-    assert territories.pathology(codes, {"IMI", "ASMI"}) == "ASMI"
-    assert territories.pathology({"B": 1.0, "A": 1.0}, {"A", "B"}) == "A"
-    assert territories.pathology(codes, {"LVH"}) == ""
-    assert set(" ".join(territories.EXPECTED_LEADS.values()).split()) <= set(LEADS)

@@ -8,18 +8,17 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from ecgcore import explanations, models
-from ecgcore.errors import EcgcoreError
-from ecgcore.explanations import compare_with_controls, subject_of
+from ecgcore.explanations import compare_with_controls
 
 RERUN = "lerf_minus_morf_bridge"
 
 
-def table(values: dict[str, np.ndarray], metric: str = RERUN, n_seeds: int = 3) -> pd.DataFrame:
+def table(values: dict[str, np.ndarray], n_seeds: int = 3) -> pd.DataFrame:
     """Scores ``(record,)`` by method, with a little spread over seeds."""
     rng = np.random.default_rng(0)
     parts = [
         pd.DataFrame({"method": name, "record": np.arange(len(v)), "seed": seed}).assign(
-            **{metric: v + rng.normal(0, 0.01)}
+            **{RERUN: v + rng.normal(0, 0.01)}
         )
         for name, v in values.items()
         for seed in range(n_seeds)
@@ -27,8 +26,9 @@ def table(values: dict[str, np.ndarray], metric: str = RERUN, n_seeds: int = 3) 
     return pd.concat(parts, ignore_index=True)
 
 
-def verdicts(values: dict[str, np.ndarray], controls: list[str], **options) -> pd.DataFrame:
-    return compare_with_controls(table(values, **options), controls).duels.set_index("method")
+def verdicts(values: dict[str, np.ndarray], controls: list[str]) -> pd.DataFrame:
+    duels = compare_with_controls(table(values), controls, metrics=[RERUN]).duels
+    return duels.set_index("method")
 
 
 def noise(mean: float, n: int = 40, seed: int = 1) -> np.ndarray:
@@ -52,31 +52,15 @@ def test_being_above_a_random_map_is_not_enough():
     assert row["low"] < row["difference"] < row["high"]
 
 
-def test_where_less_is_better_the_smallest_control_is_the_strongest():
-    values = {"imn": noise(0.1), "random": noise(0.9, seed=2), "abs_signal": noise(0.5, seed=3)}
-    row = verdicts(values, ["random", "abs_signal"], metric="infidelity").loc["imn"]
-    assert row["strongest_control"] == "abs_signal"
-    assert row["difference"] < 0
-    assert row["verdict"] == "better"
-
-
 @pytest.mark.parametrize(("n_records", "n_seeds"), [(4, 3), (29, 3), (60, 1), (60, 2)])
 def test_small_samples_have_values_without_intervals_or_verdicts(n_records, n_seeds):
     values = {"imn": noise(2, n_records), "random": noise(0, n_records, seed=2)}
-    result = compare_with_controls(table(values, n_seeds=n_seeds), ["random"])
+    result = compare_with_controls(table(values, n_seeds=n_seeds), ["random"], metrics=[RERUN])
     assert result.scores["value"].notna().all()
     assert result.scores[["low", "high"]].isna().all(axis=None)
     row = result.duels.iloc[0]
     assert row["verdict"] == "undecided"
     assert "at least" in row["reason"]
-
-
-def test_equal_differences_without_variance_show_nothing():
-    records = table({"imn": np.full(40, 0.6), "random": np.full(40, 0.5)})
-    records[RERUN] = np.where(records["method"] == "imn", 0.6, 0.5)
-    row = compare_with_controls(records, ["random"]).duels.iloc[0]
-    assert row["verdict"] == "undecided"
-    assert np.isnan(row["low"])
 
 
 def test_duels_are_corrected_by_holm():
@@ -96,23 +80,12 @@ def test_seeds_and_patients_are_both_random():
     for _ in range(n):
         patient, seed = rng.normal(0, 0.5, 40), rng.normal(0, 0.2, 3)
         value = patient[index.get_level_values(0) // 2] + seed[index.get_level_values(1)]
-        frame = index.to_frame(index=False).assign(method="imn", auprc=value)
-        frame["auprc"] += rng.normal(0, 0.3, len(frame))
+        frame = index.to_frame(index=False).assign(method="imn", **{RERUN: value})
+        frame[RERUN] += rng.normal(0, 0.3, len(frame))
         frame["group"] = frame["record"] // 2
-        row = compare_with_controls(frame, ["none"]).scores.iloc[0]
+        row = compare_with_controls(frame, ["none"], metrics=[RERUN]).scores.iloc[0]
         covered += row["low"] <= 0 <= row["high"]
     assert covered / n >= 0.93
-
-
-def test_deletion_is_never_evidence_about_place():
-    places = ["mass_accuracy", "evidence_st_auprc", "shortcut_rank_accuracy", "lead_accuracy"]
-    assert {subject_of(name) for name in places} == {"place"}
-    reruns = ["deletion_bridge", "insertion_donor", RERUN, "deletion_share_bridge", "infidelity"]
-    assert {subject_of(name) for name in reruns} == {"decision"}
-    assert subject_of("max_sensitivity") == "stability"
-    assert not any(map(subject_of, ["mask_share", "lead_chance", "attainable_bridge", "gini"]))
-    with pytest.raises(EcgcoreError, match="metric"):
-        compare_with_controls(table({"imn": noise(0)}, metric="gini"), [])
 
 
 def planted_sign(
@@ -165,7 +138,7 @@ def trained_on_a_sign(seed: int) -> models.EcgModel:
 def test_the_positive_control_wins_in_place_and_in_deletion():
     """W * x of a network that learnt a local sign beats every control on three seeds."""
     x, y, mask = planted_sign(64, n_samples=48, n_leads=4, seed=9)
-    effort = explanations.Effort(n_rerun=32, n_attainable=8, window_s=0.16, n_draws=2)
+    effort = explanations.Effort(n_rerun=32, n_attainable=8, window_s=0.16)
     parts = []
     for seed in (1, 2, 3):
         model = trained_on_a_sign(seed)
@@ -180,7 +153,7 @@ def test_the_positive_control_wins_in_place_and_in_deletion():
     controls = records.loc[records["control"], "method"].unique().tolist()
     expected = {"random", "abs_signal", "squared_signal", "other_record", "bias_only", "untrained"}
     assert set(controls) == expected
-    asked = ["mass_accuracy", "lead_accuracy", RERUN]
+    asked = ["mass_accuracy", RERUN]
     duels = compare_with_controls(records, controls, metrics=asked).duels.set_index("metric")
     assert duels["verdict"].to_dict() == dict.fromkeys(asked, "better"), duels.T
     shares = records.groupby("method")["deletion_share_bridge"].mean()

@@ -7,7 +7,6 @@ from scipy.stats import spearmanr
 
 from ecgcore import explanations, models
 from ecgcore.explanations import Effort, control_maps, examine
-from ecgcore.explanations.controls import derangement, untrained_map
 from ecgcore.explanations.forward import Decomposition
 
 RATE_HZ = 25
@@ -46,28 +45,18 @@ def test_an_imn_with_known_weights(monkeypatch):
     result = examine(
         model, x, ["imn", "input_x_gradient", "occlusion"], rate_hz=50, seed=0,
         masks={"evidence": mask, "evidence_st": mask, "shortcut": ~mask},
-        effort=Effort(n_draws=10), donor=x[derangement(30, 0)] * ~mask,
+        donor=np.roll(x, 1, axis=0) * ~mask,
     )  # fmt: skip
     mean = result.records.groupby("method").mean(numeric_only=True)
     assert mean.loc["imn", "mass_accuracy"] > 0.99
     assert mean.loc["imn", "evidence_st_mass_accuracy"] == mean.loc["imn", "mass_accuracy"]
     assert mean.loc["imn", "shortcut_mass_accuracy"] < 0.01
-    assert mean["lead_chance"].iloc[0] == pytest.approx(1 / 12)
-    assert mean.loc["random", "lead_accuracy"] < 0.3
     assert mean.loc["imn", "bias_share"] == 0
     assert mean.loc["imn", "gini"] > 0.9
     share = mean["deletion_share_bridge"]
     assert share["occlusion"] == pytest.approx(1)  # it is the best single-unit order
     assert share["imn"] > 0.95 > 0.5 > abs(share["random"])
-    assert (
-        result.records["deletion_share_bridge"]
-        .notna()
-        .groupby(result.records["method"])
-        .sum()
-        .eq(8)
-        .all()
-    )
-    assert set(result.cost["method"]) == {"imn", "input_x_gradient", "occlusion"}
+    assert (result.records.groupby("method")["deletion_share_bridge"].count() == 8).all()
     assert {"bridge", "donor"} == set(result.curves["fill"])
 
 
@@ -78,23 +67,20 @@ def test_without_a_mask_nothing_is_said_about_place():
     methods = ["imn", "grad_cam", "integrated_gradients", "kernel_shap"]
     result = examine(model, x, methods, rate_hz=RATE_HZ, seed=0, effort=effort, logit_sd=2.0)
     assert "imn" not in set(result.records["method"])
-    subjects = {explanations.subject_of(column) for column in result.records}
-    assert "place" not in subjects
-    assert "cosine" not in result.records
-    n_of = result.cost.set_index("method")["n"].to_dict()
+    assert not {"mass_accuracy", "cosine"} & set(result.records)
+    n_of = result.records.query("not control").groupby("method").size().to_dict()
     assert n_of == {"grad_cam": 4, "integrated_gradients": 2, "kernel_shap": 2}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_of_the_chapter_can_be_examined(name):
     model = models.build(name, rate_hz=RATE_HZ, n_samples=75, seed=1).eval()
-    effort = Effort(n_rerun=2, n_attainable=0, n_draws=4)
+    effort = Effort(n_rerun=2, n_attainable=0)
     result = examine(model, signals(2), ["imn", "saliency"], rate_hz=RATE_HZ, seed=0, effort=effort)
     expected = {"saliency"} | ({"imn"} if name.startswith("imn") else set())
     assert set(result.records.query("not control")["method"]) == expected
     controls = {"random", "abs_signal", "squared_signal", "other_record", "untrained"}
     assert controls <= set(result.records.query("control")["method"])
-    assert np.abs(untrained_map(model, signals(2), seed=2)).max() > 0
 
 
 def test_control_maps_are_what_they_say():
@@ -102,10 +88,9 @@ def test_control_maps_are_what_they_say():
     maps = control_maps(x, seed=0, weights=weights, bias=np.arange(4.0))
     names = {"random", "abs_signal", "squared_signal", "other_record", "bias_only"}
     assert set(maps) == names
-    partner = derangement(4, 0)
-    assert (partner != np.arange(4)).all()
-    assert sorted(partner) == [0, 1, 2, 3]
-    np.testing.assert_array_equal(maps["other_record"], weights[partner] * x)
+    is_lent = (maps["other_record"][:, None] == weights * x[:, None]).all(axis=(2, 3))
+    assert (is_lent.sum(axis=0) == 1).all()
+    assert not is_lent.diagonal().any()
     np.testing.assert_array_equal(maps["squared_signal"], x**2)
     np.testing.assert_allclose(maps["bias_only"].sum((1, 2)), np.arange(4), rtol=1e-5)
     np.testing.assert_array_equal(maps["random"], control_maps(x, seed=0)["random"])

@@ -1,52 +1,57 @@
-"""Localisation scores against hand-computed cases and their chance levels."""
+"""Where an attribution lies, against hand-computed cases and the chance level."""
 
 import numpy as np
 import pytest
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.explanations.localisation import LOCALISATION, localisation
+from ecgcore.explanations import (
+    expected_leads,
+    lead_shares,
+    mass_accuracy,
+    pathology,
+    top_segments,
+    window_sums,
+)
+from ecgcore.explanations.localisation import EXPECTED_LEADS
+from ecgcore.leads import LEADS
 
 
-def one(relevance, mask) -> dict[str, float]:
-    """Scores of one record given as nested lists (lead, sample)."""
-    return localisation(np.array([relevance], float), np.array([mask], bool)).iloc[0].to_dict()
-
-
-def test_localisation_by_hand():
-    scores = one([[4, 0, 1, -9], [2, 3, 0, 0]], [[1, 0, 0, 0], [0, 1, 1, 0]])
-    assert scores["mass_accuracy"] == pytest.approx(7 / 10)
-    assert scores["rank_accuracy"] == pytest.approx(2 / 3)  # two of 4, 3, 2 lie inside
-    # Inside at ranks 1 and 2; the third lies among the four tied at 0, behind the two outside.
-    assert scores["auprc"] == pytest.approx((1 + 1 + 3 / 8) / 3)
-    assert scores["pointing_game"] == 1
-    assert scores["lead_accuracy"] == scores["lead_chance"] == 1
-    assert scores["mask_share"] == pytest.approx(3 / 8)
-
-
-def test_ties_are_shared_out():
-    flat = one([[1, 1], [1, 1]], [[1, 0], [0, 0]])
-    assert flat["rank_accuracy"] == flat["pointing_game"] == flat["auprc"] == 0.25
-    assert flat["lead_accuracy"] == flat["lead_chance"] == 0.5
-    assert one([[2, 1], [2, 1]], [[1, 0], [0, 0]]) == one([[2, 1], [2, 1]], [[0, 0], [1, 0]])
-
-
-def test_a_random_map_scores_the_chance_level():
-    rng = np.random.default_rng(0)
-    mask = rng.random((400, 12, 50)) < 0.02  # traces in every lead
-    mask[:, 3:6, 10:40] = True
-    table = localisation(rng.normal(size=mask.shape), mask).mean()
-    assert table["lead_chance"] == pytest.approx(3 / 12)
-    assert table["lead_accuracy"] == pytest.approx(table["lead_chance"], abs=0.06)
-    for name in LOCALISATION:
-        assert table[name] == pytest.approx(table["mask_share"], abs=0.06), name
-
-
-def test_records_without_evidence_or_relevance():
-    mask = np.zeros((2, 12, 10), bool)
-    mask[1, 0, :5] = True
-    table = localisation(-np.ones(mask.shape), mask)
-    assert table.iloc[0].isna().all()
-    assert np.isnan(table.loc[1, "mass_accuracy"])
-    assert table.loc[1, "rank_accuracy"] == pytest.approx(table.loc[1, "mask_share"])
+def test_mass_accuracy_by_hand():
+    relevance = np.array([[[4.0, 0, 1, -9], [2, 3, 0, 0]]])
+    mask = np.array([[[1, 0, 0, 0], [0, 1, 1, 0]]], bool)
+    assert mass_accuracy(relevance, mask).tolist() == [7 / 10]
+    assert np.isnan(mass_accuracy(-np.ones(mask.shape), mask)).all()
+    assert np.isnan(mass_accuracy(relevance, ~mask & mask)).all()
     with pytest.raises(EcgcoreError, match="shape"):
-        localisation(np.ones((2, 12, 9)), mask)
+        mass_accuracy(np.ones((1, 2, 9)), mask)
+
+
+def test_a_random_map_scores_the_masks_share():
+    rng = np.random.default_rng(0)
+    mask = rng.random((400, 12, 50)) < 0.02
+    mask[:, 3:6, 10:40] = True
+    mean = mass_accuracy(rng.normal(size=mask.shape), mask).mean()
+    assert mean == pytest.approx(mask.mean(), abs=0.01)
+
+
+def test_windows_and_shares_by_hand():
+    values = np.zeros((12, 100))
+    values[3, 20:30], values[5, 60:65] = 1.0, -3.0
+    sums, start_s = window_sums(values, 10, window_s=1.0)
+    assert (sums[3, start_s == 2.0], sums.shape[1]) == (10, 19)
+    top = top_segments(values, 10, k=1, window_s=1.0)
+    assert top[["sign", "lead"]].to_numpy().tolist() == [[1, "aVR"], [-1, "aVF"]]
+    np.testing.assert_allclose(lead_shares(values)[[3, 5]], [0.4, 0.6])
+    with pytest.raises(EcgcoreError, match="window_s"):
+        window_sums(values, 10, window_s=0)
+
+
+def test_expected_leads_and_the_statement_of_a_record():
+    inferior = expected_leads({"IMI": 100.0, "SR": 0.0})
+    assert np.array(LEADS)[inferior].tolist() == ["II", "III", "aVF"]
+    assert not expected_leads({"SR": 0.0}).any()
+    codes = {"IMI": 50.0, "ASMI": 80.0, "NDT": 100.0}
+    assert pathology(codes, {"IMI", "ASMI"}) == "ASMI"
+    assert pathology({"B": 1.0, "A": 1.0}, {"A", "B"}) == "A"
+    assert pathology(codes, {"LVH"}) == ""
+    assert set(" ".join(EXPECTED_LEADS.values()).split()) <= set(LEADS)

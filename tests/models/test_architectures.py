@@ -84,6 +84,47 @@ def test_imn_identity_holds_under_bfloat16(name):
     torch.testing.assert_close(output.logits, exact, rtol=1e-5, atol=1e-5)
 
 
+def test_where_the_bias_comes_from():
+    x = signals(3, 200)
+    generated, constant, none = (
+        small("imn", bias=bias).eval()(x) for bias in ("generated", "constant", "none")
+    )
+    assert generated.bias.unique().numel() == 3
+    assert constant.bias.unique().numel() == 1
+    assert (none.bias == 0).all()
+    torch.testing.assert_close(none.logits[:, 0], (none.weights[:, 0] * x).sum((1, 2)))
+    assert count_parameters(small("imn", bias="none")) == 139_490 - 65
+    assert count_parameters(small("imn", bias="constant")) == 139_490 - 64
+
+
+@pytest.mark.parametrize(("scale", "factor"), [("sqrt", (12 * 200) ** 0.5), ("mean", 12 * 200)])
+def test_logit_scale_divides_the_weights(scale, factor):
+    x = signals(2, 200)
+    torch.testing.assert_close(
+        small("imn", logit_scale=scale).eval()(x).weights * factor, small("imn").eval()(x).weights
+    )
+
+
+def test_a_zero_head_starts_without_an_opinion_and_can_learn():
+    model = small("imn", zero_head=True, bias="none").eval()
+    assert (model(signals(2, 200)).logits == 0).all()
+    model.train()(signals(2, 200)).logits.sum().backward()
+    assert model.transition.layers[-1].weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("mixing", "expected"), [("image", range(12)), ("none", [4]), ("full", range(12))]
+)
+def test_which_leads_the_weights_of_a_lead_depend_on(mixing, expected):
+    """Row 4 under 3-row kernels: three of the encoder's and three of the decoder's layers."""
+    model = small("imn", lead_mixing=mixing, dropout=0.0).eval().double()
+    x = signals(1, 200).double().requires_grad_()
+    (gradient,) = torch.autograd.grad(model(x).weights[0, 0, 4, 100], x)
+    leads = set(gradient[0].abs().sum(-1).nonzero().flatten().tolist())
+    neighbours = set(range(1, 8)) if mixing == "image" else set(expected)
+    assert neighbours <= leads <= set(expected)
+
+
 def conv_norm(n_in, n_out, kernel, stride=1, *, bias=False):
     return [nn.Conv1d(n_in, n_out, kernel, stride, kernel // 2, bias=bias), nn.BatchNorm1d(n_out)]
 
@@ -188,7 +229,7 @@ def test_same_function_as_plain_pytorch_after_loading_by_position(name, plain, a
     model = small(name, 301, dropout=0.0).double()
     load_by_position(model, list(reference.state_dict().values()))
     if arranged:
-        models.layers.arrange_weights(model)
+        models.base.arrange_weights(model)
     for mode in (False, True, False):  # the last one compares the running statistics of training
         expected, output = reference.train(mode)(x), model.train(mode)(x)
         torch.testing.assert_close(output, expected, rtol=1e-7, atol=1e-9)
@@ -220,7 +261,7 @@ def test_untrained_control_answers_at_random(name):
 
 @pytest.mark.parametrize("shape", [(6, 4), (2, 5, 3, 7)])
 def test_dropout_uses_the_masks_of_its_source(shape):
-    layer, x = models.layers.Dropout(0.5).train(), torch.ones(shape)
+    layer, x = models.base.Dropout(0.5).train(), torch.ones(shape)
     requests = []
 
     def source(shape: torch.Size, p: float, device: torch.device) -> torch.Tensor:

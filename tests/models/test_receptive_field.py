@@ -142,7 +142,6 @@ def test_narrower_field_than_the_taps_span_is_refused(rate_hz, field_ms) -> None
         ("cnn1d", {"receptive_field_ms": -1}, ["-1", "positive number of milliseconds"]),
         ("cnn1d", {"receptive_field_ms": math.nan}, ["nan", "positive number of milliseconds"]),
         ("xresnet1d101", {"receptive_field_ms": 900}, ["XResNet1d101", "cannot be set"]),
-        ("imn", {"receptive_field_ms": 600}, ["76 samples (760 ms)", "upsampled_from_hz"]),
     ],
 )
 def test_misuse_raises_one_clear_sentence(name, options, words) -> None:

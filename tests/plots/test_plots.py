@@ -60,7 +60,7 @@ FIGURES = {
     "attribution": lambda: plots.ecg_12_lead(
         ECG_MV, RATE_HZ, ATTRIBUTION, title="x", mask=np.abs(ECG_MV) > 0.3, boxes=BOXES
     ),
-    "window": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, ATTRIBUTION, columns=1, start_s=7),
+    "column": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, ATTRIBUTION, columns=1),
     "side_by_side": lambda: plots.ecg_side_by_side(ECG_MV, -ECG_MV, RATE_HZ, titles=("A", "B")),
     "evidence": lambda: plots.record_with_evidence(
         ECG_MV, RATE_HZ, np.abs(ECG_MV) > 0.3, ATTRIBUTION, leads=("II", "V1", "V2", "V6")
@@ -181,7 +181,6 @@ def test_an_interval_that_could_not_be_computed_is_left_out():
         (lambda: plots.ecg_12_lead(np.zeros((8, 100)), 100), r"\(12, sample\)"),
         (lambda: plots.ecg_12_lead(ECG_MV, 100, ECG_MV[:, :9]), "attribution: expected shape"),
         (lambda: plots.ecg_12_lead(ECG_MV, 100, columns=5), "columns: expected 1, 2, 3 or 4"),
-        (lambda: plots.ecg_12_lead(ECG_MV, 100, start_s=11), "record's 10 s"),
         (lambda: plots.ecg_12_lead(ECG_MV, 10), "at most 60 s"),
         (lambda: plots.roc_pr(pd.DataFrame({"y": [1]})), "score"),
         (lambda: plots.learning_curves(pd.DataFrame({"loss": [1]})), "train_"),

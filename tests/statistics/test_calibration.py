@@ -13,8 +13,8 @@ from ecgcore.statistics import (
     calibrated,
     evaluate,
     fit_temperature,
+    paired_bootstrap,
     prior_shift,
-    prior_shift_effect,
 )
 from ecgcore.statistics.calibration import fit_isotonic, fit_platt
 
@@ -32,7 +32,7 @@ def test_temperature_is_at_the_minimum(intercept):
     y, logits = planted(slope=2.0, n=500)
     fitted = fit_temperature(y, logits, intercept=intercept)
     assert fitted.intercept == intercept
-    assert np.mean((fitted(logits) - y) * logits) == pytest.approx(0, abs=1e-5)
+    assert np.mean((expit(fitted.logit(logits)) - y) * logits) == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("fit", [fit_temperature, fit_platt, fit_isotonic])
@@ -55,16 +55,19 @@ def test_prior_shift_helps_where_it_fits_and_hurts_where_it_does_not():
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 2000)
     balanced = 2.0 * (2 * y - 1) + rng.normal(0, 2, 2000)  # its logit is right at 0.5
-    how = {"trained_prevalence": 0.5, "n_resamples": 100, "seed": 1}
-    effect = prior_shift_effect(y, expit(balanced), [0.02, 0.5], **how).set_index("prevalence")
-    rare = effect.loc[0.02].set_index("metric")
-    assert rare.loc["brier", "verdict"] == "better"
-    assert rare.loc["brier", "b"] == evaluate(y, expit(balanced), prevalence=0.02)["brier"]
-    assert (effect.loc[0.5, "difference"] == 0).all()
-    already = expit(balanced + logit(0.02))
-    harm = prior_shift_effect(y, already, [0.02], **how).set_index("metric")
-    assert harm.loc["ece", "difference"] > 0
-    assert harm.loc["ece", "verdict"] == "worse"
+
+    def effect(p: np.ndarray, prevalence: float) -> pd.DataFrame:
+        moved = prior_shift(p, trained_prevalence=0.5, prevalence=prevalence)
+        how = {"metrics": ["brier", "ece"], "n_resamples": 100, "seed": 1}
+        return paired_bootstrap(y, moved, p, prevalence=prevalence, **how).set_index("metric")
+
+    rare = effect(expit(balanced), 0.02)
+    assert rare.verdict["brier"] == "better"
+    assert rare.b["brier"] == evaluate(y, expit(balanced), prevalence=0.02)["brier"]
+    assert (effect(expit(balanced), 0.5)["difference"] == 0).all()
+    harm = effect(expit(balanced + logit(0.02)), 0.02)
+    assert harm.difference["ece"] > 0
+    assert harm.verdict["ece"] == "worse"
 
 
 PREVALENCE, SLOPE = 0.15, 0.5

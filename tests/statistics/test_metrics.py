@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
@@ -107,6 +108,19 @@ def test_balanced_subset_keeps_the_smaller_class_whole():
     assert (statistics.balanced_subset(y, seed=2) != rows).any()
     with pytest.raises(EcgcoreError, match="both classes"):
         statistics.balanced_subset([0, 0], seed=1)
+
+
+def test_moments_are_those_of_scipy_and_a_flat_lead_has_none():
+    x = np.random.default_rng(0).gamma(2, size=(3, 12, 50)).astype(np.float32)
+    x[:, 3] = 1  # a flat lead
+    mean, deviation, skewness = np.split(statistics.moments(x), 3, axis=1)
+    np.testing.assert_allclose(mean, x.mean(axis=2), atol=1e-5)
+    np.testing.assert_allclose(deviation, x.std(axis=2), atol=1e-5)
+    others = [k for k in range(12) if k != 3]
+    np.testing.assert_allclose(skewness[:, others], stats.skew(x[:, others], axis=2), atol=1e-4)
+    assert (skewness[:, 3] == 0).all()
+    with pytest.raises(EcgcoreError, match="record, lead, sample"):
+        statistics.moments(x[0])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ecgcore import statistics
 from ecgcore.errors import EcgcoreError
 from ecgcore.statistics import delong, holm, paired_bootstrap
 from ecgcore.statistics.verdicts import SeedDifference, Spread
@@ -72,17 +71,3 @@ def test_equivalence_is_two_one_sided_t_tests():
         lower = stats.ttest_1samp(sample, -0.5, alternative="greater").pvalue
         upper = stats.ttest_1samp(sample, 0.5, alternative="less").pvalue
         assert (verdict.word == "equivalent") == (max(lower, upper) < 0.05)
-
-
-def test_moment_baseline_finds_an_offset_and_nothing_in_noise():
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 200)
-    noise = rng.normal(size=(200, 12, 50)).astype(np.float32)
-    noise[:, 3] = 0  # a flat lead
-    shifted = noise + 0.5 * y[:, None, None].astype(np.float32)
-    for x, low, high in ((noise, 0.3, 0.7), (shifted, 0.99, 1.0)):
-        logit = statistics.MomentBaseline().fit(x[:100], y[:100]).predict_logit(x[100:])
-        auroc = statistics.evaluate(y[100:], statistics.ranking(logit))["auroc"]
-        assert low <= auroc <= high
-    with pytest.raises(EcgcoreError, match="record, lead, sample"):
-        statistics.MomentBaseline().fit(noise[0], y[:12])

@@ -12,7 +12,6 @@ from ecgcore import statistics
 from ecgcore.errors import EcgcoreError
 from ecgcore.statistics import (
     compare_models,
-    fold_auroc,
     interaction,
     obuchowski_rockette,
     records_needed,
@@ -139,7 +138,7 @@ def test_auroc_is_computed_within_folds_and_averaged(networks):
     for k, t in networks(0.85, sd=0.02).items():
         own_scale = 0.1 * fold + 0.1 * t.ranking  # each fold's network has a scale of its own
         tables[k] = t.assign(fold=fold, ranking=own_scale)
-    mean = fold_auroc(tables)
+    mean = seed_mean(tables, within="fold")
     each = [
         roc_auc_score(rows.y_true, rows.ranking)
         for t in tables.values()
@@ -151,7 +150,7 @@ def test_auroc_is_computed_within_folds_and_averaged(networks):
     result = seed_difference(tables, tables, within="fold")
     assert result.difference == 0
     with pytest.raises(EcgcoreError, match="fold"):
-        fold_auroc(networks(0.85))
+        seed_mean(networks(0.85), within="fold")
 
 
 def test_only_the_same_records_can_be_compared(networks):

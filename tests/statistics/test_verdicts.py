@@ -1,4 +1,4 @@
-"""One rule for the smallest sample, the words of verdicts, claims, and rival explanations."""
+"""One rule for the smallest sample, the words of verdicts, and claims."""
 
 from dataclasses import replace
 
@@ -7,17 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecgcore.statistics import (
-    MINIMUM,
-    Claim,
-    Contrast,
-    SeedDifference,
-    answer,
-    claims_table,
-    difference_verdict,
-    judge,
-)
-from ecgcore.statistics.verdicts import Spread
+from ecgcore.statistics import MINIMUM, Claim, claims_table, difference_verdict
 
 ENOUGH = {"n_records": 30, "n_per_class": 10, "n_seeds": 3}
 
@@ -91,47 +81,6 @@ def test_claims_follow_from_the_interval(low, high, above, below, word):
     assert row["level"] == ("90 %" if row["interval"] else "")
     assert row["n"] == "30 records, 3 seeds"
     assert (row["reason"] == "not measured") == np.isnan(low)
-
-
-def contrast(arm: str, if_field: str, if_noise: str) -> Contrast:
-    return Contrast(arm, f"{arm}?", {"rate_hz": 500}, {"rate_hz": 100}, if_field, if_noise)
-
-
-def difference(low: float, high: float, n_seeds: int = 3) -> SeedDifference:
-    middle, se = (low + high) / 2, (high - low) / 2 / 1.959964
-    return SeedDifference("auroc", 0.9, 0.9, Spread(middle, se**2), n_seeds, 300, 100)
-
-
-DROP, FLAT, OPEN = difference(-0.05, -0.02), difference(-0.004, 0.004), difference(-0.05, 0.05)
-DESIGN = [
-    contrast("a", "worse", "worse"),
-    contrast("b", "equivalent", "worse"),
-    contrast("e", "worse", "equivalent"),
-]
-FIELD = "receptive field"
-
-
-@pytest.mark.parametrize(
-    ("results", "verdicts", "explained_by"),
-    [
-        ((DROP, FLAT, DROP), ("as both predict", FIELD, FIELD), FIELD),
-        ((DROP, DROP, FLAT), ("as both predict", "noise", "noise"), "noise"),
-        ((DROP, OPEN, DROP), ("as both predict", "undecided", FIELD), FIELD),
-        ((DROP, DROP, DROP), ("as both predict", "noise", FIELD), "neither alone"),
-        ((FLAT, difference(0.02, 0.03), OPEN), ("as neither predicts",) * 2, "neither alone"),
-        ((OPEN, OPEN, OPEN), ("undecided",) * 3, "undecided"),
-        ((None, None, None), ("undecided",) * 3, "undecided"),
-    ],
-)
-def test_judge_and_answer(results, verdicts, explained_by):
-    table = judge(DESIGN, results, margin=0.01)
-    assert tuple(table.verdict)[: len(verdicts)] == verdicts
-    assert list(table.decides) == [False, True, True]
-    summary = answer(table)
-    assert summary.explained_by == explained_by
-    assert summary.n_decided == sum(
-        (summary.n_for_field, summary.n_for_noise, summary.n_against_both)
-    )
 
 
 def test_no_claims_are_a_table_without_rows() -> None:

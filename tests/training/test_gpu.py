@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from ecgcore.errors import EcgcoreError
 from ecgcore.models import build, logits_of
 from ecgcore.training import TrainConfig, fit, predict_logits
 from ecgcore.training.device import numerics
@@ -72,15 +71,7 @@ def test_resumed_run_ends_with_the_same_bytes(tmp_path):
 
     fit(whole, *PARTS, config)
     with pytest.raises(KeyboardInterrupt):
-        fit(network("cnn_lstm"), *PARTS, config, checkpoint_dir=tmp_path, progress=stop)
+        fit(network("cnn_lstm"), *PARTS, config, checkpoint_dir=tmp_path, on_epoch=stop)
     fit(again, *PARTS, config, checkpoint_dir=tmp_path)
     for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
-
-
-def test_memory_that_does_not_suffice_is_named_before_training_starts(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 2**30))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 0)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 0)
-    with pytest.raises(EcgcoreError, match=r"memory: .* need .* GiB on cuda"):
-        trained("cnn1d")
