@@ -104,7 +104,7 @@ class EcgExplorer(Interactive):
 
 
 class ParametersForm(Interactive):
-    """A form that writes commands; without scripts the tables below it are all there is."""
+    """A form that writes commands; without scripts the page of all parameters stands for it."""
 
     def run(self) -> list[nodes.Node]:
         self.needs("parameters_form.js")

@@ -24,7 +24,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def form(html: Path, context: Any) -> Any:
     page = context.new_page()
-    page.goto((html / "book" / "parameters.html").as_uri())
+    page.goto((html / "book" / "practice.html").as_uri())
     return page
 
 

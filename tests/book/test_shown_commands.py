@@ -34,7 +34,9 @@ LINKED = [
 ]  # fmt: skip
 DONE: set[str] = set()
 """Commands executed in this process."""
-pytestmark = pytest.mark.xdist_group("shown")  # so that what two pages show is executed once
+# One process, so that what two pages show is executed once; the practice page has a dozen runs,
+# which take minutes on a busy machine.
+pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(1500)]
 
 
 def pages() -> dict[str, str]:
