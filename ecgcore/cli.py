@@ -54,7 +54,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 def _path(text: str) -> Path:
     if "\0" in text:
         raise argparse.ArgumentTypeError("a path cannot hold a zero byte")
-    return Path(text).expanduser()
+    return files.expand(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=_path, default=Path("explained"), help="folder; explained")
 
     add = command(_doctor, "what is installed, which device, which archive")
-    add("--archive", default=None)
+    add("--archive", type=_path)
     return parser
 
 

@@ -54,6 +54,20 @@ def test_a_yaml_file_of_parameters_is_checked_too(
     assert "'rate_hz'" in call(capsys, "run", notebook, "-f", file, "--out", tmp_path / "r")[2]
 
 
+def test_folders_without_a_name_and_users_who_do_not_exist(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_archive(tmp_path / "archive"))
+    for to in (".", "", "/"):
+        status, _, err = call(capsys, "prepare", ".", "--to", to)
+        assert (status, err.count("\n")) == (2, 1)
+        assert "holds files that are no store" in err
+    for words in (("doctor", "--archive"), ("simulate", "--to"), ("prepare", "x", "--to")):
+        status, _, err = call(capsys, *words, "~nobody-of-this-name/x")
+        assert (status, err) == (2, "ecgcore: ~nobody-of-this-name/x: there is no such user; "
+                                 "write the path in full.\n")  # fmt: skip
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_keep_heap_reaches_the_kernel(
     root: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
