@@ -52,8 +52,8 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _path(text: str) -> Path:
-    if "\0" in text:
-        raise argparse.ArgumentTypeError("a path cannot hold a zero byte")
+    if "\0" in text or os.path.expanduser(text).startswith("~"):
+        raise argparse.ArgumentTypeError(f"{text!r} holds a zero byte or names an unknown user")
     return files.expand(text)
 
 

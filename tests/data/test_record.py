@@ -305,7 +305,7 @@ def test_tables_with_missing_and_infinite_samples_or_another_rate_are_refused(
     for name, step in {"time_ms": 2, "t": 1, "Time (s)": 0.002, "timing": 7}.items():
         table.assign(**{name: step * np.arange(N)}).to_csv(tmp_path / "a.csv", index=False)
         assert read_table(tmp_path / "a.csv").rate_hz == RATE_HZ
-        table.assign(**{name: 2 * step * np.arange(N)}).to_csv(tmp_path / "b.csv", index=False)
+        table.assign(**{name: 3 * step * np.arange(N)}).to_csv(tmp_path / "b.csv", index=False)
         if name != "timing":
             with pytest.raises(EcgcoreError, match="does not fit 500 samples per second"):
                 read_table(tmp_path / "b.csv")
