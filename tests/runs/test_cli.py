@@ -172,3 +172,10 @@ def test_importing_the_library_loads_nothing_slow_or_loud() -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     loaded = set(subprocess.check_output(command, text=True).split())
     assert not loaded & {"tqdm.auto", "papermill", "torch", "matplotlib", "pooch"}
+
+
+def test_doctor_and_explain_need_no_module_of_unix_alone() -> None:
+    """Python on Windows has no module ``resource``."""
+    code = "import sys; sys.modules['resource'] = None; import ecgcore.doctor, ecgcore.runs.explain"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
