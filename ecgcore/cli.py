@@ -52,9 +52,9 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _path(text: str) -> Path:
-    if "\0" in text:
-        raise argparse.ArgumentTypeError("a path cannot hold a zero byte")
-    return Path(text).expanduser()
+    if "\0" in text or os.path.expanduser(text).startswith("~"):
+        raise argparse.ArgumentTypeError(f"{text!r} holds a zero byte or names an unknown user")
+    return files.expand(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=_path, default=Path("explained"), help="folder; explained")
 
     add = command(_doctor, "what is installed, which device, which archive")
-    add("--archive", default=None)
+    add("--archive", type=_path)
     return parser
 
 

@@ -25,6 +25,15 @@ ASIDE = (".partial", ".old")
 """Suffixes of files and folders that are not complete, or no longer in use."""
 
 
+def expand(path: Path | str) -> Path:
+    """A path with ``~`` expanded, and with a name where it is ``.``; ``EcgcoreError``: no user."""
+    try:
+        path = Path(path).expanduser()
+    except RuntimeError:
+        raise EcgcoreError(f"{path}: there is no such user; write the path in full.") from None
+    return path if path.name else path.absolute()
+
+
 def read_parquet(path: Path) -> "pd.DataFrame":
     """Read a parquet file in the calling thread alone.
 
@@ -57,7 +66,7 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
 def replace_folder(new: Path, final: Path) -> None:
     """Move a finished folder into the place of an old one."""
     restore(final)
-    old = final.with_name(final.name + ".old")
+    old = Path(f"{final}.old")
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
         os.replace(final, old)
@@ -67,7 +76,7 @@ def replace_folder(new: Path, final: Path) -> None:
 
 def restore(final: Path) -> None:
     """Put back the folder that :func:`replace_folder` had moved aside when it was killed."""
-    old = final.with_name(final.name + ".old")
+    old = Path(f"{final}.old")
     if old.exists() and not final.exists():
         os.replace(old, final)
 
@@ -78,7 +87,7 @@ def acquire(folder: Path, wait_s: float = -1) -> FileLock:
     Taking it twice in one process is no error. Raises ``EcgcoreError`` where another process holds
     it for longer than ``wait_s``; -1 waits without a limit.
     """
-    lock = FileLock(folder.with_name(folder.name + ".lock"), is_singleton=True)
+    lock = FileLock(f"{folder}.lock", is_singleton=True)
     try:
         with warnings.catch_warnings():  # a file system without flock gets locks of another kind
             warnings.simplefilter("ignore")
@@ -122,4 +131,4 @@ def file_error(error: OSError, place: Path | str) -> EcgcoreError:
         return EcgcoreError(f"{place}: {why}.")
     why = error.strerror or str(error)
     where = f": {error.filename}" if error.filename else ""
-    return EcgcoreError(f"{place}: cannot be written ({why}{where}).")
+    return EcgcoreError(f"{place}: cannot be used ({why}{where}).")

@@ -13,11 +13,11 @@ INDEPENDENT = ("I", "II", *CHEST)
 """The eight leads that a 12-lead ECG really measures."""
 
 _CANONICAL = {name.upper(): name for name in LEADS} | {f"D{name}": name for name in LEADS[:3]}
-_PREFIX = re.compile(r"^(?:(?:ecg|ekg|lead)[\s_:.-]+)+", re.IGNORECASE)
+_PREFIX = re.compile(r"^(?:(?:mdc|ecg|ekg|lead)[\s_:.-]+)+", re.IGNORECASE)
 
 
 def canonical_lead(name: str) -> str:
-    """Spelling of a lead as in :data:`LEADS`: ``ECG Lead AVR`` names aVR, and ``DII`` names II.
+    """Spelling of a lead as in :data:`LEADS`: ``MDC_ECG_LEAD_AVR`` is aVR, and ``DII`` is II.
 
     An unknown name, such as ``-aVR`` or ``MLII``, is returned without the spaces around it.
     """

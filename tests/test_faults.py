@@ -162,9 +162,9 @@ def forbid_writing(folder: Path, rng: Rng) -> None:
     (folder / "file").touch()
     archive = write_archive(folder / "archive", 10, rates_hz=(100,))
     simulate = [*ECGCORE, "simulate", "--records", "5", "--to", str(folder / "file" / "archive")]
-    Child(simulate).refuse("cannot be written")
-    Child(prepare_command(archive, folder / "file")).refuse("cannot be written")
-    Child(run_command(write_notebook(folder, FINISH), folder / "file")).refuse("cannot be written")
+    Child(simulate).refuse("cannot be used")
+    Child(prepare_command(archive, folder / "file")).refuse("cannot be used")
+    Child(run_command(write_notebook(folder, FINISH), folder / "file")).refuse("cannot be used")
 
 
 def damage_run(folder: Path, rng: Rng) -> None:

@@ -102,7 +102,7 @@ def fetch(
     """
     if name not in DATASETS:
         raise EcgcoreError(f"There is no dataset '{name}'; expected {', '.join(DATASETS)}.")
-    dataset, to = DATASETS[name], Path(to).expanduser()
+    dataset, to = DATASETS[name], files.expand(to)
     url = (mirror or dataset.url).rstrip("/") + "/"
     with files.file_errors(to):
         to.parent.mkdir(parents=True, exist_ok=True)

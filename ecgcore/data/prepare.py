@@ -46,7 +46,7 @@ def prepare(archive: Archive, to: Path | str, *, strict: bool = False) -> Store:
     it is there already. Raises ``EcgcoreError`` for an archive without a readable record, a damaged
     record under ``strict``, a full or unwritable disk, a folder that holds something else.
     """
-    to = Path(to).expanduser()
+    to = files.expand(to)
     with files.file_errors(to):
         to.parent.mkdir(parents=True, exist_ok=True)
         with files.locked(to):  # a second process waits for the first
@@ -209,7 +209,7 @@ def find_archive(name: Path | str) -> Path | None:
     """
     if str(name) == SIMULATED:
         return None
-    path = Path(name).expanduser()
+    path = files.expand(name)
     if not path.is_dir():
         why = f"expected an archive in PTB-XL layout, a prepared store, or '{SIMULATED}'"
         raise EcgcoreError(f"Parameter 'archive': there is no folder {path}; {why}.")

@@ -192,6 +192,8 @@ def read_wfdb(stem: Path, *, is_segment: bool = False) -> Recording:
         notes.append(f"the header names no sampling rate; WFDB's default of {rate_hz:g} Hz is used")
     if any(signal.gain == 0 for signal in header.signals):
         notes.append(f"the header names no gain; WFDB's default of {DEFAULT_GAIN:g} per mV is used")
+    if turned := [s.name or "without a name" for s in header.signals if s.gain < 0]:
+        notes.append(f"a negative gain turns lead {', '.join(turned)} upside down")
     return Recording(rate_hz, [lead for lead in leads if lead], notes)
 
 

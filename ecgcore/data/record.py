@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecgcore import files
 from ecgcore.arrays import Floats, Floats32
 from ecgcore.data.checks import check
-from ecgcore.data.read_wfdb import Lead, Recording, read_wfdb, to_millivolt, twelve_leads
+from ecgcore.data.read_wfdb import INVALID, Lead, Recording, read_wfdb, to_millivolt, twelve_leads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS, canonical_lead
 
@@ -62,21 +64,20 @@ def load_record(
     checksums or the identities of the limb leads violated; no signal; a unit that is no voltage; a
     size that no ECG has; a format that another package converts (named).
     """
-    path = Path(path).expanduser()
-    if path.suffix.lower() in _TABLES and not Path(f"{path}.hea").is_file():
-        recording, name = _from_table(path, rate_hz, unit), path.stem
-    else:
-        stem = _stem_of(path)
-        if rate_hz is not None or unit is not None:
-            why = "a WFDB header states rate and unit itself; leave rate and unit out"
-            raise EcgcoreError(f"{stem}: {why}.")
-        recording, name = read_wfdb(stem), stem.name
+    path = files.expand(path)
+    with files.file_errors(path):  # a name that is too long, a folder that may not be entered
+        is_table = path.suffix.lower() in _TABLES and not Path(f"{path}.hea").is_file()
+        stem = path.with_suffix("") if is_table else _stem_of(path)
+    if not is_table and (rate_hz is not None or unit is not None):
+        why = "a WFDB header states rate and unit itself; leave rate and unit out"
+        raise EcgcoreError(f"{stem}: {why}.")
+    recording = _from_table(path, rate_hz, unit) if is_table else read_wfdb(stem)
     rate = recording.rate_hz
     if not math.isfinite(rate) or round(rate) < 1 or abs(rate / round(rate) - 1) > 1e-6:
         why = f"has {rate:g} samples per second; expected a whole number of Hz: resample it first"
         raise EcgcoreError(f"{path}: {why}.")
     length_s = len(recording.leads[0].mv) / rate if recording.leads else 1.0
-    if not (0 <= start_s < length_s and duration_s > 0):  # also false for NaN
+    if not (0 <= start_s < length_s - 1.5 / rate and duration_s > 1.5 / rate):  # false for NaN
         why = f"start {start_s:g} s and duration {duration_s:g} s are not within the record's"
         raise EcgcoreError(f"{path}: {why} {length_s:g} s.")
     first, last = round(start_s * rate), round((start_s + min(duration_s, length_s)) * rate)
@@ -86,7 +87,7 @@ def load_record(
     if findings and findings[0].severity == "error":
         raise EcgcoreError(f"{path}: {findings[0].detail}.")
     notes = tuple(dict.fromkeys(finding.detail for finding in findings))
-    return Record(name, leads.mv, round(rate), notes)
+    return Record(stem.name, leads.mv, round(rate), notes)
 
 
 def _stem_of(path: Path) -> Path:
@@ -118,11 +119,12 @@ def _from_table(path: Path, rate_hz: float | None, unit: str | None) -> Recordin
         why = "says neither its sampling rate nor its unit; give both, such as rate 500 and unit"
         raise EcgcoreError(f"{path}: {why} mV, uV, V or nV (given: {rate_hz}, {unit}).")
     try:
-        content = path.read_bytes()
-        names, values = (_array if path.suffix.lower() in _ARRAYS else _csv)(content)
+        data = path.read_bytes()
+        names, values = _array(data) if path.suffix.lower() in _ARRAYS else _csv(data, rate_hz)
+        values[(values == INVALID) | (np.abs(values) > 1e30)] = np.nan  # WFDB's sign, infinity
     except FileNotFoundError:
         raise EcgcoreError(f"{path}: there is no such file.") from None
-    except (OSError, ValueError, TypeError, EOFError, ImportError) as error:
+    except (OSError, ValueError, TypeError, EOFError, ImportError, MemoryError) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EcgcoreError(f"{path}: cannot be read as a table of numbers ({why}).") from None
     notes = []
@@ -147,20 +149,29 @@ def _array(content: bytes) -> tuple[list[str], Floats]:
     return [], array.astype(np.float64)
 
 
-def _csv(content: bytes) -> tuple[list[str], Floats]:
+def _csv(content: bytes, rate_hz: float) -> tuple[list[str], Floats]:
     """Names (none where the first line is numbers) and values, shape (lead, sample)."""
     text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    text = re.sub(r"^\s*#[ \t]*", "", text)  # numpy.savetxt begins its header so
     first, _, rest = text.lstrip().partition("\n")
-    mark = max("\t;,", key=first.count)
+    mark = next((mark for mark in "\t;," if mark in first), r"\s+")
     comma = "," if mark != "," and "." not in rest else "."
     try:
-        header = None if [float(field.replace(",", ".")) for field in first.split(mark)] else 0
+        numbers = [float(field.replace(",", ".")) for field in re.split(mark, first.strip())]
     except ValueError:
-        header = 0
+        numbers = []
+    header = None if any(np.diff(numbers) != 1) else 0  # pandas names columns 0, 1, 2
     table = pd.read_csv(io.StringIO(text), sep=mark, decimal=comma, header=header)
-    if header is None:
+    if numbers:
         return [], table.to_numpy(dtype=np.float64)
     names = [str(column).split(".")[0] for column in table]  # pandas calls a second column II.1
     is_lead = [canonical_lead(name) in LEADS for name in names]
+    if table.empty or not any(is_lead):
+        raise ValueError(f"no rows, or none of its columns is a lead: {', '.join(names[:12])}")
+    for name in filter(re.compile(r"(?i)(time(stamp)?|t)([^a-z]|$)").match, map(str, table)):
+        time = pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64)
+        step = rate_hz * (time[-1] - time[0]) / max(1, len(time) - 1)  # of s, ms, or NaN: text
+        if not np.isclose(step, [1, 1e3, 1e6, 1e9, rate_hz, np.nan], 0.01, equal_nan=True).any():
+            raise ValueError(f"column {name} does not fit {rate_hz:g} samples per second")
     values = table.loc[:, is_lead].to_numpy(dtype=np.float64).T
     return [name for name, keep in zip(names, is_lead, strict=True) if keep], values

@@ -79,7 +79,7 @@ class Store(Records):
 def open_store(path: Path | str) -> Store:
     """Open a prepared store, in milliseconds; ``EcgcoreError`` where it is not finished, or was
     prepared by an incompatible version."""
-    path = Path(path).expanduser()
+    path = files.expand(path)
     try:
         info = json.loads((path / INFO).read_bytes())
     except FileNotFoundError:

@@ -39,7 +39,7 @@ def run_notebook(
     parameter; a cell raised an error (both are named); the kernel died; the notebook did not pass
     the gate; the disk is full or cannot be written.
     """
-    notebook, out = Path(notebook), Path(out)
+    notebook, out = Path(notebook), files.expand(out)
     values = parameters.check(parameters.of_notebook(notebook), given)
     if "archive" in values:
         find_archive(values["archive"])
@@ -47,6 +47,8 @@ def run_notebook(
     code = provenance.code_fingerprint(notebook)
     if not force and is_current(out, identity, code):
         return out
+    if out.is_dir() and any(out.iterdir()) and not (out / "params.json").exists():
+        raise EcgcoreError(f"{out}: holds files that are no run; choose a new folder.")
     partial = out.with_name(out.name + ".partial")
     executed, provenance_file = partial / "notebook.ipynb", partial / "provenance.json"
     with files.file_errors(out):

@@ -144,7 +144,7 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
     :class:`EcgcoreError`: no finished run there, or one that trained no network.
     """
     folder = Path(folder)
-    if damage(folder):
+    if damage(folder) or "archive" not in read_json(folder / "provenance.json"):
         raise EcgcoreError(
             f"{folder}: is not a finished run; make one, for example with "
             "python -m ecgcore run notebooks/imn_train.ipynb --out my_run."

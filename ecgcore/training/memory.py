@@ -4,7 +4,6 @@ import contextlib
 import copy
 from collections.abc import Iterator
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -26,6 +25,8 @@ def check_memory(
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         available = torch.cuda.mem_get_info(device)[0] + cached
     else:
+        import psutil  # only needed here
+
         available = psutil.virtual_memory().available
     if needed > available:
         raise EcgcoreError(

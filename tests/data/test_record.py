@@ -53,7 +53,9 @@ def test_a_header_that_names_no_unit_gain_or_rate(tmp_path: Path, mv: np.ndarray
     assert "the header names no gain; WFDB's default of 200 per mV is used" in record.notes
 
 
-@pytest.mark.parametrize("prefix", ["", "ECG ", "Lead ", "ECG Lead ", "lead_", "ekg:"])
+@pytest.mark.parametrize(
+    "prefix", ["", "ECG ", "Lead ", "ECG Lead ", "lead_", "ekg:", "MDC_ECG_LEAD_"]
+)
 def test_lead_names_with_prefixes_in_other_case_and_order(
     tmp_path: Path, mv: np.ndarray, prefix: str
 ) -> None:
@@ -141,7 +143,9 @@ def test_gaps_are_refused_and_may_be_avoided(tmp_path: Path, mv: np.ndarray) -> 
     assert "lead V2 has missing samples (NaN): 1,500 in V2, from 2 to 5 s" in said
     part = load_record(tmp_path / "r", start_s=5, duration_s=4)
     np.testing.assert_allclose(part.signals_mv, mv[:, 2500:4500], atol=1e-6)
-    for start_s, duration_s in ((10, 1), (-1, 1), (np.nan, 1), (np.inf, 1), (0, 0), (0, np.nan)):
+    for start_s, duration_s in (
+        (10, 1), (-1, 1), (np.nan, 1), (np.inf, 1), (0, 0), (0, np.nan), (9.9999999, 1), (0, 1e-9),
+    ):  # fmt: skip
         with pytest.raises(EcgcoreError, match="are not within the record's 10 s"):
             load_record(tmp_path / "r", start_s=start_s, duration_s=duration_s)
 
@@ -177,6 +181,39 @@ def test_flat_clipped_and_tall_leads(tmp_path: Path, mv: np.ndarray) -> None:
     glitch = mv.copy()
     glitch[2, 40:43] += 0.5
     assert "3 samples violate the identities of the limb leads" in notes(tmp_path, glitch)
+
+
+def test_one_lead_of_another_size_or_with_the_samples_of_another(
+    tmp_path: Path, mv: np.ndarray
+) -> None:
+    small = mv.copy()
+    small[8] /= 1000
+    assert "lead V3 has less than 0.02 of the others' size" in notes(tmp_path, small, gain=10_000)
+    copied = mv.copy()
+    copied[6] = mv[7]
+    assert notes(tmp_path, copied) == "lead V1, V2 holds the same samples as another lead"
+
+
+def test_flipped_bits_are_damage_even_where_the_checksum_agrees(
+    tmp_path: Path, mv: np.ndarray
+) -> None:
+    adu = to_adu(mv)
+    adu[6, 1000:1400] ^= 0x4000
+    assert "lead V1 jumps by more than 10 mV" in refusal(tmp_path, adu / 1000)
+
+
+def test_a_negative_gain_is_said_and_one_of_a_limb_lead_refused(
+    tmp_path: Path, mv: np.ndarray
+) -> None:
+    write_record(tmp_path / "r", mv, RATE_HZ)
+    text = (tmp_path / "r.hea").read_text()
+    header_of(tmp_path / "r", (" 1000", " -1000"))
+    record = load_record(tmp_path / "r")
+    assert "a negative gain turns lead I, II, III" in record.notes[0]
+    np.testing.assert_allclose(record.signals_mv, -mv, atol=1e-6)
+    (tmp_path / "r.hea").write_text(text.replace(" 1000", " -1000", 1))
+    with pytest.raises(EcgcoreError, match="lead I looks inverted"):
+        load_record(tmp_path / "r")
 
 
 @pytest.mark.parametrize(
@@ -243,10 +280,44 @@ def test_csv_and_numpy_files(tmp_path: Path, mv: np.ndarray) -> None:
         assert named == (record.notes == ()), name
 
 
+def test_tables_without_names_in_any_separation(tmp_path: Path, mv: np.ndarray) -> None:
+    table = pd.DataFrame(mv.T)
+    table.to_csv(tmp_path / "counted.csv", index=False)  # its first line is 0,1,2,...
+    table.to_csv(tmp_path / "european.csv", index=False, header=False, sep=";", decimal=",")
+    np.savetxt(tmp_path / "spaces.txt", mv.T)
+    np.savetxt(tmp_path / "named.txt", mv.T[:, ::-1], header=" ".join(LEADS[::-1]))
+    for name in ("counted.csv", "european.csv", "spaces.txt", "named.txt"):
+        record = read_table(tmp_path / name, unit="mV")
+        np.testing.assert_allclose(record.signals_mv, mv, atol=1e-6)
+        assert (name == "named.txt") == (record.notes == ()), name
+
+
+def test_tables_with_missing_and_infinite_samples_or_another_rate_are_refused(
+    tmp_path: Path, mv: np.ndarray
+) -> None:
+    for value in (-32768, np.inf, np.nan, 1e300):
+        signals = mv * 1000
+        signals[6, :50] = value
+        np.save(tmp_path / "a.npy", signals)
+        with pytest.raises(EcgcoreError, match=r"lead V1 has missing samples \(NaN\): 50 in V1"):
+            read_table(tmp_path / "a.npy")
+    table = pd.DataFrame(mv.T * 1000, columns=list(LEADS))
+    for name, step in {"time_ms": 2, "t": 1, "Time (s)": 0.002, "timing": 7}.items():
+        table.assign(**{name: step * np.arange(N)}).to_csv(tmp_path / "a.csv", index=False)
+        assert read_table(tmp_path / "a.csv").rate_hz == RATE_HZ
+        table.assign(**{name: 3 * step * np.arange(N)}).to_csv(tmp_path / "b.csv", index=False)
+        if name != "timing":
+            with pytest.raises(EcgcoreError, match="does not fit 500 samples per second"):
+                read_table(tmp_path / "b.csv")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
-    [("x.csv", b"", "cannot be read as a table"), ("x.csv", b"I,II\n1,b\n", "table of numbers"),
-     ("x.csv", b"I,II\n1,2\n", "lead V1, V2"), ("x.npy", b"abc", "table of numbers"),
+    [("x.csv", b"I (mV),II (mV)\n1,2\n", r"none of its columns is a lead: I \(mV\)"),
+     ("x.npy", b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f8', 'fortran_order': False, "
+      b"'shape': (12, 500000000000), }".ljust(117) + b"\n", "Unable to allocate"),
+     ("x.csv", b"", "cannot be read as a table"), ("x.csv", b"I,II\n1,b\n", "table of numbers"),
+     ("x.csv", b"I,II\n1,2\n3,4\n5,6\n", "lead V1, V2"), ("x.npy", b"abc", "table of numbers"),
      ("x.csv", b"\xff\xfe\xfa", "table of numbers"), ("x.csv", b"1,2\n3,4\n", "expected 12 leads")],
 )  # fmt: skip
 def test_tables_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, words: str) -> None:
@@ -290,6 +361,7 @@ def test_what_is_no_record(tmp_path: Path) -> None:
         "photo.png": "has no header photo.hea beside it",
         ".": "is a folder; name one record in it",
         "a\0b": "there is no such header file",
+        "x" * 400: "File name too long",
     }.items():
         with pytest.raises(EcgcoreError, match=re.escape(words)):
             load_record(tmp_path / name)

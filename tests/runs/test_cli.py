@@ -50,6 +50,19 @@ def test_a_yaml_file_of_parameters_is_checked_too(
     assert "'rate_hz'" in call(capsys, "run", notebook, "-f", file, "--out", tmp_path / "r")[2]
 
 
+def test_folders_without_a_name_and_users_who_do_not_exist(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_archive(tmp_path / "archive"))
+    for to in (".", "", "/"):
+        status, _, err = call(capsys, "prepare", ".", "--to", to)
+        assert (status, err.count("\n")) == (2, 1)
+        assert "holds files that are no store" in err
+    for words in (("doctor", "--archive"), ("simulate", "--to"), ("prepare", "x", "--to")):
+        status, _, err = call(capsys, *words, "~nobody-of-this-name/x")
+        assert (status, err.count("\n"), "unknown user" in err) == (2, 1, True)
+
+
 def test_params_lists_what_a_notebook_takes(root: Path, capsys: Capture) -> None:
     status, out, _ = call(capsys, "params", root / "notebooks" / "imn_train.ipynb")
     assert status == 0
@@ -130,3 +143,10 @@ def test_importing_the_library_loads_nothing_slow_or_loud() -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     loaded = set(subprocess.check_output(command, text=True).split())
     assert not loaded & {"tqdm.auto", "papermill", "torch", "matplotlib", "pooch"}
+
+
+def test_doctor_and_explain_need_no_module_of_unix_alone() -> None:
+    """Python on Windows has no module ``resource``."""
+    code = "import sys; sys.modules['resource'] = None; import ecgcore.doctor, ecgcore.runs.explain"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -170,6 +170,14 @@ def test_a_summary_is_made_again_when_a_run_has_been_added(tmp_path: Path) -> No
     assert counts[1] == counts[2], "a current summary was repeated"
 
 
+def test_a_folder_that_holds_other_files_is_never_replaced(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(EcgcoreError, match="holds files that are no run"):
+        runs.run_notebook(toy, {"seed": 3}, tmp_path / "mine", force=True)
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
 def start(folder: Path, notebook: Path, *before: str) -> str:
     """Run cells in this process up to ``runs.begin``; return what is wrong then, or nothing."""
     InteractiveShell.clear_instance()
