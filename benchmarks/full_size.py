@@ -17,8 +17,7 @@ SEVERAL = {4: 157, 3: 919, 2: 4068}
 7:154, 2020; PhysioNet). They add up to the counts of :data:`ecgcore.labels.PUBLISHED_COUNTS`."""
 FOLD_SIZES = [*[17418 / 8] * 8, 2183, 2198]
 """Records in folds 1-8, 9 and 10 of PTB-XL 1.0.3."""
-SHARE_300 = 0.013
-"""Share of records whose age is given as 300, which in PTB-XL stands for more than 89 years."""
+SHARE_300 = 0.013  # of ages are given as 300, which in PTB-XL stands for more than 89 years
 LIKELIHOODS = (100.0, 80.0, 50.0, 35.0, 15.0, 0.0)
 NOISE_MV, LEAST_AF, N_TEMPLATES = 0.01, 20, 200
 
@@ -26,8 +25,7 @@ NOISE_MV, LEAST_AF, N_TEMPLATES = 0.01, 20, 200
 def superclass_sets() -> list[tuple[str, ...]]:
     """Return the superclasses of each of 21,799 records, with the published counts.
 
-    How often two classes occur together is not published; all records that are NORM and something
-    else have a conduction disturbance here, and other sets follow from the counts.
+    Which classes occur together is assumed: NORM with CD only, and what follows from the counts.
     """
     sets = [(name,) if name else () for name, n in ALONE.items() for _ in range(n)]
     left = Counter({c: labels.PUBLISHED_COUNTS[c] - ALONE[c] for c in labels.SUPERCLASSES})
@@ -59,11 +57,11 @@ def draw_table(source: Archive | Store, n: int, rng: np.random.Generator) -> pd.
         codes.append(str({**stated, "AFIB" if k in in_af else "SR": 0.0}))
     patient, fold = draw_patients(n, rng)
     ids = np.arange(1, n + 1)
-    table = source.table.iloc[templates].reset_index(drop=True).assign(
-        scp_codes=codes, patient_id=patient, strat_fold=fold, template=templates,
-        filename_lr=[f"records100/{i // 1000 * 1000:05d}/{i:05d}_lr" for i in ids],
-        filename_hr=[f"records500/{i // 1000 * 1000:05d}/{i:05d}_hr" for i in ids],
-    )  # fmt: skip
+    table = source.table.iloc[templates].reset_index(drop=True)
+    table = table.assign(scp_codes=codes, patient_id=patient, strat_fold=fold, template=templates)
+    for part, hz in (("lr", 100), ("hr", 500)):
+        stems = [f"records{hz}/{i // 1000 * 1000:05d}/{i:05d}_{part}" for i in ids]
+        table[f"filename_{part}"] = stems
     table.insert(0, "ecg_id", ids)
     table.loc[rng.random(n) < SHARE_300, "age"] = 300.0
     return table
@@ -96,8 +94,7 @@ def write_archive(source: Archive | Store, to: Path, n: int, seed: int = 1) -> N
             for suffix, part in content.items():
                 Path(f"{to / name}{suffix}").write_bytes(part)
     source.statements.rename_axis("").to_csv(to / "scp_statements.csv")
-    names = [*table["filename_lr"], *table["filename_hr"]]
-    (to / "RECORDS").write_text("\n".join(names) + "\n", encoding="utf-8")
+    (to / "RECORDS").write_text("\n".join([*table["filename_lr"], *table["filename_hr"], ""]))
     table.drop(columns="template").to_csv(to / "ptbxl_database.csv", index=False)
 
 

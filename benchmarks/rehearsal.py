@@ -45,13 +45,11 @@ from ecgcore.training import loop, memory
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
-from cost import dry_plan, kinds  # noqa: E402
+from cost import cost_facts, cost_table, dry_plan, kinds  # noqa: E402
 
 NAME, N_MEASURED, N_BASELINE = "rehearsal", 16, 512
-EXPLAINED = {
-    f"imn_train {name}"
-    for name in ("imn 100 Hz", "imn 100 Hz methods=imn", "imn_plus 100 Hz", "xresnet1d101 100 Hz")
-}
+EXPLAINED = [f"imn_train {m} 100 Hz" for m in ("imn", "imn_plus", "xresnet1d101")]
+EXPLAINED += ["imn_train imn 100 Hz methods=imn"]
 """Kinds whose explanations are measured; the others' follow from the time of an answer."""
 WHOLE = ("frequency_train cnn1d 62 Hz",)
 """Kinds whose networks answer the whole test part, as in the real run."""
@@ -75,10 +73,9 @@ class Meter:
         self.peak_mib[name] = peak_memory_mib()
 
     def patch(self, place: Any, name: str, first: int | None = None, most: int = 0) -> None:
-        """Measure the function ``place.name``.
+        """Measure ``place.name``, of whose argument number ``first`` it gets ``most`` rows.
 
-        With ``first``, the position of its argument with one row per record, it gets only the
-        ``most`` first rows; an array that it returns is filled up by repetition.
+        An array that it returns is filled up by repetition.
         """
         function = getattr(place, name)
 
@@ -158,8 +155,8 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
     meter.patch(scores, "moments", 0, N_BASELINE)
     meter.patch(trained, "usual_features", 0, N_MEASURED)
     meter.patch(explanations, "decompose", 1, N_MEASURED)
-    for place, name in ((statistics, "bootstrap"), (InputPipeline, "inputs")):
-        meter.patch(place, name)
+    meter.patch(statistics, "bootstrap")
+    meter.patch(InputPipeline, "inputs")
     meter.patch(InputPipeline, "signals")
     return meter
 
@@ -174,14 +171,7 @@ def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict
         steps = 12 if "folds" in params else 1 if is_slow else 2
     facts: dict[str, Any] = {"steps": steps, "idle_gib": peak_memory_mib() / 1024}
     meter = install(kind, params, steps, facts)
-    given = {
-        **params,
-        "epochs": 1,
-        "archive": str(place / "store"),
-        "out": str(out),
-        "device": "cpu",
-        "seed": 1,
-    }
+    given = dict(params, epochs=1, archive=str(place / "store"), out=str(out), device="cpu", seed=1)
     given |= {"folds": 2} if "folds" in params else {}
     notebook = ROOT / "notebooks" / f"{kind.partition(' ')[0]}.ipynb"
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -201,8 +191,7 @@ def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict
     facts |= {f"{k}_cpu_s": v for k, v in zip(keys, cpu, strict=True)}
     facts |= {"networks": params.get("folds", 1), "batch_size": params["batch_size"]}
     facts |= {"n_predicted": meter.rows["predict_logits"], "disk_mib": size_mib(out)}
-    del facts["fit"]
-    return facts
+    return {name: value for name, value in facts.items() if name != "fit"}
 
 
 def costs(meter: Meter, n_valid: int, facts: dict[str, Any]) -> list[Any]:
@@ -218,7 +207,7 @@ def costs(meter: Meter, n_valid: int, facts: dict[str, Any]) -> list[Any]:
 
 
 def measure(function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
-    """Return what a function returns in a process of its own, which this one's memory is not."""
+    """Return what a function returns in a process of its own; nothing if it fails or is killed."""
 
     def body() -> None:
         start = time.perf_counter(), time.process_time()
@@ -234,7 +223,7 @@ def measure(function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, An
     try:
         return dict(from_child.recv())
     except EOFError:
-        raise SystemExit("This measurement failed or was killed; the error is above.") from None
+        return {}
     finally:
         process.join()
 
@@ -261,25 +250,28 @@ def main() -> None:
     place.mkdir(parents=True, exist_ok=True)
     text = log.read_text(encoding="utf-8") if log.exists() else ""
     rows = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-    jobs: dict[str, tuple[Any, ...]] = {
-        "archive": (make_archive, args.templates, place / "archive", args.records),
-        "store": (make_store, place),
-    }
+    first = (make_archive, args.templates, place / "archive", args.records)
+    jobs: dict[str, tuple[Any, ...]] = {"archive": first, "store": (make_store, place)}
     for kind, params in kinds(dry_plan("paper")).items():
         jobs[kind] = (run_kind, kind, params, place, args.steps)
     left = [k for k in args.kinds or jobs if k not in {row["kind"] for row in rows}]
-    start = time.monotonic()
+    start, script = time.monotonic(), f"benchmarks/{NAME}.py"
+    facts: dict[str, Any] = {"command": f"python {script} --record", "records": args.records}
+    facts["depends_on"] = [script, "benchmarks/full_size.py", "workflow/cost.py"]
     for n_done, kind in enumerate(left):
-        rows.append({"kind": kind, **measure(*jobs[kind])})
+        if not (row := measure(*jobs[kind])):
+            continue
+        rows.append({"kind": kind, **row})
         with open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps(rows[-1], default=float) + "\n")
         minutes = (time.monotonic() - start) / 60 / (n_done + 1) * (len(left) - n_done - 1)
         print(f"{n_done + 1} of {len(left)}, about {minutes:.0f} minutes left: {kind}", flush=True)
         if args.record:
-            script = f"benchmarks/{NAME}.py"
-            facts = {"command": f"python {script} --record", "records": args.records}
-            facts["depends_on"] = [script, "benchmarks/full_size.py", "workflow/cost.py"]
             recorded.save(NAME, pd.DataFrame(rows).round(5), facts)
+    if args.record:
+        table = cost_table("paper").round(3)
+        depends_on = {"depends_on": [*facts["depends_on"], "workflow/tiers/paper.yaml"]}
+        recorded.save("expected_cost", table, {**facts, **depends_on, **cost_facts(table)})
     print(pd.DataFrame(rows).set_index("kind").filter(regex="^(peak|step_|epoch_|cpu)").round(2))
 
 
