@@ -45,14 +45,12 @@ from ecgcore.training import loop, memory
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
-from cost import cost_facts, cost_table, dry_plan, kinds  # noqa: E402
+from cost import cost_facts, cost_table, dry_plan, for_page, kinds  # noqa: E402
 
-NAME, N_MEASURED, N_BASELINE = "rehearsal", 16, 512
-EXPLAINED = [f"imn_train {m} 100 Hz" for m in ("imn", "imn_plus", "xresnet1d101")]
-EXPLAINED += ["imn_train imn 100 Hz methods=imn"]
+NAME, TIER, N_MEASURED, N_BASELINE = "rehearsal", "workflow/tiers/paper.yaml", 16, 512
+EXPLAINED = [f"imn_train {m} 100 Hz" for m in ("imn", "xresnet1d101")]
 """Kinds whose explanations are measured; the others' follow from the time of an answer."""
-WHOLE = ("frequency_train cnn1d 62 Hz",)
-"""Kinds whose networks answer the whole test part, as in the real run."""
+WHOLE = "frequency_train cnn1d 62 Hz"  # whose networks answer the whole test part
 
 
 class Meter:
@@ -151,7 +149,7 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
     loop.predict_logits = lambda m, x, **how: fill(predict(m, x[:N_MEASURED], **how), len(x))
     loop._step, training.fit, explanations.examine = measured_step, first_fit, examine_one
     splits.hold_out_folds = lambda *a, n_folds, **k: folds(*a, n_folds=5, **k)[:n_folds]
-    meter.patch(training, "predict_logits", 1, 10**9 if kind in WHOLE else N_MEASURED)
+    meter.patch(training, "predict_logits", 1, 10**9 if kind == WHOLE else N_MEASURED)
     meter.patch(scores, "moments", 0, N_BASELINE)
     meter.patch(trained, "usual_features", 0, N_MEASURED)
     meter.patch(explanations, "decompose", 1, N_MEASURED)
@@ -257,7 +255,7 @@ def main() -> None:
     left = [k for k in args.kinds or jobs if k not in {row["kind"] for row in rows}]
     start, script = time.monotonic(), f"benchmarks/{NAME}.py"
     facts: dict[str, Any] = {"command": f"python {script} --record", "records": args.records}
-    facts["depends_on"] = [script, "benchmarks/full_size.py", "workflow/cost.py"]
+    facts["depends_on"] = [script, "benchmarks/full_size.py", "workflow/cost.py", TIER]
     for n_done, kind in enumerate(left):
         if not (row := measure(*jobs[kind])):
             continue
@@ -269,9 +267,8 @@ def main() -> None:
         if args.record:
             recorded.save(NAME, pd.DataFrame(rows).round(5), facts)
     if args.record:
-        table = cost_table("paper").round(3)
-        depends_on = {"depends_on": [*facts["depends_on"], "workflow/tiers/paper.yaml"]}
-        recorded.save("expected_cost", table, {**facts, **depends_on, **cost_facts(table)})
+        table = cost_table("paper")
+        recorded.save("expected_cost", for_page(table), {**facts, **cost_facts(table)})
     print(pd.DataFrame(rows).set_index("kind").filter(regex="^(peak|step_|epoch_|cpu)").round(2))
 
 

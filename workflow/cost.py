@@ -47,6 +47,15 @@ GPUS = {"h100": Gpu(495, 3350, 80), "card_12gb": Gpu(12.7, 360, 12)}
 KERNELS = {"cnn1d": 95, "cnn_lstm": 230, "xresnet1d101": 1400}
 """Kernels per training step, in an IMN 120; of the residual network about 14 per layer."""
 DEVICES = {"core": "1 core here", "laptop": "laptop", "card_12gb": "12 GB card", "h100": "H100"}
+HEADINGS = {
+    "kind": "kind of run", "runs": "runs", "memory_gib": "memory [GiB]",
+    "gpu_gib": "GPU memory [GiB]", "disk_mib": "disk [MiB]",
+    "epoch": "epoch, one core [min]", "core": "run, one core [min]",
+    "laptop": "laptop [min]", "card_12gb": "12 GB card [min]", "h100": "H100 [min]",
+    "measured": "measured on",
+}  # fmt: skip
+GROWING = ("step_cpu_s", "predict_cpu_s", "epoch_cpu_s", "step_gflop", "conv_mib", "stored_mib")
+IDLE_GIB = 0.5  # what Python and PyTorch take without any records
 LAPTOP_CORES, LAPTOP_GIB = 4, 16
 """A laptop without a usable GPU: so many cores, each as fast as the one that was measured."""
 SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1")
@@ -113,14 +122,22 @@ def rehearsed() -> dict[str, dict[str, Any]]:
 
 
 def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the row of the kind that was rehearsed for a run, or of the nearest one."""
+    """Return the row of the kind that was rehearsed for a run, or of the nearest one.
+
+    What grows with the number of samples is scaled where only another rate was rehearsed.
+    """
     kind = stand_in(job)[0]
-    plain = kind.split()[:4]
-    usual = "imn" if plain[0] == "imn_train" else "cnn1d"
-    for name in (kind, " ".join(plain), " ".join([plain[0], usual, *plain[2:]])):
-        if name in rows:
-            return rows[name]
-    return None
+    notebook, model, *_ = plain = kind.split()[:4]
+    usual = "imn" if notebook == "imn_train" else "cnn1d"
+    names = [kind, " ".join(plain)]
+    for one in (model, usual):
+        names += [f"{notebook} {one} {hz} Hz" for hz in (job.rate_hz, 500, 250, 125, 100, 62)]
+    name = next((name for name in names if name in rows), None)
+    if name is None:
+        return None
+    ratio = job.rate_hz / int(name.split()[2])
+    row = {key: value * ratio if key in GROWING else value for key, value in rows[name].items()}
+    return row | {"peak_gib": IDLE_GIB + ratio * (row["peak_gib"] - IDLE_GIB)}
 
 
 def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -150,6 +167,7 @@ def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     for name, gpu in GPUS.items():
         cost[name] = (on_cpu_s + on_device_s * gpu.step_s(row) / row["step_cpu_s"]) / 60
     gpu_gib = signals + row["stored_mib"] * row["batch_size"] / 1024
+    cost |= {"measured": row["kind"].partition(" ")[2]}
     return cost | {"memory_gib": row["peak_gib"], "gpu_gib": gpu_gib, "disk_mib": row["disk_mib"]}
 
 
@@ -175,6 +193,7 @@ def cost_table(tier: str) -> pd.DataFrame:
         costs.append({"kind": kind, "runs": 1, **run_cost(job, rows)})
     table = pd.DataFrame(costs)
     how = dict.fromkeys(table.columns[2:], "mean") | {"runs": "sum"}
+    how |= {"measured": "first"} if "measured" in how else {}
     how |= {name: "max" for name in how if name.endswith("_gib")}
     return table.groupby("kind", sort=False).agg(how).reset_index()
 
@@ -190,6 +209,11 @@ def cost_facts(table: pd.DataFrame) -> dict[str, Any]:
         "fixed_gib": fixed_gib,
         "disk_gib": fixed_gib + float((table["runs"] * table["disk_mib"]).sum()) / 1024,
     }
+
+
+def for_page(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the headings of the book's page."""
+    return table[list(HEADINGS)].rename(columns=HEADINGS).round(2)
 
 
 def _words(minutes: float) -> str:
