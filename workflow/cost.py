@@ -54,7 +54,11 @@ HEADINGS = {
     "laptop": "laptop [min]", "card_12gb": "12 GB card [min]", "h100": "H100 [min]",
     "measured": "measured on",
 }  # fmt: skip
-GROWING = ("step_cpu_s", "predict_cpu_s", "epoch_cpu_s", "step_gflop", "conv_mib", "stored_mib")
+GROWING = (
+    "step_cpu_s", "predict_cpu_s", "epoch_cpu_s", "explain_one_cpu_s", "explain_cheap_cpu_s",
+    "step_gflop", "conv_mib", "stored_mib",
+)  # fmt: skip
+"""Columns of the rehearsal that grow with the number of samples."""
 IDLE_GIB = 0.5  # what Python and PyTorch take without any records
 LAPTOP_CORES, LAPTOP_GIB = 4, 16
 """A laptop without a usable GPU: so many cores, each as fast as the one that was measured."""
@@ -205,6 +209,8 @@ def cost_facts(table: pd.DataFrame) -> dict[str, Any]:
     return {
         "epochs": EPOCHS,
         "runs": int(table["runs"].sum()),
+        "kinds": len(names := set(kinds(dry_plan("paper")))),
+        "kinds_measured": len(names & set(rows)),
         "days": (minutes.sum() / 60 / 24).to_dict(),
         "fixed_gib": fixed_gib,
         "disk_gib": fixed_gib + float((table["runs"] * table["disk_mib"]).sum()) / 1024,
