@@ -134,9 +134,6 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
         return facts["fit"]
 
     def examine_one(network: EcgModel, x: Any, methods: list[str], **how: Any) -> Any:
-        facts.update(n_explained=len(x), n_rerun=min(len(x), how["effort"].n_rerun))
-        if kind not in EXPLAINED:
-            return None
         how |= {"effort": replace(how["effort"], n_rerun=1), "donor": how["donor"][:1]}
         how["masks"] = {name: mask[:1] for name, mask in how["masks"].items()}
         with meter.phase("examine"):
@@ -171,6 +168,9 @@ def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict
     meter = install(kind, params, steps, facts)
     given = dict(params, epochs=1, archive=str(place / "store"), out=str(out), device="cpu", seed=1)
     given |= {"folds": 2} if "folds" in params else {}
+    if "explained_records" in params:
+        facts |= {"n_explained": params["explained_records"], "n_rerun": params["deletion_records"]}
+        given["explained_records"] *= kind in EXPLAINED
     notebook = ROOT / "notebooks" / f"{kind.partition(' ')[0]}.ipynb"
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
