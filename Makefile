@@ -17,7 +17,7 @@ TORCH := torch==2.13.0
 UV := uv==0.13.9
 
 .DELETE_ON_ERROR:
-.PHONY: book course test check format doctor release clean help
+.PHONY: book plan course test check format doctor release clean help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,6 +26,9 @@ book: .venv/book.done  ## run a tier's notebooks and build the book: make book T
 	$(BIN)/python -m book.tools progress -- \
 	  $(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) --keep-going \
 	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" gpus="$(GPUS)" repository="$(REPOSITORY)"
+
+plan: .venv/book.done  ## what a tier costs, before anything starts: make plan TIER=paper
+	@$(BIN)/python workflow/cost.py $(TIER)
 
 test: .venv/test.done  ## build the smoke tier's book, then run every check and test
 	$(MAKE) --no-print-directory check

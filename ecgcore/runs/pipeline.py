@@ -1,17 +1,18 @@
 """From a record to a network's input, as one run defines it: the only place that knows how."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import psutil
 from numpy.typing import NDArray
 
 from ecgcore import preprocessing
 from ecgcore.arrays import Bools, Floats32
-from ecgcore.data import Record, Store
+from ecgcore.data import DURATION_S, Record, Store
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgcore.runs.directory import read_json
@@ -26,6 +27,9 @@ EVIDENCE_MV = 0.02
 
 NO_NOISE_DB = 100.0
 """Value of ``muscle_snr_db`` that stands for no added noise."""
+
+_CHUNK = 512
+"""Records that are changed at a time; only their result is kept."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,11 @@ class InputPipeline:
 
     def signals(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
         """Return records at the network's rate in mV, for pictures: ``(record, lead, sample)``."""
-        return self._resample(*self._change(store, ecg_ids, labels))
+        return self._in_chunks(self._resample, store, ecg_ids, labels)
 
     def inputs(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
         """Return what the network reads, shape ``(record, lead, sample)``."""
-        return self._preprocess(*self._change(store, ecg_ids, labels))
+        return self._in_chunks(self._preprocess, store, ecg_ids, labels)
 
     def record_signals(self, record: Record) -> Floats32:
         """Return one record at the network's rate in mV, shape ``(lead, sample)``."""
@@ -149,6 +153,31 @@ class InputPipeline:
         return plant_shortcut(
             self.shortcut, ecg_ids, labels, rate_hz=source_hz, n_samples=n_samples, seed=self.seed
         )
+
+    def _in_chunks(
+        self,
+        last: Callable[[Floats32, int], Floats32],
+        store: Store,
+        ecg_ids: Ids,
+        labels: Ids,
+    ) -> Floats32:
+        """Return what ``last`` makes of the changed records, without a second copy of them all.
+
+        :class:`EcgcoreError` if the result does not fit in memory.
+        """
+        ids, of_ids = np.asarray(ecg_ids), np.asarray(labels)
+        shape = (len(ids), len(LEADS), round(DURATION_S * self.rate_hz))
+        needed, available = 4 * np.prod(shape), psutil.virtual_memory().available
+        if needed > available:
+            raise EcgcoreError(
+                f"memory: {len(ids)} records at {self.rate_hz} Hz take {needed / 2**30:.1f} GiB, "
+                f"but {available / 2**30:.1f} GiB are available; use fewer records or a lower rate."
+            )
+        result = np.empty(shape, np.float32)
+        for start in range(0, len(ids), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            result[part] = last(*self._change(store, ids[part], of_ids[part]))
+        return result
 
     def _change(self, store: Store, ecg_ids: Ids, labels: Ids) -> tuple[Floats32, int]:
         """Return records with all but the last sampling and :meth:`_preprocess`, and their rate."""

@@ -53,7 +53,8 @@ def _activation_bytes(model: EcgModel, n_samples: int, config: TrainConfig) -> i
         return 0
     for weight in (*ghost.parameters(), *ghost.buffers()):
         stored.pop(weight.untyped_storage()._cdata, None)
-    n_bytes = sum(storage.nbytes() for storage in stored.values()) * config.batch_size // 2
+    rows = config.batch_size * (2 if config.local_fidelity else 1)  # records with their neighbours
+    n_bytes = sum(storage.nbytes() for storage in stored.values()) * rows // 2
     return n_bytes // 2 if config.precision == "bf16" else n_bytes
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from ecgcore import models, preprocessing, runs, training
 from ecgcore.data import Record, Store, open_store
 from ecgcore.errors import EcgcoreError
+from ecgcore.runs import pipeline as pipeline_module
 from ecgcore.runs.pipeline import EVIDENCE_MV
 from ecgcore.runs.table import AS_PUBLISHED, with_variant
 
@@ -48,6 +50,26 @@ def test_a_single_record_gets_the_input_that_it_had_in_the_run(
     record = Record("one", store.signals(source_hz, ids[:1])[0], source_hz)
     expected = how.inputs(store, ids[:1], y[:1])
     np.testing.assert_allclose(how.record_inputs(record), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("params", [{"shortcut": True}, {"rate_hz": 62, "muscle_snr_db": 5.0}])
+def test_records_come_out_the_same_in_any_number_of_chunks(
+    store: Store, params: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, y = store.table.index[:40], pd.Series([0, 1] * 20)
+    how = pipeline(**params)
+    whole = how.inputs(store, ids, y), how.signals(store, ids, y)
+    monkeypatch.setattr(pipeline_module, "_CHUNK", 16)
+    np.testing.assert_array_equal(how.inputs(store, ids, y), whole[0])
+    np.testing.assert_array_equal(how.signals(store, ids, y), whole[1])
+
+
+def test_records_that_do_not_fit_in_memory_are_refused_in_one_sentence(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**10))
+    with pytest.raises(EcgcoreError, match=r"memory: 4 records at 100 Hz take 0\.0 GiB, but"):
+        pipeline().inputs(store, store.table.index[:4], [0, 1, 0, 1])
 
 
 def test_lead_statistics_of_the_training_part_come_back(store: Store, tmp_path: Path) -> None:

@@ -284,6 +284,13 @@ def test_what_a_step_needs_is_counted_as_it_is(name):
     assert 0.5 * really < memory._activation_bytes(model, 200, SHORT) < 1.05 * really
 
 
+def test_a_step_with_neighbours_needs_twice_as_much():
+    model = build("imn_plus", rate_hz=100, n_samples=200)
+    plain, with_neighbours = SHORT, dataclasses.replace(SHORT, local_fidelity=1.0)
+    needed = [memory._activation_bytes(model, 200, how) for how in (plain, with_neighbours)]
+    assert needed[1] == 2 * needed[0] > 0
+
+
 def test_out_of_memory_names_a_smaller_batch(monkeypatch):
     model = build("cnn1d", rate_hz=100, n_samples=N_SAMPLES)
     forward = model.forward

@@ -1,0 +1,276 @@
+"""The paper tier at PTB-XL's size, on a CPU: memory, seconds and disk of each kind of run.
+
+    python benchmarks/rehearsal.py [--templates PTBXL_DIR] [--folder DIR] [--record] [--records 300]
+
+An archive of 21,799 records is written once: records of PTBXL_DIR (or simulated ones) with other
+noise and PTB-XL's counts. Then each kind of run executes its notebook with all records in memory
+but few steps, in a process of its own; what costs the same for every record is measured on some.
+Processor seconds stand beside those of the clock, because other work may share the machine.
+Finished rows are kept in DIR, and the same command goes on where it was stopped.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import json
+import multiprocessing
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import torch
+from full_size import N_RECORDS, make_archive, size_mib
+from IPython.core.interactiveshell import InteractiveShell
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from traitlets.config import Config
+
+from ecgcore import explanations, labels, splits, statistics, training
+from ecgcore.data import Archive, prepare
+from ecgcore.explanations.attribute import COSTLY
+from ecgcore.explanations.forward import Decomposition
+from ecgcore.models import EcgModel, logits_of
+from ecgcore.runs import InputPipeline, parameters, recorded, trained
+from ecgcore.runs.provenance import peak_memory_mib
+from ecgcore.statistics import scores
+from ecgcore.training import loop, memory
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+from cost import cost_facts, cost_table, dry_plan, for_page, kinds  # noqa: E402
+
+NAME, TIER, N_MEASURED, N_BASELINE = "rehearsal", "workflow/tiers/paper.yaml", 16, 512
+EXPLAINED = [f"imn_train {m} 100 Hz" for m in ("imn", "xresnet1d101")]
+"""Kinds whose explanations are measured; the others' follow from the time of an answer."""
+WHOLE = "frequency_train cnn1d 62 Hz"  # whose networks answer the whole test part
+
+
+class Meter:
+    """Seconds of clock and processor, rows of data and peak memory, by the name of a phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[Any]] = {}
+        self.rows: dict[str, int] = {}
+        self.peak_mib: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def phase(self, name: str, scale: float = 1.0) -> Iterator[None]:
+        """Measure a block; all records would take ``scale`` times as long."""
+        start = np.array([time.perf_counter(), time.process_time()])
+        yield
+        now = np.array([time.perf_counter(), time.process_time()])
+        self.seconds.setdefault(name, []).append(scale * (now - start))
+        self.peak_mib[name] = peak_memory_mib()
+
+    def patch(self, place: Any, name: str, first: int | None = None, most: int = 0) -> None:
+        """Measure ``place.name``, of whose argument number ``first`` it gets ``most`` rows.
+
+        An array that it returns is filled up by repetition.
+        """
+        function = getattr(place, name)
+
+        def measured(*args: Any, **options: Any) -> Any:
+            given, n = list(args), 0 if first is None else len(args[first])
+            if n > most:
+                given[first] = args[first][:most]
+            with self.phase(name, max(1.0, n / most) if most else 1.0):
+                result = function(*given, **options)
+            self.rows[name] = self.rows.get(name, 0) + n
+            return fill(result, n) if n > most else result
+
+        setattr(place, name, measured)
+
+
+def fill(result: Any, n: int) -> Any:
+    """Return an array, or the arrays of a decomposition, with ``n`` rows."""
+    if isinstance(result, Decomposition):
+        return replace(result, **{k: fill(v, n) for k, v in vars(result).items()})
+    is_array = isinstance(result, np.ndarray)
+    return np.resize(result, (n, *result.shape[1:])) if is_array else result
+
+
+def arithmetic(model: EcgModel, config: training.TrainConfig) -> dict[str, float]:
+    """Return what a training step computes and stores per record, counted without memory."""
+    stored, times = memory._activation_bytes(model, model.n_samples, config), 1
+    times += bool(config.local_fidelity)  # each record with a neighbour
+    ghost, conv_bytes = copy.deepcopy(model).to("meta").train(), list[int]()
+    for layer in ghost.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+            layer.register_forward_hook(lambda _, __, y: conv_bytes.append(2 * y.numel()))
+    with FlopCounterMode(display=False) as counter:
+        x = torch.empty(2, model.n_leads, model.n_samples, device="meta")
+        logits_of(ghost(x)).sum().backward()
+    return {
+        "step_gflop": times * counter.get_total_flops() / 2e9,
+        "conv_mib": times * sum(conv_bytes) / 2**20,
+        "stored_mib": stored / config.batch_size / 2**20,
+    }
+
+
+def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]) -> Meter:
+    """Make a notebook take few steps and measure its parts; all records stay in memory."""
+    meter, batch = Meter(), params["batch_size"]
+    order, step, predict = loop.epoch_order, loop._step, loop.predict_logits
+    fit, examine, folds = training.fit, explanations.examine, splits.hold_out_folds
+
+    def measured_step(t: loop.Training, index: torch.Tensor) -> torch.Tensor:
+        facts["steps_per_epoch"] = -(-len(t.index) // batch)
+        with meter.phase("step"):
+            return step(t, index)
+
+    def first_fit(model: EcgModel, *args: Any, **options: Any) -> Any:
+        if "fit" not in facts:
+            facts.update(arithmetic(model, args[4]), n_train=len(args[0]), n_valid=len(args[2]))
+            with meter.phase("fit"):
+                facts["fit"] = fit(model, *args, **options)
+        return facts["fit"]
+
+    def examine_one(network: EcgModel, x: Any, methods: list[str], **how: Any) -> Any:
+        how |= {"effort": replace(how["effort"], n_rerun=1), "donor": how["donor"][:1]}
+        how["masks"] = {name: mask[:1] for name, mask in how["masks"].items()}
+        with meter.phase("examine"):
+            result = examine(network, x[:1], methods, **how)
+        cheap = result.cost[~result.cost["method"].isin(COSTLY)]
+        facts["explain_cheap_cpu_s"] = 2 * float(cheap["cpu_s_per_record"].sum())  # and controls
+        return result
+
+    loop.epoch_order = lambda seed, epoch, n: order(seed, epoch, n)[: steps * batch]
+    loop.predict_logits = lambda m, x, **how: fill(predict(m, x[:N_MEASURED], **how), len(x))
+    loop._step, training.fit, explanations.examine = measured_step, first_fit, examine_one
+    splits.hold_out_folds = lambda *a, n_folds, **k: folds(*a, n_folds=5, **k)[:n_folds]
+    meter.patch(training, "predict_logits", 1, 10**9 if kind == WHOLE else N_MEASURED)
+    meter.patch(scores, "moments", 0, N_BASELINE)
+    meter.patch(trained, "usual_features", 0, N_MEASURED)
+    meter.patch(explanations, "decompose", 1, N_MEASURED)
+    meter.patch(statistics, "bootstrap")
+    meter.patch(InputPipeline, "inputs")
+    meter.patch(InputPipeline, "signals")
+    return meter
+
+
+def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict[str, Any]:
+    """Execute a notebook's cells in this process; return what its parts cost."""
+    out = place / "run"
+    shutil.rmtree(out, ignore_errors=True)
+    matplotlib.use("Agg")
+    if not steps:
+        is_slow = params["rate_hz"] > 100 and params["model"] != "xresnet1d101"
+        steps = 12 if "folds" in params else 1 if is_slow else 2
+    facts: dict[str, Any] = {"steps": steps, "idle_gib": peak_memory_mib() / 1024}
+    meter = install(kind, params, steps, facts)
+    given = dict(params, epochs=1, archive=str(place / "store"), out=str(out), device="cpu", seed=1)
+    given |= {"folds": 2} if "folds" in params else {}
+    if "explained_records" in params:
+        facts |= {"n_explained": params["explained_records"], "n_rerun": params["deletion_records"]}
+        given["explained_records"] *= kind in EXPLAINED
+    notebook = ROOT / "notebooks" / f"{kind.partition(' ')[0]}.ipynb"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    lines = "\n".join(f"{name} = {value!r}" for name, value in given.items())
+    sources.insert(1, f"{parameters.INJECTED}\n{lines}\n")
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    for source in sources:
+        with contextlib.redirect_stdout(io.StringIO()):
+            done = shell.run_cell(source, store_history=True)
+        done.raise_error()
+    peak, (wall, cpu) = peak_memory_mib(), zip(*costs(meter, facts["n_valid"], facts), strict=True)
+    names = [name for name, mib in meter.peak_mib.items() if mib > 0.99 * peak]
+    facts |= {"peak_gib": peak / 1024, "peak_in": names[0] if names else "other cells"}
+    keys = ("load", "step", "predict", "epoch", "rest", "explain_one")
+    facts |= {f"{k}_s": v for k, v in zip(keys, wall, strict=True)}
+    facts |= {f"{k}_cpu_s": v for k, v in zip(keys, cpu, strict=True)}
+    facts |= {"networks": params.get("folds", 1), "batch_size": params["batch_size"]}
+    facts |= {"n_predicted": meter.rows["predict_logits"], "disk_mib": size_mib(out)}
+    return {name: value for name, value in facts.items() if name != "fit"}
+
+
+def costs(meter: Meter, n_valid: int, facts: dict[str, Any]) -> list[Any]:
+    """Return (seconds of the clock, of the processor) of the parts of a run."""
+    total = {name: np.sum(pairs, axis=0) for name, pairs in meter.seconds.items()}
+    nothing, steps = np.zeros(2), meter.seconds["step"]
+    step = np.median(steps[1:] or steps, axis=0)
+    predict = total["predict_logits"] / meter.rows["predict_logits"]
+    names = ("moments", "usual_features", "decompose", "bootstrap", "signals")
+    rest = sum((total.get(name, nothing) for name in names), nothing)
+    epoch = facts["steps_per_epoch"] * step + n_valid * predict
+    return [total["inputs"], step, predict, epoch, rest, total.get("examine", nothing)]
+
+
+def measure(function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
+    """Return what a function returns in a process of its own; nothing if it fails or is killed."""
+
+    def body() -> None:
+        start = time.perf_counter(), time.process_time()
+        row = function(*args)
+        row |= {"wall_s": time.perf_counter() - start[0], "cpu_s": time.process_time() - start[1]}
+        to_parent.send({"peak_gib": peak_memory_mib() / 1024, **row})
+
+    context = multiprocessing.get_context("fork")  # PyTorch is imported once, and runs no thread
+    from_child, to_parent = context.Pipe(False)
+    process = context.Process(target=body)
+    process.start()
+    to_parent.close()
+    try:
+        return dict(from_child.recv())
+    except EOFError:
+        return {}
+    finally:
+        process.join()
+
+
+def make_store(place: Path) -> dict[str, Any]:
+    """Prepare both rates, every record checked."""
+    store = prepare(Archive(place / "archive"), place / "store")
+    tasks = {t: len(labels.task_labels(store.table, store.statements, t)) for t in labels.TASKS}
+    return {"disk_mib": size_mib(place / "store"), **{f"n_{t}": n for t, n in tasks.items()}}
+
+
+def main() -> None:
+    """Parse the command line and measure what is not measured yet."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--templates", default="", help="archive or store whose records are used")
+    parser.add_argument("--folder", type=Path, default=ROOT / "_build" / NAME)
+    parser.add_argument("--records", type=int, default=N_RECORDS)
+    parser.add_argument("--steps", type=int, default=0, help="0: 1 to 12, by network and rate")
+    parser.add_argument("--kinds", nargs="+", help="measure only these, in this order")
+    parser.add_argument("--record", action="store_true", help=f"write results/{NAME}.*")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    place, log = args.folder / str(args.records), args.folder / str(args.records) / "rows.jsonl"
+    place.mkdir(parents=True, exist_ok=True)
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    rows = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    first = (make_archive, args.templates, place / "archive", args.records)
+    jobs: dict[str, tuple[Any, ...]] = {"archive": first, "store": (make_store, place)}
+    for kind, params in kinds(dry_plan("paper")).items():
+        jobs[kind] = (run_kind, kind, params, place, args.steps)
+    left = [k for k in args.kinds or jobs if k not in {row["kind"] for row in rows}]
+    start, script = time.monotonic(), f"benchmarks/{NAME}.py"
+    facts: dict[str, Any] = {"command": f"python {script} --record", "records": args.records}
+    facts["depends_on"] = [script, "benchmarks/full_size.py", "workflow/cost.py", TIER]
+    for n_done, kind in enumerate(left):
+        if not (row := measure(*jobs[kind])):
+            continue
+        rows.append({"kind": kind, **row})
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(rows[-1], default=float) + "\n")
+        minutes = (time.monotonic() - start) / 60 / (n_done + 1) * (len(left) - n_done - 1)
+        print(f"{n_done + 1} of {len(left)}, about {minutes:.0f} minutes left: {kind}", flush=True)
+        if args.record:
+            recorded.save(NAME, pd.DataFrame(rows).round(5), facts)
+    if args.record:
+        table = cost_table("paper")
+        recorded.save("expected_cost", for_page(table), {**facts, **cost_facts(table)})
+    print(pd.DataFrame(rows).set_index("kind").filter(regex="^(peak|step_|epoch_|cpu)").round(2))
+
+
+if __name__ == "__main__":
+    main()

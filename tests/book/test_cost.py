@@ -1,0 +1,74 @@
+"""What ``make plan`` prints, and the rehearsal that it reads, on an archive of 300 records."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "workflow"))
+import cost  # noqa: E402
+
+
+def test_the_paper_tiers_plan_says_what_it_takes() -> None:
+    done = subprocess.run(
+        [sys.executable, "workflow/cost.py", "paper"], cwd=ROOT, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    for word in ("820 runs", "GiB", "estimates", "H100", "12 GB card", "laptop", "To cut"):
+        assert word in done.stdout
+    assert "nan" not in done.stdout
+
+
+def test_a_tier_that_was_not_rehearsed_says_so() -> None:
+    assert "no minutes are known" in cost.report("smoke")
+
+
+def test_every_run_of_the_paper_tier_has_a_kind_that_was_rehearsed() -> None:
+    rows = cost.rehearsed()
+    for job in cost.dry_plan("paper").runs.values():
+        expected = cost.run_cost(job, rows)
+        assert 0 < expected["h100"] < expected["card_12gb"] < expected["core"], job.path
+        assert expected["memory_gib"] < 16, job.path
+
+
+def test_fewer_records_and_epochs_cost_less() -> None:
+    rows, jobs = cost.rehearsed(), cost.dry_plan("paper").runs
+    as_published = jobs["imn_train-norm_vs_mi-imn-100-as_published-42"]
+    held_out = jobs["imn_train-norm_vs_mi-imn-100-held_out-42"]
+    fewer = jobs["imn_train-norm_vs_hyp-imn-100-held_out-42"]
+    minutes = [cost.run_cost(job, rows)["core"] for job in (fewer, held_out, as_published)]
+    assert minutes == sorted(minutes)
+
+
+def test_a_rehearsal_goes_on_where_it_stopped(tmp_path: Path, simulated_archive: Path) -> None:
+    kind = "frequency_train cnn1d 62 Hz"
+    command = [
+        sys.executable, "benchmarks/rehearsal.py", "--templates", str(simulated_archive),
+        "--folder", str(tmp_path), "--records", "300", "--steps", "1", "--kinds", "archive",
+        "store", kind,
+    ]  # fmt: skip
+    for n_lines in (3, 0):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("minutes left") == n_lines
+    log = (tmp_path / "300" / "rows.jsonl").read_text().splitlines()
+    rows = {row["kind"]: row for row in map(json.loads, log)}
+    assert rows["store"]["n_af_vs_rest"] == 300
+    assert rows[kind]["step_cpu_s"] > 0
+    assert rows[kind]["steps_per_epoch"] > rows[kind]["steps"]
+
+
+@pytest.mark.parametrize("name", ["records", "patients", "NORM", "MI", "STTC", "CD", "HYP"])
+def test_the_drawn_classes_are_those_of_the_published_archive(name: str) -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from full_size import N_PATIENTS, superclass_sets
+
+    from ecgcore.labels import PUBLISHED_COUNTS
+
+    sets = superclass_sets()
+    counts = {"records": len(sets), "patients": N_PATIENTS}
+    n = counts.get(name, sum(name in one for one in sets))
+    assert n == PUBLISHED_COUNTS[name]

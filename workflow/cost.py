@@ -1,0 +1,280 @@
+"""What a tier costs before anything starts: runs, minutes, memory and disk by device.
+
+    python workflow/cost.py TIER
+
+``benchmarks/rehearsal.py`` measured each kind of run once, with all records in memory but few
+steps; everything else here is arithmetic on its table, ``results/rehearsal.csv``.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from plan import ROOT, Job, Plan
+
+TIERS, REHEARSAL = Path(__file__).with_name("tiers"), ROOT / "results" / "rehearsal.csv"
+EPOCHS = 25
+"""Epochs that a training is expected to last: the mean of paper B's published runs is 25.5, of at
+most 50, with the same patience of 10. Longer trainings cost as much more as they are longer."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What a card could do at best; a training is expected to reach a part of it."""
+
+    tf32_tflops: float
+    memory_gb_per_s: float
+    memory_gib: float
+
+    def step_s(self, row: Mapping[str, Any]) -> float:
+        """Return the seconds of a training step: arithmetic and memory, or launches if longer.
+
+        Assumed, not measured: 35 % of the peak in convolutions, 70 % of the memory's speed, 18
+        passes over the outputs of the convolutions, 2.5 us per kernel in a CUDA graph.
+        """
+        math_s = 1e9 * row["step_gflop"] / (0.35e12 * self.tf32_tflops)
+        memory_s = 18 * 2**20 * row["conv_mib"] / (0.7e9 * self.memory_gb_per_s)
+        launch_s = 2.5e-6 * KERNELS.get(row["kind"].split()[1], 120)
+        return max(float(row["batch_size"]) * (math_s + memory_s), launch_s)
+
+
+GPUS = {"h100": Gpu(495, 3350, 80), "card_12gb": Gpu(12.7, 360, 12)}
+"""An H100 with HBM3, and as an example of a card with 12 GB the GeForce RTX 3060 (data sheets)."""
+KERNELS = {"cnn1d": 95, "cnn_lstm": 230, "xresnet1d101": 1400}
+"""Kernels per training step, in an IMN 120; of the residual network about 14 per layer."""
+DEVICES = {"core": "1 core here", "laptop": "laptop", "card_12gb": "12 GB card", "h100": "H100"}
+HEADINGS = {
+    "kind": "kind of run", "runs": "runs", "memory_gib": "memory [GiB]",
+    "gpu_gib": "GPU memory [GiB]", "disk_mib": "disk [MiB]",
+    "epoch": "epoch, one core [min]", "core": "run, one core [min]",
+    "laptop": "laptop [min]", "card_12gb": "12 GB card [min]", "h100": "H100 [min]",
+    "measured": "measured on",
+}  # fmt: skip
+GROWING = (
+    "step_cpu_s", "predict_cpu_s", "epoch_cpu_s", "explain_one_cpu_s", "explain_cheap_cpu_s",
+    "step_gflop", "conv_mib", "stored_mib",
+)  # fmt: skip
+"""Columns of the rehearsal that grow with the number of samples."""
+IDLE_GIB = 0.5  # what Python and PyTorch take without any records
+LAPTOP_CORES, LAPTOP_GIB = 4, 16
+"""A laptop without a usable GPU: so many cores, each as fast as the one that was measured."""
+SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1")
+"""Parameters that change neither memory nor the number of operations, or hardly."""
+WIDEST_MS = {"imn_train": 3000, "frequency_train": 2000}
+"""The widest receptive field stands for the others: its taps lie furthest apart."""
+
+
+def stand_in(job: Job) -> tuple[str, dict[str, object]]:
+    """Return name and parameters of the run that was rehearsed for this one."""
+    params = {key: value for key, value in job.params.items() if key not in SAME_COST}
+    model = params.setdefault("model", "imn" if job.notebook == "imn_train" else "cnn1d")
+    if job.notebook == "imn_train":
+        first = {"task": "norm_vs_mi", "protocol": "as_published"}
+    else:
+        first = {"task": "af_vs_rest" if job.group == "frequency_train" else "af_vs_norm"}
+    params = {**params, **first}
+    if params.get("receptive_field_ms") and job.params.get("widen") != "kernel":
+        params["receptive_field_ms"] = WIDEST_MS[job.notebook]
+    for name, usual_value in (("normalisation", "none"), ("widen", "dilation")):
+        if params.get(name) == usual_value:
+            del params[name]
+    if params.get("resampler") == "decimate":
+        params["resampler"] = "polyphase"
+    if "muscle_snr_db" in params:
+        params["muscle_snr_db"] = 0
+    if "content_hz" in params:
+        params["content_hz"] = 31
+    if "local_fidelity" in params:
+        params["local_fidelity"] = 1
+    if "shortcut" in params and model != "imn":
+        del params["shortcut"]
+    usual = "model rate_hz task protocol epochs batch_size folds explained_records deletion_records"
+    words = [
+        f"{key}={'+'.join(value) if isinstance(value, list) else value}"
+        for key, value in params.items()
+        if key not in usual.split() and not (key == "methods" and len(value) > 1)
+    ]
+    return " ".join([job.notebook, str(model), f"{job.rate_hz} Hz", *words]), params
+
+
+class DryPlan(Plan):
+    """A plan that needs no archive yet."""
+
+    def _archives(self) -> list[str]:
+        return ["given"]
+
+
+def dry_plan(tier: str) -> Plan:
+    """Return the plan of a tier, whether or not its records are there."""
+    return DryPlan(yaml.safe_load((TIERS / f"{tier}.yaml").read_text(encoding="utf-8")))
+
+
+def kinds(plan: Plan) -> dict[str, dict[str, object]]:
+    """Return the parameters of each kind of run by its name, the plainest kinds first."""
+    pairs = (stand_in(job) for job in plan.runs.values())
+    return dict(sorted(pairs, key=lambda pair: len(pair[0].split())))
+
+
+def rehearsed() -> dict[str, dict[str, Any]]:
+    """Return the rows of the rehearsal by kind; none before it was recorded."""
+    table = pd.read_csv(REHEARSAL).fillna(0) if REHEARSAL.exists() else pd.DataFrame({"kind": []})
+    return {row["kind"]: row for row in table.to_dict("records")}
+
+
+def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the row of the kind that was rehearsed for a run, or of the nearest one.
+
+    What grows with the number of samples is scaled where only another rate was rehearsed.
+    """
+    kind = stand_in(job)[0]
+    notebook, model, *_ = plain = kind.split()[:4]
+    usual = "imn" if notebook == "imn_train" else "cnn1d"
+    names = [kind, " ".join(plain)]
+    for one in (model, usual):
+        names += [f"{notebook} {one} {hz} Hz" for hz in (job.rate_hz, 500, 250, 125, 100, 62)]
+    name = next((name for name in names if name in rows), None)
+    if name is None:
+        return None
+    ratio = job.rate_hz / int(name.split()[2])
+    row = {key: value * ratio if key in GROWING else value for key, value in rows[name].items()}
+    return row | {"peak_gib": IDLE_GIB + ratio * (row["peak_gib"] - IDLE_GIB)}
+
+
+def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return minutes of a run by device, memory and disk; from processor seconds on one core."""
+    row = row_of(job, rows)
+    if row is None:
+        return {}
+    measured_task = stand_in(job)[1]["task"]
+    task = job.params.get("task", "norm_vs_mi" if job.notebook == "imn_train" else "af_vs_norm")
+    share = rows["store"][f"n_{task}"] / rows["store"][f"n_{measured_task}"]
+    answered = share * (0.5 if job.params.get("protocol", "held_out") == "held_out" else 1)
+    answered = share if job.notebook == "frequency_train" else answered
+    n_networks, epochs = row["networks"], min(EPOCHS, job.params["epochs"])
+    per_epoch = share * row["steps_per_epoch"] * row["step_cpu_s"]
+    per_epoch += answered * row["n_valid"] * row["predict_cpu_s"]
+    explain_s = _explain_s(job, row, rows)
+    on_device_s = n_networks * epochs * per_epoch + explain_s
+    on_device_s += answered * row["n_predicted"] * max(1, n_networks / 2) * row["predict_cpu_s"]
+    on_cpu_s = share * (row["load_cpu_s"] + row["rest_cpu_s"])
+    signals = share * (row["n_train"] + row["n_valid"]) * 12 * 10 * job.rate_hz * 4 / 2**30
+    cost = {
+        "core": (on_cpu_s + on_device_s) / 60,
+        "explain": explain_s / 60,
+        "epoch": row["epoch_cpu_s"] / 60,
+    }
+    cost["laptop"] = cost["core"] / min(LAPTOP_CORES, max(1, LAPTOP_GIB // row["peak_gib"]))
+    for name, gpu in GPUS.items():
+        cost[name] = (on_cpu_s + on_device_s * gpu.step_s(row) / row["step_cpu_s"]) / 60
+    gpu_gib = signals + row["stored_mib"] * row["batch_size"] / 1024
+    cost |= {"measured": row["kind"].partition(" ")[2]}
+    return cost | {"memory_gib": row["peak_gib"], "gpu_gib": gpu_gib, "disk_mib": row["disk_mib"]}
+
+
+def _explain_s(job: Job, row: dict[str, Any], rows: Mapping[str, dict[str, Any]]) -> float:
+    """Return the processor seconds of a run's explanations.
+
+    Where they were not measured: those of the IMN at 100 Hz, times as long as an answer takes.
+    """
+    if job.notebook != "imn_train":
+        return 0.0
+    few = " methods=imn" if job.params.get("methods") == ["imn"] else ""
+    source = row if row["explain_one_cpu_s"] else rows.get(f"imn_train imn 100 Hz{few}", row)
+    n, n_rerun, cheap_s = row["n_explained"], row["n_rerun"], source["explain_cheap_cpu_s"]
+    seconds = n_rerun * source["explain_one_cpu_s"] + (n - n_rerun) * cheap_s
+    return float(seconds * row["predict_cpu_s"] / source["predict_cpu_s"])
+
+
+def cost_table(tier: str) -> pd.DataFrame:
+    """Return one row per network and rate of a tier: runs, minutes per run, memory, disk."""
+    rows, costs = rehearsed(), []
+    for job in dry_plan(tier).runs.values():
+        kind = " ".join(stand_in(job)[0].split()[:4])
+        costs.append({"kind": kind, "runs": 1, **run_cost(job, rows)})
+    table = pd.DataFrame(costs)
+    how = dict.fromkeys(table.columns[2:], "mean") | {"runs": "sum"}
+    how |= {"measured": "first"} if "measured" in how else {}
+    how |= {name: "max" for name in how if name.endswith("_gib")}
+    return table.groupby("kind", sort=False).agg(how).reset_index()
+
+
+def cost_facts(table: pd.DataFrame) -> dict[str, Any]:
+    """Return what is said of all runs together: their number, days by device, disk in GiB."""
+    rows, minutes = rehearsed(), table["runs"].to_numpy()[:, None] * table[[*DEVICES, "explain"]]
+    fixed_gib = (rows["archive"]["disk_mib"] + rows["store"]["disk_mib"]) / 1024
+    return {
+        "epochs": EPOCHS,
+        "runs": int(table["runs"].sum()),
+        "kinds": len(names := set(kinds(dry_plan("paper")))),
+        "kinds_measured": len(names & set(rows)),
+        "days": (minutes.sum() / 60 / 24).to_dict(),
+        "fixed_gib": fixed_gib,
+        "disk_gib": fixed_gib + float((table["runs"] * table["disk_mib"]).sum()) / 1024,
+    }
+
+
+def for_page(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the headings of the book's page."""
+    return table[list(HEADINGS)].rename(columns=HEADINGS).round(2)
+
+
+def _words(minutes: float) -> str:
+    for unit, size, most in (("min", 1, 120), ("h", 60, 72 * 60)):
+        if minutes < most:
+            return f"{minutes / size:.{0 if minutes > 9 else 1}f} {unit}"
+    return f"{minutes / 60 / 24:,.0f} d"
+
+
+def report(tier: str) -> str:
+    """Return what a tier costs, by device, and how to cut it."""
+    plan, rows = dry_plan(tier), rehearsed()
+    n_runs, n_summaries = len(plan.runs), len(plan.summaries)
+    head = f"Tier {tier}: {n_runs} runs, {n_summaries} summaries, {plan.records:,} records."
+    if plan.records != int(rows.get("store", {}).get("n_af_vs_rest", 0)) or "core" not in (
+        table := cost_table(tier)
+    ):
+        return f"{head} Only the paper tier was rehearsed, so no minutes are known."
+    store, facts = rows["store"], cost_facts(table)
+    lines = [
+        head,
+        f"Disk: {facts['disk_gib']:.0f} GiB, {facts['fixed_gib']:.1f} of it archive and store. "
+        f"Preparing takes {store['cpu_s'] / 60:.0f} processor min and {store['peak_gib']:.1f} GiB.",
+        f"Per run, if a training lasts {EPOCHS} epochs; only the core was measured, the rest are "
+        "estimates:",
+        "",
+        f"{'kind of run':35}{'runs':>5}" + "".join(f"{name:>12}" for name in DEVICES.values())
+        + f"{'memory GiB':>12}{'on GPU GiB':>12}",
+    ]  # fmt: skip
+    for row in table.to_dict("records"):
+        cells = "".join(f"{_words(row[name]):>12}" for name in DEVICES)
+        lines.append(
+            f"{row['kind']:35}{row['runs']:>5}{cells}{row['memory_gib']:>12.1f}{row['gpu_gib']:>12.1f}"
+        )
+    total = "".join(f"{_words(60 * 24 * facts['days'][name]):>12}" for name in DEVICES)
+    advice = _advice(table, facts["days"])
+    return "\n".join([*lines, f"{'all, one after the other':40}{total}", "", *advice])
+
+
+def _advice(table: pd.DataFrame, total: Mapping[str, float]) -> list[str]:
+    """Return what does not fit, and how to cut a tier."""
+    tight = table[table["gpu_gib"] > 0.92 * GPUS["card_12gb"].memory_gib]["kind"]
+    is_fast = table["kind"].str.contains("500 Hz|250 Hz")
+    share = (table["runs"] * table["h100"])[is_fast].sum() / (60 * 24 * total["h100"])
+    explained = total["explain"] / total["core"]
+    advice = [f"12 GB are too few for: {', '.join(tight)}; use batch_size 32."] * bool(len(tight))
+    return [
+        *advice,
+        "To cut, edit workflow/tiers/paper.yaml before the first run; finished runs are kept.",
+        "- one seed instead of five: a fifth of everything (but no spread over seeds)",
+        f"- rates below 250 Hz only: {1 - share:.0%} of the time on an H100",
+        f"- fewer explained_records and methods: explanations are {explained:.0%} of the time",
+        "- several GPUs: make book TIER=paper ARCHIVE=... GPUS=4 divides the time by 4",
+    ]
+
+
+if __name__ == "__main__":
+    print(report(sys.argv[1] if len(sys.argv) > 1 else "lecture"))
