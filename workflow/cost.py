@@ -219,7 +219,10 @@ def cost_facts(table: pd.DataFrame) -> dict[str, Any]:
 
 def for_page(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with the headings of the book's page."""
-    return table[list(HEADINGS)].rename(columns=HEADINGS).round(2)
+    table = table[list(HEADINGS)].rename(columns=HEADINGS).round(2)
+    minutes = [name for name in table if name.endswith("[min]")]
+    table[minutes] = table[minutes].map(lambda one: float(f"{one:.2g}"))  # no more is known
+    return table.astype({name: int for name in minutes if (table[name] >= 10).all()})
 
 
 def _words(minutes: float) -> str:

@@ -16,9 +16,8 @@ import pandas as pd
 from draw_real_records import WITHDRAWN, path_of
 from scipy import signal
 
-from ecgcore import labels, plots
+from ecgcore import explanations, labels, plots
 from ecgcore.data import Archive, Record, load_record
-from ecgcore.explanations import territories
 from ecgcore.runs import recorded
 from ecgcore.runs.trained import TrainedRun, load_trained_run
 
@@ -55,7 +54,7 @@ def draw(trained: TrainedRun, archive: Archive, ecg_id: int, title: str, target:
     picture = plots.ecg_12_lead(raw_mv, trained.rate_hz, attribution=contribution, title=title)
     picture.savefig(target, dpi=100)
     positive = np.maximum(contribution, 0).sum(axis=1)
-    return float(positive[territories.expected_leads(row.scp_codes)].sum() / positive.sum())
+    return float(positive[explanations.expected_leads(row.scp_codes)].sum() / positive.sum())
 
 
 if __name__ == "__main__":
