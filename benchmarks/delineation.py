@@ -72,39 +72,25 @@ def main() -> None:
                 hit.any(axis=0)[(peaks >= qrs["onset"].min()) & (peaks < qrs["offset"].max())]
             )
         for lead in MEASURED:
-            found = delineate(record.signals_mv[LEADS.index(lead)], peaks, record.rate_hz)
+            limits = delineate(record.signals_mv[LEADS.index(lead)], peaks, record.rate_hz)
             of_lead = waves[waves["lead"] == lead]
             for wave, letter in FOUND.items():
                 for end in ("onset", "offset"):
                     marked = of_lead.loc[of_lead["wave"] == wave, end].to_numpy(float)
-                    at = found.get(f"ECG_{letter}_{end.capitalize()}s", np.empty(0))
+                    at = limits.get(f"ECG_{letter}_{end.capitalize()}s", np.empty(0))
                     errors.setdefault((lead, f"{wave} {end}"), []).append(
                         nearest_ms(marked, at, record.rate_hz)
                     )
-    rows = [
-        {
-            "lead": "II or V5",
-            "boundary": "R peak",
-            "n_marked": len(np.concatenate(inside)),
-            "found": np.concatenate(inside).mean(),
-            "right": np.concatenate(rightly).mean(),
-        }
-    ]
+    found, right = np.concatenate(inside), np.concatenate(rightly)
+    first = ("II or V5", "R peak", len(found), found.mean(), right.mean())
+    rows = [dict(zip(("lead", "boundary", "n_marked", "found", "right"), first, strict=True))]
     for (lead, boundary), parts in errors.items():
         all_ms = np.concatenate(parts)
         ms = all_ms[np.abs(all_ms) <= NEAR_MS]
-        rows.append(
-            {
-                "lead": lead,
-                "boundary": boundary,
-                "n_marked": len(all_ms),
-                "found": len(ms) / len(all_ms),
-                "median_ms": np.median(ms),
-                "mean_ms": ms.mean(),
-                "sd_ms": ms.std(),
-                "within_20_ms": (np.abs(ms) <= 20).sum() / len(all_ms),
-            }
-        )
+        row = {"lead": lead, "boundary": boundary, "n_marked": len(all_ms)}
+        row |= {"found": len(ms) / len(all_ms), "median_ms": np.median(ms), "mean_ms": ms.mean()}
+        row |= {"sd_ms": ms.std(), "within_20_ms": (np.abs(ms) <= 20).sum() / len(all_ms)}
+        rows.append(row)
     table = pd.DataFrame(rows).round(4)
     print(table.to_string())
     if args.record:
