@@ -156,7 +156,7 @@ def test_every_exercise_has_a_solution(root: Path) -> None:
     pages = [*notebooks(root), *(root / "book").rglob("*.md")]
     for path in pages:
         text = path.read_text(encoding="utf-8").replace("\\n", "\n")
-        labels = set(re.findall(r"\{exercise\}[^\n]*\n:label: ([\w-]+)", text))
+        labels = set(re.findall(r"\{exercise\}[^`]*?:label: ([\w-]+)", text))
         solved = set(re.findall(r"\{solution\} ([\w-]+)", text))
         assert labels == solved, path.name
 
