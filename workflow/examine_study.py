@@ -56,6 +56,7 @@ def wave_shares(values: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     before = np.maximum.accumulate(marked[..., ::-1], axis=-1)[..., ::-1]
     inside = np.where(after & before, values, 0.0)
     total = inside.sum(axis=(1, 2))
+    total[total == 0] = np.nan  # a map may be negative everywhere
     return pd.DataFrame(
         {
             wave: np.where(mask, inside, 0.0).sum(axis=(1, 2)) / total
@@ -130,5 +131,7 @@ if __name__ == "__main__":
             "command": "python workflow/examine_study.py RUNS LUDB",
             "depends_on": ["workflow/examine_study.py"],
         }
+        if table.empty:  # one seed has no other to agree with
+            continue
         with files.locked(recorded.FOLDER / "real_imn"):
             recorded.save(f"real_imn/{name}", table.round(5), facts)
