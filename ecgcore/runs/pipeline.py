@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import psutil
 from numpy.typing import NDArray
 
 from ecgcore import preprocessing
@@ -165,6 +164,8 @@ class InputPipeline:
 
         :class:`EcgcoreError` if the result does not fit in memory.
         """
+        import psutil  # on Linux it needs the module resource, which other systems lack
+
         ids, of_ids = np.asarray(ecg_ids), np.asarray(labels)
         shape = (len(ids), len(LEADS), round(DURATION_S * self.rate_hz))
         needed, available = 4 * np.prod(shape), psutil.virtual_memory().available

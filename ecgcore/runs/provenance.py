@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout, or the folder that the packages are installed in."""
@@ -116,6 +115,8 @@ def peak_memory_mib() -> float:
     try:
         import resource  # Linux counts KiB, macOS bytes; Windows has no such module
     except ImportError:
+        import psutil
+
         memory = psutil.Process().memory_info()
         return float(getattr(memory, "peak_wset", memory.rss) / 2**20)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

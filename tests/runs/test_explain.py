@@ -210,7 +210,7 @@ def test_what_cannot_be_done_is_refused(
 def test_a_folder_without_a_trained_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EcgcoreError, match="is not a finished run; make one"):
         load_trained_run(tmp_path)
-    for name in ("params.json", "provenance.json"):
-        (tmp_path / name).write_text("{}")
+    for name, text in (("params.json", "{}"), ("provenance.json", '{"archive": {}}')):
+        (tmp_path / name).write_text(text)
     with pytest.raises(EcgcoreError, match="holds no weights"):
         load_trained_run(tmp_path)
