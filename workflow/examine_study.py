@@ -87,6 +87,7 @@ def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
     records = database.records(band_hz=(0.5, 40.0))
     tables: dict[str, list[pd.DataFrame]] = {"terms": [], "ludb_waves": []}
     maps: Maps = {}
+    ids = pd.Series(dtype=int)
     masks: np.ndarray | None = None
     for folder in sorted(runs.glob("imn_train-norm_vs_mi-*")):
         named = re.fullmatch(r"imn_train-norm_vs_mi-(\w+)-(\d)", folder.name)
@@ -118,8 +119,8 @@ def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
                 first, second, pool_samples=round(POOL_S * trained.rate_hz)
             )
             seeds = f"{a[2]}, {b[2]}"
-            rows += [(*a[:2], seeds, k, value) for k, value in enumerate(agreement)]
-    stability = pd.DataFrame(rows, columns=["model", "method", "seeds", "record", "agreement"])
+            rows += [(*a[:2], seeds, *pair) for pair in zip(ids, agreement, strict=True)]
+    stability = pd.DataFrame(rows, columns=["model", "method", "seeds", "ecg_id", "agreement"])
     return {name: pd.concat(parts) for name, parts in tables.items()} | {"stability": stability}
 
 

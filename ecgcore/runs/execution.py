@@ -48,7 +48,9 @@ def run_notebook(
     if not force and is_current(out, identity, code):
         return out
     if out.is_dir() and any(out.iterdir()) and not (out / "params.json").exists():
-        raise EcgcoreError(f"{out}: holds files that are no run; choose a new folder.")
+        raise EcgcoreError(
+            f"{out}: contains files that do not belong to a run; choose a new folder."
+        )
     partial = out.with_name(out.name + ".partial")
     executed, provenance_file = partial / "notebook.ipynb", partial / "provenance.json"
     with files.file_errors(out):

@@ -161,7 +161,7 @@ def test_two_processes_share_the_work(tiny: Archive, tmp_path: Path) -> None:
 
 
 def test_folders_in_use_are_left_alone(tiny: Archive, tmp_path: Path) -> None:
-    with pytest.raises(EcgcoreError, match="holds files that are no store"):
+    with pytest.raises(EcgcoreError, match="contains files that do not belong to a store"):
         prepare(tiny, tiny.path)
     prepare(tiny, tmp_path / "store")
     other = Archive(write_archive(tmp_path / "b", seed=3, n_records=5))

@@ -57,7 +57,7 @@ def test_folders_without_a_name_and_users_who_do_not_exist(
     for to in (".", "", "/"):
         status, _, err = call(capsys, "prepare", ".", "--to", to)
         assert (status, err.count("\n")) == (2, 1)
-        assert "holds files that are no store" in err
+        assert "contains files that do not belong to a store" in err
     for words in (("doctor", "--archive"), ("simulate", "--to"), ("prepare", "x", "--to")):
         status, _, err = call(capsys, *words, "~nobody-of-this-name/x")
         assert (status, err.count("\n"), "unknown user" in err) == (2, 1, True)

@@ -173,7 +173,7 @@ def test_a_summary_is_made_again_when_a_run_has_been_added(tmp_path: Path) -> No
 def test_a_folder_that_holds_other_files_is_never_replaced(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(EcgcoreError, match="holds files that are no run"):
+    with pytest.raises(EcgcoreError, match="contains files that do not belong to a run"):
         runs.run_notebook(toy, {"seed": 3}, tmp_path / "mine", force=True)
     assert [file.name for file in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 

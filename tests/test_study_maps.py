@@ -1,0 +1,28 @@
+"""Where a map lies among marked waves: the arithmetic behind ``results/real_imn/ludb_waves``."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
+import examine_study
+
+
+def test_shares_count_only_between_the_first_and_the_last_mark() -> None:
+    masks = np.zeros((len(examine_study.WAVES), 1, 12, 100), bool)
+    masks[0, 0, 1, 20:30] = masks[2, 0, 1, 40:60] = True  # P and QRS of lead II
+    values = np.ones((1, 12, 100))
+    values[0, 1, 45] = 11.0
+    shares = examine_study.wave_shares(values, masks).iloc[0]
+    assert shares[["P", "QRS"]].tolist() == [10 / 50, 30 / 50]  # 10 lie between, 50 outside
+    assert shares[["PR", "ST", "T"]].tolist() == [0, 0, 0]
+    assert examine_study.wave_shares(np.zeros_like(values), masks).isna().all(axis=None)
+
+
+def test_marks_and_groups_are_those_of_ludb(shared: Path) -> None:
+    group = examine_study.groups(shared / "ludb")
+    assert group.value_counts()["none"] == 34
+    masks = examine_study.wave_masks(shared / "ludb", group.index[:1], 100, 1000)
+    qrs = masks[examine_study.WAVES.index("QRS"), 0, 1]
+    assert 0.05 < qrs.sum() / 100 / np.diff(qrs.astype(int)).clip(0).sum() < 0.15  # s per complex
