@@ -64,7 +64,8 @@ if __name__ == "__main__":
     rows = []
     for (label, right), (ecg_id, logit) in sorted(choose(trained, archive).items()):
         kind = f"{'infarction' if label else 'normal'}_{'right' if right else 'wrong'}"
-        title = f"PTB-XL {ecg_id}, network: infarction {1 / (1 + np.exp(-logit)):.2f}"
+        probability = trained.probability(np.array([logit]))[0]  # at the run's temperature
+        title = f"PTB-XL {ecg_id}, network: infarction {probability:.2f}"
         share = draw(trained, archive, ecg_id, title, FOLDER / f"imn_{kind}.png")
         statements = " ".join(sorted(archive.table.scp_codes[ecg_id]))
         rows.append((kind, ecg_id, statements, logit, share))
