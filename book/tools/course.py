@@ -21,6 +21,9 @@ from ecgcore.errors import EcgcoreError
 from ecgcore.runs.execution import QUIET
 
 SETUP = 'archive: str = "simulated"  # a folder in PTB-XL layout, a prepared store, or simulated'
+PAGES = Path(__file__).parents[1] / "course"
+"""The course's pages; what they refer to is found from here."""
+
 _FENCE = re.compile(r"^(`{3,}|~{3,})(.*)$")
 _OPTION = re.compile(r"^:(\w+):\s*(.*)$")
 _GIFT_SPECIAL = re.compile(r"([~=#{}:\\])")
@@ -71,10 +74,21 @@ def _inside(lines: Iterator[str], opening: str, fence: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Return Markdown that any notebook shows: the book's roles become words."""
-    text = re.sub(r"\{doc\}`(?:[^`<]*<)?([^`>]*)>?`", r"*\1* (a page of the book)", text)
+    """Return Markdown that any notebook shows: roles become words, references the page's title."""
+
+    def title(reference: re.Match[str]) -> str:
+        return f"*{reference[1] or _title(PAGES / reference[2])}* (a page of the book)"
+
+    text = re.sub(r"\{doc\}`(?:([^`<]*?)\s*<)?([^`>]*)>?`", title, text)
     text = re.sub(r"\{cite:\w+\}`[^`]*`", "", text)
     return re.sub(r"\{[\w:-]+\}`([^`<]*?)\s*(?:<[^`]*>)?`", r"\1", text)
+
+
+def _title(page: Path) -> str:
+    """Return the first heading of a page, which is Markdown or a notebook."""
+    files = (page.with_suffix(suffix) for suffix in (".md", ".ipynb"))
+    text = next(file for file in files if file.exists()).read_text(encoding="utf-8")
+    return text.partition("# ")[2].partition("\n")[0].removesuffix('\\n",')
 
 
 def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:

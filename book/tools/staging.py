@@ -128,7 +128,7 @@ def run_card(
     lines = [
         "````{div} run-card",
         f"{source} About {max(1, round(n_words / WORDS_PER_MINUTE))} min to read. "
-        + " ".join(f"[Open in {name}]({address})" for name, address in links.items()),
+        + " ".join(f"{{bdg-link-primary}}`Open in {n} <{to}>`" for n, to in links.items()),
         "",
         "```{dropdown} How this page was made, and how to repeat it",
         _data_words(data),

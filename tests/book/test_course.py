@@ -114,7 +114,7 @@ def test_what_a_page_may_look_like(tmp_path: Path) -> None:
     with pytest.raises(EcgcoreError, match="is not closed"):
         list(course.blocks("```python\nx"))
     assert course.plain("{doc}`../imn`, {term}`logits <logit>`, {cite:p}`a,b`") == (
-        "*../imn* (a page of the book), logits, "
+        "*Study A: a network that writes its own linear model* (a page of the book), logits, "
     )
     with pytest.raises(EcgcoreError, match="no session there"):
         course.export(tmp_path, tmp_path / "to")

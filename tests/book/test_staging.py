@@ -24,7 +24,7 @@ def test_a_page_carries_its_card_and_no_path(root: Path, run: Path, tmp_path: Pa
     assert "-p seed=3 -p runs=_build/runs/smoke -p archive=path/to/data --out my_run" in card
     assert "After `make book TIER=smoke`" in card
     for name, address in launch.links("a/b", "page").items():
-        assert f"[Open in {name}]({address})" in card
+        assert f"{{bdg-link-primary}}`Open in {name} <{address}>`" in card
     assert "/somewhere" not in (to / "notebooks" / "page.ipynb").read_text()
     assert all("hide-input" in cell.metadata.tags for cell in page.cells[2:4])
     assert json.loads((to / "results.json").read_text()) == {"page": {"auroc": 0.9}}
