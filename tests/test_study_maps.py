@@ -4,6 +4,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+
+from ecgcore.data import open_data
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 import examine_study
@@ -26,3 +29,17 @@ def test_marks_and_groups_are_those_of_ludb(shared: Path) -> None:
     masks = examine_study.wave_masks(shared / "ludb", group.index[:1], 100, 1000)
     qrs = masks[examine_study.WAVES.index("QRS"), 0, 1]
     assert 0.05 < qrs.sum() / 100 / np.diff(qrs.astype(int)).clip(0).sum() < 0.15  # s per complex
+
+
+def test_territories_are_shares_of_the_positive_part(small_store: str) -> None:
+    store = open_data(small_store)
+    table = store.table
+    inferior = table.index[["IMI" in codes for codes in table.scp_codes]][:2]
+    normal = table.index[["NORM" in codes for codes in table.scp_codes]][:1]
+    ids = pd.Series([*inferior, *normal])
+    maps = np.full((3, 12, 10), -1.0)
+    maps[:, 0] = 1.0  # lead I
+    maps[0, 2] = 3.0  # lead III
+    rows = examine_study.territories({"a": maps}, ids, store)
+    assert rows.ecg_id.tolist() == list(inferior)  # a normal record has no territory
+    assert rows.share.tolist() == [0.75, 0.0]

@@ -22,6 +22,7 @@ from ecgcore.runs import recorded
 from ecgcore.runs.trained import TrainedRun, load_trained_run
 
 FOLDER = Path("book/_static/real")
+WINDOW_S = 0.2
 BAND_HZ = (0.5, 40.0)  # of the records that the networks of study 3 were trained on
 
 
@@ -45,16 +46,29 @@ def choose(trained: TrainedRun, archive: Archive) -> dict[tuple[int, bool], tupl
     return chosen
 
 
-def draw(trained: TrainedRun, archive: Archive, ecg_id: int, title: str, target: Path) -> float:
-    """Draw one record with W * x; return the share of its positive part in the expected leads."""
+def draw(
+    trained: TrainedRun, archive: Archive, ecg_id: int, title: str, target: Path
+) -> dict[str, object]:
+    """Draw one record with W * x; return its statements and where the map is strongest."""
     row = archive.table.loc[ecg_id]
     record = load_record(path_of(archive, row))
     contribution = trained.attribution(trained.pipeline.record_inputs(filtered(record)))[0]
     raw_mv = trained.pipeline.record_signals(record)
     picture = plots.ecg_12_lead(raw_mv, trained.rate_hz, attribution=contribution, title=title)
     picture.savefig(target, dpi=100)
+    top = explanations.top_segments(contribution, trained.rate_hz, window_s=WINDOW_S, k=1)
+    strongest = top.set_index("sign")
     positive = np.maximum(contribution, 0).sum(axis=1)
-    return float(positive[explanations.expected_leads(row.scp_codes)].sum() / positive.sum())
+    expected = explanations.expected_leads(row.scp_codes)
+    return {
+        "ecg_id": ecg_id,
+        "statements": " ".join(f"{code} {v:.0f}" for code, v in row.scp_codes.items()),
+        "share_in_expected_leads": positive[expected].sum() / positive.sum(),
+        "lead_for": strongest["lead"][1],
+        "start_for_s": strongest["start_s"][1],
+        "lead_against": strongest["lead"][-1],
+        "start_against_s": strongest["start_s"][-1],
+    }
 
 
 if __name__ == "__main__":
@@ -66,15 +80,13 @@ if __name__ == "__main__":
         kind = f"{'infarction' if label else 'normal'}_{'right' if right else 'wrong'}"
         probability = trained.probability(np.array([logit]))[0]  # at the run's temperature
         title = f"PTB-XL {ecg_id}, network: infarction {probability:.2f}"
-        share = draw(trained, archive, ecg_id, title, FOLDER / f"imn_{kind}.png")
-        statements = " ".join(sorted(archive.table.scp_codes[ecg_id]))
-        rows.append((kind, ecg_id, statements, logit, share))
-    columns = ["kind", "ecg_id", "statements", "logit", "share_in_expected_leads"]
+        row = draw(trained, archive, ecg_id, title, FOLDER / f"imn_{kind}.png")
+        rows.append({"kind": kind, "logit": logit, "probability": probability, **row})
     facts = {
         "command": "python workflow/draw_real_explanations.py RUN PTBXL",
         "depends_on": ["workflow/draw_real_explanations.py"],
         "run": Path(sys.argv[1]).name,
     }
-    table = pd.DataFrame(rows, columns=columns).round(4)
+    table = pd.DataFrame(rows).round(4)
     print(table.to_string())
     recorded.save("real_imn/pictures", table, facts)

@@ -1,9 +1,10 @@
 """Ask the trained networks of study 3 for their maps: ``examine_study.py RUNS LUDB``.
 
-Writes three tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
+Writes four tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
 ``terms`` (bias, sum of W * x and logit of every test record), ``stability`` (agreement of the maps
-of two seeds) and ``ludb_waves`` (where the positive part of a map lies on records whose waves
-cardiologists marked). Only NORM against MI as published, from the runs of all finished seeds.
+of two seeds), ``territories`` (the share of a map in the leads in which an infarction is looked
+for) and ``ludb_waves`` (where the positive part of a map lies on records whose waves cardiologists
+marked). Only NORM against MI as published, from the runs of all finished seeds.
 """
 
 import re
@@ -65,6 +66,24 @@ def wave_shares(values: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     )
 
 
+def territories(maps: dict[str, np.ndarray], ids: pd.Series, store: Store) -> pd.DataFrame:
+    """Return ``method, ecg_id, patient_id, share``: of the positive part of maps, by method.
+
+    ``maps`` have the shape ``(record, lead, sample)``. Records whose infarction has no territory
+    are left out.
+    """
+    infarctions = set(store.statements.index[store.statements["diagnostic_class"] == "MI"])
+    rows = []
+    for k, ecg_id in enumerate(ids):
+        codes = store.table["scp_codes"][ecg_id]
+        leads = explanations.expected_leads({c: codes[c] for c in infarctions & codes.keys()})
+        for method, values in maps.items() if leads.any() else ():
+            positive = np.maximum(values[k], 0).sum(axis=1)
+            share = positive[leads].sum() / positive.sum()
+            rows.append((method, ecg_id, store.table["patient_id"][ecg_id], share))
+    return pd.DataFrame(rows, columns=["method", "ecg_id", "patient_id", "share"])
+
+
 def groups(folder: Path) -> pd.Series:
     """Return LUDB's records that the plan compares: ``STEMI``, ``scar``, ``none`` or empty."""
     raw = pd.read_csv(folder / "ludb.csv", dtype=str).fillna("")
@@ -82,10 +101,12 @@ def groups(folder: Path) -> pd.Series:
 
 
 def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
-    """Return the three tables for all finished runs of NORM against MI below ``runs``."""
+    """Return the four tables for all finished runs of NORM against MI below ``runs``."""
     database, group = load_ludb(ludb), groups(ludb)
     records = database.records(band_hz=(0.5, 40.0))
-    tables: dict[str, list[pd.DataFrame]] = {"terms": [], "ludb_waves": []}
+    tables: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("terms", "territories", "ludb_waves")
+    }
     maps: Maps = {}
     ids = pd.Series(dtype=int)
     masks: np.ndarray | None = None
@@ -105,9 +126,13 @@ def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
             masks = wave_masks(ludb, database.table.index, trained.rate_hz, foreign.shape[-1])
         logits = trained.logits(foreign)
         shares = {"time": np.ones_like(foreign), "size of the signal": np.abs(foreign)}
+        asked = {"even": np.ones_like(x), "size of the signal": np.abs(x)}
         for method in (trained.native_method, "input_x_gradient"):
             maps[model, method, seed] = trained.attribution(x, method)
             shares[method] = np.maximum(trained.attribution(foreign, method), 0)
+            asked[method] = maps[model, method, seed]
+        rows = territories(asked, ids, store).assign(model=model, seed=seed)
+        tables["territories"].append(rows)
         for name, values in shares.items():
             rows = wave_shares(values, masks).assign(method=name, model=model, seed=seed)
             rows = rows.assign(record=database.table.index, logit=logits)
