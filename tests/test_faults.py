@@ -195,7 +195,7 @@ def start_twice(folder: Path, rng: Rng) -> None:
     assert [path.name for path in (folder / "runs").iterdir()] == ["run"]
 
 
-GOES_ON = "the next call continues; the results are byte-identical; no unfinished file has a final name"
+GOES_ON = "the next call continues; results are byte-identical; no unfinished file has a final name"
 FAULTS: dict[str, tuple[Callable[[Path, Rng], None], str, str]] = {
     "kill -9 of preparing": (kill_preparing, "SIGKILL at a random moment", GOES_ON),
     "kill -9 of a run": (kill_run, "SIGKILL of the runner, or of its kernel too", GOES_ON),
