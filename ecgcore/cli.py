@@ -217,4 +217,4 @@ def _doctor(options: argparse.Namespace) -> None:
     lines, is_healthy = doctor.report(options.archive or os.environ.get("ECGCORE_ARCHIVE"))
     print("\n".join(lines))
     if not is_healthy:
-        raise EcgcoreError("something above is not in order.")
+        raise EcgcoreError("at least one of the checks above failed.")

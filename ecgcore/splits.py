@@ -61,7 +61,7 @@ class Split:
                 raise EcgcoreError(f"split {self.name}: {why}.")
         if self.selects_on_test:
             if not np.array_equal(self.valid, self.test):
-                raise EcgcoreError(f"split {self.name}: selects_on_test, but valid is not test.")
+                raise EcgcoreError(f"split {self.name}: selects_on_test needs valid to equal test.")
             del parts["valid"]
         people = {part: set(patients.loc[pd.Index(ecg_ids)]) for part, ecg_ids in parts.items()}
         for one, other in combinations(people, 2):
@@ -182,7 +182,7 @@ def _check_size(classes: NDArray[np.int64], n_folds: int) -> None:
     counts = np.bincount(classes, minlength=2)
     if counts.min() < n_folds:
         raise EcgcoreError(
-            f"n_folds: {n_folds} folds need at least as many patients of each class; here are "
+            f"n_folds: {n_folds} folds need at least as many patients of each class; there are "
             f"{counts[0]} negative and {counts[1]} positive: lower n_folds or use more records."
         )
 

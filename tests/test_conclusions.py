@@ -145,7 +145,7 @@ def belief(metrics: list[str], **methods: float) -> "pd.Series[str]":
 def test_localization_is_the_claim_of_paper_a_and_tested_by_pathology() -> None:
     metrics = [MASS, *(f"evidence_{wave}_{MASS}" for wave in ("st", "t", "q"))]
     verdicts = belief(metrics, imn=0.5, random=0.0)
-    for words in (" of the evidence", ": ST elevation", ": T inversion", ": Q waves"):
+    for words in (" of the evidence", " of ST elevation", " of T inversion", " of Q waves"):
         assert verdicts["Paper A: precise localization" + words] == "supported"
 
 

@@ -195,14 +195,14 @@ def start_twice(folder: Path, rng: Rng) -> None:
     assert [path.name for path in (folder / "runs").iterdir()] == ["run"]
 
 
-GOES_ON = "the next call goes on to the same bytes; nothing unfinished has a final name"
+GOES_ON = "the next call continues; results are byte-identical; no unfinished file has a final name"
 FAULTS: dict[str, tuple[Callable[[Path, Rng], None], str, str]] = {
     "kill -9 of preparing": (kill_preparing, "SIGKILL at a random moment", GOES_ON),
     "kill -9 of a run": (kill_run, "SIGKILL of the runner, or of its kernel too", GOES_ON),
-    "disk full": (fill_disk, "a limit on the size of files", f"one sentence says so; {GOES_ON}"),
-    "unwritable output": (forbid_writing, "a file in its place", "one sentence says where"),
+    "disk full": (fill_disk, "a limit on file size", f"a message says so; {GOES_ON}"),
+    "unwritable output": (forbid_writing, "a file in its place", "a message says where"),
     "damaged run": (damage_run, "files deleted, cut, changed", "refused by name; made again"),
-    "two processes, one run": (start_twice, "started at once", "made once; both end well"),
+    "two processes, one run": (start_twice, "started at the same time", "made once; both succeed"),
 }
 """By name: what injects the fault and raises unless the outcome is as stated, and the two texts."""
 

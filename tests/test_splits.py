@@ -123,7 +123,7 @@ def test_a_split_with_a_leak_is_refused() -> None:
         splits.Split("mine", ids(1), ids(2), ids(3), patients)
     with pytest.raises(EcgcoreError, match="its test part is empty"):
         splits.Split("mine", ids(1), ids(3), ids(), patients)
-    with pytest.raises(EcgcoreError, match="valid is not test"):
+    with pytest.raises(EcgcoreError, match="needs valid to equal test"):
         splits.Split("mine", ids(1), ids(3), ids(4), patients, selects_on_test=True)
     with pytest.raises(EcgcoreError, match="patient 7 is in train and in test"):
         splits.Split("mine", ids(1), ids(2), ids(2), patients, selects_on_test=True)

@@ -26,7 +26,7 @@ EXPLORER = "explorer_data"
 MODELS = {
     "imn": "IMN (writes its own weights)",
     "imn_categorical": "IMN with two outputs",
-    "blackbox_cnn2d": "black box (the IMN's encoder alone)",
+    "blackbox_cnn2d": "black box (same encoder, linear head)",
 }
 POSITIVE = {
     "norm_vs_mi": "infarction",

@@ -38,7 +38,7 @@ class BuildCard(SphinxDirective):
         facts = json.loads(Path(self.env.srcdir, "build.json").read_text(encoding="utf-8"))
         archive = "" if facts["data"] == "simulated" else f" ({facts['data']})"
         text = (
-            f"What this build computed comes from {facts['kind']}{archive}, tier "
+            f"The results of this build come from {facts['kind']}{archive}, tier "
             f"{facts['tier']}, code {facts['commit']}. {facts['caveat']}"
         )
         return [nodes.paragraph("", text, classes=["run-card"])]

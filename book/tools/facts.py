@@ -32,7 +32,8 @@ def data_name(archive: Mapping[str, Any]) -> str:
 
 def commit_words(facts: Mapping[str, Any]) -> str:
     """Return the short commit and whether the checkout had changes on top of it."""
-    return str(facts["git_commit"])[:10] + (" with changes" if facts["git_dirty"] else "")
+    changes = " (with uncommitted changes)" if facts["git_dirty"] else ""
+    return str(facts["git_commit"])[:10] + changes
 
 
 def computed_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Records(ABC):
         ids = np.asarray(self.table.index if ecg_ids is None else ecg_ids).tolist()
         if unknown := [ecg_id for ecg_id in ids if ecg_id not in self.table.index]:
             why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name} (a store"
-            raise EcgcoreError(f"ecg_ids: {why} leaves damaged ones out: see its quality).")
+            raise EcgcoreError(f"ecg_ids: {why} leaves out damaged ones: see its quality).")
         mv = np.zeros((len(ids), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
         read = self._reader(rate_hz, layer)
         for row, ecg_id in enumerate(ids):
@@ -264,7 +264,7 @@ def read_table(path: Path) -> pd.DataFrame:
         if None in values:
             k = values.index(None)
             why = f"line {k + 2} has {name} {str(table[name][k])[:60]!r}; expected {expected}"
-            raise EcgcoreError(f"{path}: {why}: the file is damaged, fetch it again.")
+            raise EcgcoreError(f"{path}: {why}: the file is damaged; fetch it again.")
         table[name] = pd.Series(values, dtype=np.int64 if parse is _whole else object)
     for ecg_id in table.loc[table["ecg_id"].duplicated(), "ecg_id"]:
         raise EcgcoreError(f"{path}: ecg_id {ecg_id} occurs twice; expected one row per record.")
@@ -272,7 +272,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, required: list[str]) -> pd.DataFrame:
-    again = "the file is damaged, fetch it again"
+    again = "the file is damaged; fetch it again"
     try:
         content = path.read_bytes()
         as_text = dict.fromkeys(_CELLS, str)  # pandas would convert TRUE and names of digits

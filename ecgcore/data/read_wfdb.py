@@ -91,7 +91,7 @@ class Recording(NamedTuple):
 
 
 class TwelveLeads(NamedTuple):
-    """The 12 leads in PTB-XL's order: mV, shape (lead, sample); adu per mV; sentences."""
+    """The 12 leads in PTB-XL's order, ``mV (lead, sample)``, with gains (adu per mV) and notes."""
 
     mv: Floats32
     gains: tuple[float, ...]

@@ -120,7 +120,7 @@ def _method_maps(
 
 
 def _controls(model: models.EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.DataFrame]:
-    """Control maps, and of an IMN what its linear models are like, one row per record.
+    """Control maps and, for an IMN, measures of its linear models, one row per record.
 
     The map of the untrained network is W * x, or gradient * x of a network without W.
     """

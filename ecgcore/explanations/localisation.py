@@ -123,5 +123,5 @@ def expected_leads(codes: Mapping[str, float]) -> Bools:
 
 
 def pathology(codes: Mapping[str, float], among: set[str]) -> str:
-    """The likeliest statement of a record among ``among``, the first by name; empty for none."""
+    """The most likely statement of a record among ``among``, the first by name; empty for none."""
     return max(sorted(among & codes.keys()), key=lambda code: codes[code], default="")

@@ -21,7 +21,7 @@ WIDTH, N_OUT, KERNEL, HIDDEN = 64, 256, 5, 128
 def conv_norm(
     n_in: int, n_out: int, kernel: int, *, stride: int = 1, relu: bool = True
 ) -> nn.Sequential:
-    """Return a convolution without bias, batch norm and perhaps ReLU."""
+    """Return a convolution without bias, batch norm and, optionally, ReLU."""
     conv = SampleConv(n_in, n_out, kernel, stride=stride, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(n_out), *([nn.ReLU()] if relu else []))
 

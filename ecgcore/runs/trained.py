@@ -139,7 +139,7 @@ def usual_features(signals_mv: Floats32, rate_hz: int) -> pd.DataFrame:
 
 
 def load_trained_run(folder: Path | str) -> TrainedRun:
-    """Bring back the networks of a run directory with their input pipeline and calibration.
+    """Load the networks of a run directory with their input pipeline and calibration.
 
     :class:`EcgcoreError`: no finished run there, or one that trained no network.
     """

@@ -94,7 +94,7 @@ def _both_classes(y: ArrayLike, logits: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def prior_shift(p: ArrayLike, *, trained_prevalence: float, prevalence: float) -> Floats:
-    """Move probabilities from the prevalence of training to that of where they are used.
+    """Shift probabilities from the prevalence in training to that in use.
 
     Saerens, Latinne & Decaestecker (2002, Neural Comput 14:21), eq. 2.4; shares above 0, below 1.
     """

@@ -37,7 +37,7 @@ def probabilities(score: ArrayLike, n_records: int, name: str = "y_score") -> Fl
     values = finite(score, n_records, name)
     if values.min() < 0 or values.max() > 1:
         extremes = f"{values.min():.4g} to {values.max():.4g}"
-        raise EcgcoreError(f"{name}: {extremes} are no probabilities; use positive_probability().")
+        raise EcgcoreError(f"{name}: {extremes} are not probabilities; use positive_probability().")
     return values
 
 
@@ -103,7 +103,7 @@ def balanced_subset(y: ArrayLike, seed: int) -> Ints:
 
 
 def moments(x: ArrayLike) -> Floats:
-    """Return mean, SD and skewness (0 of a flat lead) of each lead, ``(record, 3 * lead)``.
+    """Return mean, SD and skewness (0 for a flat lead) of each lead, ``(record, 3 * lead)``.
 
     A network that does not beat a logistic regression on these has shown no use of waveforms.
     Signals of another shape than ``(record, lead, sample)`` raise :class:`EcgcoreError`.

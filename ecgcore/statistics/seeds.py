@@ -206,7 +206,7 @@ def compare_models(
     (with ``margin``; empty for the reference), ``reason``.  Options as of :func:`seed_difference`.
     """
     if reference not in networks:
-        raise EcgcoreError(f"No predictions of the reference {reference!r}; run it first.")
+        raise EcgcoreError(f"There are no predictions of {reference!r}; run it first.")
     rows, differences = [], {}
     for name, runs in networks.items():
         mean = dict(vars(seed_mean(runs, **options)))
@@ -235,7 +235,7 @@ def records_needed(
     """
     spread, n_seeds = result.spread, result.n_seeds or 0
     if not spread.se > 0 or difference == 0 or n_seeds < 2:
-        raise EcgcoreError("records_needed: needs a difference, two seeds, and values that vary.")
+        raise EcgcoreError("records_needed: needs two seeds, some spread and a difference not 0.")
     tails = (0.05, 0.1) if equivalence else (0.025, 0.2)
 
     def excess(log_factor: float) -> float:

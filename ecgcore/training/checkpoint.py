@@ -95,7 +95,7 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], str | None]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return state, (file.metadata() or {}).get("ecgcore_model")
     except SafetensorError as error:
-        raise EcgcoreError(f"{path}: is no whole safetensors file ({error}).") from error
+        raise EcgcoreError(f"{path}: is not a complete safetensors file ({error}).") from error
 
 
 def training_identity(
@@ -130,7 +130,7 @@ def save_checkpoint(directory: Path, state: dict[str, Any], training: dict[str, 
 def load_checkpoint(
     directory: Path, training: dict[str, Any], device: torch.device
 ) -> dict[str, Any] | None:
-    """Return the saved state, or None; refuse one that is damaged or of another training."""
+    """Return the saved state, or None; refuse a damaged one or one of another run."""
     path = directory / CHECKPOINT
     if not path.exists():
         return None
@@ -139,11 +139,11 @@ def load_checkpoint(
         saved, state = content["identity"], dict(content["state"])
     except Exception as error:  # a damaged file raises errors of many kinds
         reason = str(error).partition("\n")[0]
-        raise EcgcoreError(f"{path}: is damaged ({reason}); delete it to begin anew.") from error
+        raise EcgcoreError(f"{path}: is damaged ({reason}); delete it to start again.") from error
     for name, value in training.items():
         if saved.get(name) != value:
             raise EcgcoreError(
-                f"{path}: belongs to another training: {name} was {saved.get(name)!r}, now it is "
-                f"{value!r}; choose another directory, or delete this one."
+                f"{path}: belongs to another training run: {name} was {saved.get(name)!r}, now "
+                f"it is {value!r}; choose another directory, or delete this one."
             )
     return state

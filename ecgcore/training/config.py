@@ -13,7 +13,7 @@ _AT_LEAST_0 = "weight_decay weight_l1 local_fidelity scheduler_patience patience
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What decides the outcome of a training, beside model and data; see also :data:`PAPER_B`."""
+    """Settings that decide the outcome of training; see also :data:`PAPER_B`."""
 
     epochs: int = 50
     batch_size: int = 8

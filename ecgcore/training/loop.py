@@ -150,7 +150,7 @@ class Training:
         return {n: v.state_dict() if hasattr(v, "state_dict") else v for n, v in values.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Put a state back."""
+        """Restore a saved state."""
         for name in _STATE:
             if hasattr(part := getattr(self, name), "load_state_dict"):
                 part.load_state_dict(state[name])

@@ -37,7 +37,7 @@ def check_memory(
 
 
 def _activation_bytes(model: EcgModel, n_samples: int, config: TrainConfig) -> int:
-    """Return what a step stores for its gradients, counted on tensors without memory."""
+    """Return what a step stores for its gradients, counted on meta tensors."""
     set_mask_source(model, None)
     ghost = copy.deepcopy(model).to("meta").train()
     stored: dict[int, torch.UntypedStorage] = {}

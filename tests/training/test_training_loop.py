@@ -372,7 +372,7 @@ def test_weights_of_something_else_are_refused(tmp_path):
     with pytest.raises(EcgcoreError, match="no such file"):
         training.load_model(tmp_path / "none")
     (tmp_path / "w").write_bytes(b"nothing")
-    with pytest.raises(EcgcoreError, match="no whole safetensors file"):
+    with pytest.raises(EcgcoreError, match="not a complete safetensors file"):
         training.load_model(tmp_path / "w")
 
 

@@ -139,7 +139,7 @@ document.addEventListener("DOMContentLoaded", () => {
     words.textContent = after
       ? `The map (${method}) credits the hidden segments with ${signed(credit)}. Without them the network's ` +
         `logit went from ${signed(before.logit)} to ${signed(after.logit)}: by ${signed(after.logit - before.logit)}. ` +
-        `A map that tells the truth would have said ${signed(before.logit - after.logit)}.`
+        `A faithful map would have said ${signed(before.logit - after.logit)}.`
       : "Hide a segment below, or one from the table, and the network runs again without it.";
   }
 
