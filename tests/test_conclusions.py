@@ -64,9 +64,9 @@ def sweep(rates: list[int], n: int, n_positive: int, n_seeds: int, *more: str) -
 def test_claims_of_paper_b_are_tested_as_it_makes_them() -> None:
     space = sweep([62, 100, 250, 500], 300, 100, 3)
     verdicts = space["claims"].set_index("measured").verdict
-    for metric in ("auroc", "accuracy", "sensitivity"):
-        assert verdicts[f"{metric}: cnn1d at 500 Hz minus cnn1d at 100 Hz"] == "supported"
-    assert verdicts["auroc: cnn_lstm at 500 Hz minus cnn_lstm at 250 Hz"] == "undecided"
+    for metric in ("AUROC", "accuracy", "sensitivity"):
+        assert verdicts[f"{metric}, cnn1d at 500 Hz minus cnn1d at 100 Hz"] == "supported"
+    assert verdicts["AUROC, cnn_lstm at 500 Hz minus cnn_lstm at 250 Hz"] == "undecided"
     assert space["shown"]["verdict"] == "worse", "the interaction is a test of its own"
 
 

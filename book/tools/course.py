@@ -95,7 +95,9 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
     """Return a session as a notebook."""
     setup = new_code_cell(SETUP, metadata={"tags": ["parameters"]})
     cells, number = [], 0
-    for block in blocks(source):
+    pieces = list(blocks(source))
+    solved = [piece for piece in pieces if piece.kind == "solution"]
+    for block in pieces:
         if block.kind in ("text", "python"):
             cells.append(_cell(block))
         elif block.kind == "figure":  # the pictures of a build are on the page, not in a copy of it
@@ -106,10 +108,13 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
             words = f"### Exercise {number}: {block.title}\n\n{plain(block.text)}"
             cells.append(new_markdown_cell(words))
             if not with_solutions:
-                cells.append(new_code_cell("# your answer"))
+                is_code = "```python" in solved[number - 1].text
+                answer = new_code_cell("# your answer") if is_code else None
+                cells.append(answer or new_markdown_cell("*your answer*"))
         elif block.kind == "solution" and with_solutions:
             cells.append(new_markdown_cell(f"**Solution {number}**"))
-            cells += [_cell(part) for part in blocks(block.text)]
+            parts = blocks(block.text)  # a code-block is output, which the notebook makes itself
+            cells += [_cell(part) for part in parts if part.kind != "code-block"]
     cells.insert(1, setup)
     for position, cell in enumerate(cells):
         cell.id = f"cell-{position}"  # otherwise every export would differ

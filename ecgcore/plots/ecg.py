@@ -19,7 +19,7 @@ from ecgcore.leads import LEADS
 from ecgcore.plots import look
 from ecgcore.plots.look import Samples
 
-LARGEST_MV, LONGEST_S = 5.0, 60.0
+LARGEST_MV, LONGEST_S = 10.0, 60.0
 """Larger amplitudes are drawn at this height, and longer windows refused: pictures stay small."""
 
 Strip = tuple[int, int, int]
