@@ -21,7 +21,7 @@ from ecgcore.runs import provenance, recorded
 from ecgcore.runs.directory import damage, read_json
 from ecgcore.runs.execution import gate
 
-CAVEATS = {"smoke": "This tier only shows that everything runs; its numbers mean nothing."}
+CAVEATS = {"smoke": "This tier shows that everything runs: numbers computed in it mean nothing."}
 WORDS_PER_MINUTE = 150
 """Of prose with figures to look at."""
 
