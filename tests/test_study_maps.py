@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
+from ecgcore import models
 from ecgcore.data import open_data
+from ecgcore.preprocessing import preprocess
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 import examine_study
@@ -29,6 +32,20 @@ def test_marks_and_groups_are_those_of_ludb(shared: Path) -> None:
     masks = examine_study.wave_masks(shared / "ludb", group.index[:1], 100, 1000)
     qrs = masks[examine_study.WAVES.index("QRS"), 0, 1]
     assert 0.05 < qrs.sum() / 100 / np.diff(qrs.astype(int)).clip(0).sum() < 0.15  # s per complex
+
+
+def test_an_untrained_network_is_asked_by_its_own_deletion_test(small_store: str) -> None:
+    store = open_data(small_store)
+    ids = pd.Series(store.table.index[:3])
+    network = models.build("imn", rate_hz=100, n_samples=1000, seed=1)
+    trained = SimpleNamespace(
+        networks=(network,), params={"seed": 1}, rate_hz=100, native_method="imn"
+    )
+    x = preprocess(store.signals(100, ids), 100, 100)
+    rows = examine_study.untrained_scores(trained, x, ids)
+    score = rows.pivot(index="ecg_id", columns="method", values="lerf_minus_morf")
+    assert score.index.tolist() == ids.tolist()
+    assert score["W x"].mean() > score["x squared"].mean()  # arithmetic, without any training
 
 
 def test_territories_are_shares_of_the_positive_part(small_store: str) -> None:

@@ -1,21 +1,23 @@
 """Ask the trained networks of study 3 for their maps: ``examine_study.py RUNS LUDB``.
 
-Writes four tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
+Writes five tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
 ``terms`` (bias, sum of W * x and logit of every test record), ``stability`` (agreement of the maps
 of two seeds), ``territories`` (the share of a map in the leads in which an infarction is looked
-for) and ``ludb_waves`` (where the positive part of a map lies on records whose waves cardiologists
-marked). Only NORM against MI as published, from the runs of all finished seeds.
+for), ``untrained`` (the deletion test of networks that were never trained) and ``ludb_waves``
+(where the positive part of a map lies on records whose waves cardiologists marked). Only NORM
+against MI as published, from the runs of all finished seeds.
 """
 
 import re
 import sys
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ecgcore import explanations, files
+from ecgcore import explanations, files, models
 from ecgcore.data import Store, load_ludb, ludb_waves, open_data
 from ecgcore.leads import LEADS
 from ecgcore.runs import directory, recorded
@@ -84,6 +86,25 @@ def territories(maps: dict[str, np.ndarray], ids: pd.Series, store: Store) -> pd
     return pd.DataFrame(rows, columns=["method", "ecg_id", "patient_id", "share"])
 
 
+def untrained_scores(trained: TrainedRun, x: np.ndarray, ids: pd.Series) -> pd.DataFrame:
+    """Return ``method, ecg_id, lerf_minus_morf`` of the same network before any training.
+
+    W * x of a network that learnt nothing, asked by the deletion test of that network itself; in
+    standard deviations of its logit, as in the examination of a trained network.
+    """
+    network = models.untrained(trained.networks[0], seed=int(trained.params["seed"]))
+    logit_of = partial(explanations.positive_logits, network)
+    units = explanations.Units(logit_of, x, trained.rate_hz)
+    maps = {"W x": explanations.attribute(network, x, trained.native_method), "x squared": x**2}
+    sd = units.whole.std()
+    rows = []
+    for method, values in maps.items():
+        curves = explanations.deletion_curves(units, values)
+        scores = explanations.lerf_minus_morf(curves) / sd
+        rows.append(pd.DataFrame({"method": method, "ecg_id": ids, "lerf_minus_morf": scores}))
+    return pd.concat(rows)
+
+
 def groups(folder: Path) -> pd.Series:
     """Return LUDB's records that the plan compares: ``STEMI``, ``scar``, ``none`` or empty."""
     raw = pd.read_csv(folder / "ludb.csv", dtype=str).fillna("")
@@ -101,11 +122,11 @@ def groups(folder: Path) -> pd.Series:
 
 
 def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
-    """Return the four tables for all finished runs of NORM against MI below ``runs``."""
+    """Return the five tables for all finished runs of NORM against MI below ``runs``."""
     database, group = load_ludb(ludb), groups(ludb)
     records = database.records(band_hz=(0.5, 40.0))
     tables: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("terms", "territories", "ludb_waves")
+        name: [] for name in ("terms", "territories", "untrained", "ludb_waves")
     }
     maps: Maps = {}
     ids = pd.Series(dtype=int)
@@ -121,6 +142,9 @@ def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
             tables["terms"].append(terms(trained, store).assign(model=model, seed=seed))
         ids = pd.read_csv(folder / "explained.csv")["ecg_id"].drop_duplicates()
         x = trained.pipeline.inputs(store, ids, [1] * len(ids))
+        if trained.native_method == "imn":
+            rows = untrained_scores(trained, x, ids).assign(model=model, seed=seed)
+            tables["untrained"].append(rows)
         foreign = np.concatenate([trained.pipeline.record_inputs(record) for record in records])
         if masks is None:
             masks = wave_masks(ludb, database.table.index, trained.rate_hz, foreign.shape[-1])

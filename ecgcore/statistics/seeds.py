@@ -197,13 +197,19 @@ def seed_mean(predictions: Predictions, **options: Any) -> SeedMean:
 
 
 def compare_models(
-    networks: Mapping[Hashable, Predictions], reference: Hashable, *, margin: float, **options: Any
+    networks: Mapping[Hashable, Predictions],
+    reference: Hashable,
+    *,
+    margin: float,
+    n_planned: int = 0,
+    **options: Any,
 ) -> pd.DataFrame:
     """Compare every network with one of them, each over its seeds; one row per network.
 
     Columns: ``name, reference``, those of :class:`SeedMean` (as ``n, value_low, value_high``) and
     of :meth:`~ecgcore.statistics.SeedDifference.row` (name minus reference), ``p_holm, verdict``
-    (with ``margin``; empty for the reference), ``reason``.  Options as of :func:`seed_difference`.
+    (with ``margin``; empty for the reference), ``reason``.  Of ``n_planned`` comparisons, those
+    that are not there yet count with p = 1.  Options as of :func:`seed_difference`.
     """
     if reference not in networks:
         raise EcgcoreError(f"There are no predictions of {reference!r}; run it first.")
@@ -214,7 +220,9 @@ def compare_models(
         rows.append({"name": name, "reference": reference, "n": mean.pop("n_records"), **mean})
         if name != reference:
             differences[name] = seed_difference(runs, networks[reference], **options)
-    corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    p = [difference.p for difference in differences.values()]
+    p_holm = holm([*p, *[1.0] * (n_planned - len(p))])
+    corrected = dict(zip(differences, p_holm, strict=False))
     for name, row in zip(networks, rows, strict=True):
         row["p_holm"], verdict = float(corrected.get(name, np.nan)), Verdict("", "reference")
         if name in differences:

@@ -105,6 +105,8 @@ def test_comparison_table(networks):
     assert (table.value_low < table.value).all()
     assert table.loc["alike", "low"] < table.loc["alike", "equivalence_low"]
     assert pd.isna(table.loc["base", "difference"])
+    planned = compare_models(sets, "base", margin=0.05, n_planned=7).set_index("name")
+    assert planned.loc["poor", "p_holm"] == pytest.approx(7 * table.loc["poor", "p"])
     turned = compare_models(sets, "poor", margin=0.05).set_index("name")
     assert turned.verdict["base"] == "better"
     with pytest.raises(EcgcoreError, match="'none'"):
