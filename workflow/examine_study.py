@@ -89,8 +89,8 @@ def territories(maps: dict[str, np.ndarray], ids: pd.Series, store: Store) -> pd
 def untrained_scores(trained: TrainedRun, x: np.ndarray, ids: pd.Series) -> pd.DataFrame:
     """Return ``method, ecg_id, lerf_minus_morf`` of the same network before any training.
 
-    W * x of a network that learnt nothing, asked by the deletion test of that network itself; in
-    standard deviations of its logit, as in the examination of a trained network.
+    The deletion test of a network that has learnt nothing, with its own W * x and with the square
+    of the signal; in standard deviations of its logit over these records.
     """
     network = models.untrained(trained.networks[0], seed=int(trained.params["seed"]))
     logit_of = partial(explanations.positive_logits, network)

@@ -243,7 +243,7 @@ def records_needed(
     """
     spread, n_seeds = result.spread, result.n_seeds or 0
     if not spread.se > 0 or difference == 0 or n_seeds < 2:
-        raise EcgcoreError("records_needed: needs two seeds, some spread and a difference not 0.")
+        raise EcgcoreError("records_needed: needs two seeds, values that vary and a difference.")
     tails = (0.05, 0.1) if equivalence else (0.025, 0.2)
 
     def excess(log_factor: float) -> float:
