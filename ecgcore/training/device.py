@@ -92,7 +92,8 @@ class RecordedSteps:
         self.batches = batches.clone()
         self.position = torch.zeros(1, dtype=torch.int64, device=batches.device)
         self.losses = torch.zeros(len(batches), device=batches.device)
-        before = {id(tensor): tensor.clone() for tensor in changed()}
+        with torch.no_grad():  # a copy with a graph would hold the weights to today's stream
+            before = {id(tensor): tensor.clone() for tensor in changed()}
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -104,7 +105,7 @@ class RecordedSteps:
             warnings.simplefilter("ignore")
             self.graph.register_generator_state(generator)
         steps = torch.arange(len(batches), device=batches.device)
-        with torch.cuda.graph(self.graph, pool=pool):
+        with torch.cuda.graph(self.graph, pool=pool, stream=stream):
             loss = step(self.batches.index_select(0, self.position)[0])
             self.losses.copy_(torch.where(steps == self.position, loss, self.losses))
             self.position.add_(1)
