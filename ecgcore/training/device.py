@@ -104,10 +104,10 @@ class RecordedSteps:
         with warnings.catch_warnings():  # newer versions of PyTorch do it themselves, and warn
             warnings.simplefilter("ignore")
             self.graph.register_generator_state(generator)
-        steps = torch.arange(len(batches), device=batches.device)
+        self.steps = torch.arange(len(batches), device=batches.device)  # the graph reads it
         with torch.cuda.graph(self.graph, pool=pool, stream=stream):
             loss = step(self.batches.index_select(0, self.position)[0])
-            self.losses.copy_(torch.where(steps == self.position, loss, self.losses))
+            self.losses.copy_(torch.where(self.steps == self.position, loss, self.losses))
             self.position.add_(1)
         with torch.no_grad():
             for tensor in changed():
