@@ -41,6 +41,7 @@ def facts_of(run: Path) -> dict[str, Any]:
         **{name: results[name] for name in (*names, "needs_more_epochs") if name in results},
         **{name: made.get(name) for name in ("git_commit", "git_dirty", "code", "seconds")},
         "archive": made.get("archive", {}).get("fingerprint", "")[:12],
+        **{name: made.get("archive", {}).get(name, "") for name in ("device", "precision")},
     }
 
 
