@@ -33,12 +33,13 @@ class Gpu:
     def step_s(self, row: Mapping[str, Any]) -> float:
         """Return the seconds of a training step: arithmetic and memory, or launches if longer.
 
-        Assumed, not measured: 35 % of the peak in convolutions, 70 % of the memory's speed, 18
-        passes over the outputs of the convolutions, 2.5 us per kernel in a CUDA graph.
+        Fitted to nine trainings on one H200 (``results/gpu_sweep.csv``): 13 % of the peak in
+        convolutions, 26 % of the memory's speed with 18 passes over the outputs of the
+        convolutions, 4.5 us per kernel in a CUDA graph.
         """
-        math_s = 1e9 * row["step_gflop"] / (0.35e12 * self.tf32_tflops)
-        memory_s = 18 * 2**20 * row["conv_mib"] / (0.7e9 * self.memory_gb_per_s)
-        launch_s = 2.5e-6 * KERNELS.get(row["kind"].split()[1], 120)
+        math_s = 1e9 * row["step_gflop"] / (0.13e12 * self.tf32_tflops)
+        memory_s = 18 * 2**20 * row["conv_mib"] / (0.26e9 * self.memory_gb_per_s)
+        launch_s = 4.5e-6 * KERNELS.get(row["kind"].split()[1], 120)
         return max(float(row["batch_size"]) * (math_s + memory_s), launch_s)
 
 
