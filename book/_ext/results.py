@@ -60,7 +60,7 @@ class WithResult(SphinxDirective):
 
 
 class ClaimsTable(SphinxDirective):
-    """Every claim with its evidence, and the page that measures it.
+    """Every claim with its evidence, and the pages that measure it.
 
     Options: ``study``, the starts of the pages' names in the order in which they are shown.
     """
@@ -78,7 +78,10 @@ class ClaimsTable(SphinxDirective):
                 measured = f"{row['measured']}: {claims.value_words(row) or 'no value'}"
                 if row["holds where"]:
                     measured += f"; the claim holds where it is {row['holds where']}"
-                cells = [link, row["data"], measured, f"**{row['verdict']}**"]
+                data = row["data"]
+                if row.get("source", one["page"]) not in ("", one["page"]):
+                    data = f"{{doc}}`{data} </notebooks/{row['source']}>`"
+                cells = [link, data, measured, f"**{row['verdict']}**"]
                 lines.append(f"| {' | '.join(map(_cell, cells))} |")
         table = self.parse_text_to_nodes("\n".join(lines))
         return [nodes.container("", *table, classes=["claims"])] if len(lines) > 2 else []

@@ -16,16 +16,20 @@ def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dic
 
     ``runs`` holds the run directory of each page, by the page's name; those with a ``claims.csv``
     count.  So does every ``*claims.csv`` of recorded results in ``folder``, whose rows belong to
-    the page in their column ``page``, or to that which has a claim of the same words.  Each claim
-    has ``page``, ``claim`` and ``evidence``: dicts of ``data`` (which says real or simulated, and
-    recorded or this build), ``measured``, ``value``, ``interval``, ``level``, ``n``, ``holds
+    the page in their column ``page``, or to that which has a claim of the same words.  A page that
+    tests claims of other pages names them in this column, too; a page that is not there leaves the
+    claim where it was tested.  Each claim has ``page``, ``claim`` and ``evidence``: dicts of
+    ``data`` (which says real or simulated, and recorded or this build), ``source`` (the page that
+    measured it, or empty), ``measured``, ``value``, ``interval``, ``level``, ``n``, ``holds
     where``, ``verdict``; evidence from real records first.
     """
     rows = []
     for page, run in runs.items():
         if (run / "claims.csv").exists():
             facts = read_json(run / "provenance.json")
-            rows += _rows(run / "claims.csv", facts, "this build", page=page)
+            for row in _rows(run / "claims.csv", facts, "this build"):
+                named = row.get("page", page)
+                rows.append({**row, "page": named if named in runs else page, "source": page})
     page_of = {row["claim"]: row["page"] for row in rows}
     for path in sorted(folder.glob("*claims.csv")):
         facts = read_json(path.with_suffix(".json"))
@@ -33,6 +37,7 @@ def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dic
     claims: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         page = row.setdefault("page", page_of.get(row["claim"], ""))
+        row.setdefault("source", "")
         claims.setdefault((page, row["claim"]), []).append(row)
     pages = list(runs)
     known = sorted((k for k in claims if k[0] in pages), key=lambda k: pages.index(k[0]))
@@ -46,15 +51,14 @@ def _rank(row: Mapping[str, Any]) -> tuple[bool, bool]:
     return not row["data"].startswith("real"), "this build" in row["data"]
 
 
-def _rows(path: Path, facts: Mapping[str, Any], origin: str, **more: str) -> list[dict[str, Any]]:
+def _rows(path: Path, facts: Mapping[str, Any], origin: str) -> list[dict[str, Any]]:
     """Return the rows of a table of claims as text, with ``data`` added."""
     archive = facts.get("archive", {})
     n = f" ({archive['n_records']} in the archive)" if "n_records" in archive else ""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if "data" not in table:  # else the page itself says which records it read
         table = table.assign(data=f"{data_kind([archive])}{n}, {origin}")
-    rows = table.assign(**more).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    return [{str(k): value for k, value in row.items()} for row in table.to_dict("records")]
 
 
 def value_words(row: Mapping[str, Any]) -> str:

@@ -50,3 +50,24 @@ def test_no_interval_or_level_is_lost(evidence: list[dict[str, object]]) -> None
     assert [claims.value_words(row) for row in evidence] == [
         "-0.01 [-1 to 1, 95 %]", "-0.01 [-0.02 to 0.01, 90 %]", "-0.01 [-0.02 to 0.01, 90 %]",
     ]  # fmt: skip
+
+
+def test_a_page_adds_evidence_to_the_claims_of_another(tmp_path: Path) -> None:
+    columns = {"measured": "AUROC", "value": "1", "interval": "", "level": "", "holds where": "",
+               "verdict": "undecided"}  # fmt: skip
+    own = [{"claim": "as good", "data": "real", **columns}]
+    added = [
+        {"claim": "as good", "data": "simulated", "page": "real_imn", **columns},
+        {"claim": "new", "data": "simulated", "page": "not in this tier", **columns},
+    ]
+    runs = {"real_imn": tmp_path / "real_imn", "simulated": tmp_path / "simulated"}
+    for (_, run), rows in zip(runs.items(), (own, added), strict=True):
+        run.mkdir()
+        pd.DataFrame(rows).to_csv(run / "claims.csv", index=False)
+        (run / "provenance.json").write_text("{}")
+    first, second = claims.gather(runs, tmp_path)
+    assert (first["page"], first["claim"]) == ("real_imn", "as good")
+    assert [(row["data"], row["source"]) for row in first["evidence"]] == [
+        ("real", "real_imn"), ("simulated", "simulated"),
+    ]  # fmt: skip
+    assert (second["page"], second["claim"]) == ("simulated", "new")
