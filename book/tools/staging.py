@@ -133,7 +133,8 @@ def run_card(
         "```{dropdown} How this page was made, and how to repeat it",
         _data_words(data),
         f"**Code** `{facts.commit_words(made)}`. "
-        f"**Device** {_as_text(data.get('device', 'cpu'))}. "
+        f"**Device** {_as_text(data.get('device', 'cpu'))}"
+        f"{', trained in ' + data['precision'] if 'precision' in data else ''}. "
         f"**Time** {made['seconds'] / 60:.1f} min. "
         f"**Peak memory** {made['peak_memory_mib'] / 1024:.1f} GiB.",
         "",

@@ -10,6 +10,19 @@ Loss = Literal["cross_entropy", "weighted_cross_entropy", "bce_pos_weight"]
 _ABOVE_0 = "epochs batch_size learning_rate scheduler_every scheduler_factor"
 _AT_LEAST_0 = "weight_decay weight_l1 local_fidelity scheduler_patience patience clip_norm seed"
 
+BF16_SHOWN: frozenset[tuple[str, str]] = frozenset()
+"""``(device type, network)`` for which bf16 was shown to be as good as fp32 and faster.
+
+None, by the rule of ``results/plans/precision.md`` on ``results/precision.csv``: no interval of the
+difference in ECE was narrow enough, with three seeds, and only ``imn`` was shown to be faster.
+"""
+
+
+def resolve_precision(precision: str, device_type: str, network: str) -> Literal["fp32", "bf16"]:
+    """Return what ``auto`` stands for: bf16 only where :data:`BF16_SHOWN` says so."""
+    is_shown = precision == "auto" and (device_type, network) in BF16_SHOWN
+    return "bf16" if is_shown or precision == "bf16" else "fp32"
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -33,7 +46,7 @@ class TrainConfig:
     clip_norm: float | None = None
     seed: int = 42  # of the order of records, dropout and down-sampling; build() draws weights
     device: str = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"  # auto: see resolve_precision
     tf32: bool = True  # on CUDA, matrix products and convolutions round their inputs to TF32
     cuda_graph: bool = True  # on CUDA, record a step once and replay it: launches take longer
 

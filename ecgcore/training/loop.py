@@ -7,7 +7,7 @@ a list of positions in them, and nothing waits for the device inside an epoch.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from ecgcore.models.base import arrange_weights
 from ecgcore.statistics.scores import binary
 from ecgcore.training import memory
 from ecgcore.training.checkpoint import load_checkpoint, save_checkpoint, training_identity
-from ecgcore.training.config import TrainConfig
+from ecgcore.training.config import TrainConfig, resolve_precision
 from ecgcore.training.device import RecordedSteps, device_summary, numerics, resolve_device
 from ecgcore.training.losses import batch_loss, class_weights, fidelity_penalty, neighbours
 from ecgcore.training.prediction import predict_logits
@@ -47,6 +47,7 @@ class FitResult:
     seconds: float
     records_per_s: float  # validation time included
     device: str
+    precision: str  # fp32 or bf16, as used
     needs_more_epochs: bool  # the best epoch is among the last three: training was cut short
 
 
@@ -72,6 +73,8 @@ def fit(
     are not finite, memory does not suffice, or the checkpoint belongs to another training.
     """
     device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device.type, model.spec.name)
+    config = replace(config, precision=precision)
     directory = None if checkpoint_dir is None else Path(checkpoint_dir)
     patience = math.inf if config.patience is None else config.patience
     with numerics(tf32=config.tf32):
@@ -95,8 +98,7 @@ def fit(
                 t.masks.start_epoch(config.seed, t.epoch)
                 losses = torch.cat([run() for run in runs]).cpu()  # the one wait for the device
                 train_loss = _mean_loss(t, losses, [len(batch) for batch in batches])
-                where, precision = str(device), config.precision
-                logits = predict_logits(model, t.x_valid, device=where, precision=precision)
+                logits = predict_logits(model, t.x_valid, device=str(device), precision=precision)
                 row = _close_epoch(t, train_loss, logits, time.perf_counter() - began)
                 if directory:
                     save_checkpoint(directory, t.state(), identity)
@@ -115,6 +117,7 @@ def fit(
         seconds=seconds,
         records_per_s=n * len(history) / seconds,
         device=device_summary(str(device)),
+        precision=precision,
         needs_more_epochs=t.best_epoch > config.epochs - 3,
     )
 

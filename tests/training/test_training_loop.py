@@ -397,6 +397,26 @@ def test_prediction_is_the_models_own(name, monkeypatch):
     assert training.predict_logits(model, x[:0], device="cpu").shape == (0, model.n_outputs)
 
 
+def test_automatic_precision_is_fp32_unless_bf16_was_shown(monkeypatch):
+    config = dataclasses.replace(SHORT, epochs=1, device="cpu")
+    part = {"x": X[:12], "y": Y[:12], "n_train": 8}
+    plain, _ = fitted("cnn1d", config, **part)
+    automatic, result = fitted("cnn1d", dataclasses.replace(config, precision="auto"), **part)
+    assert result.precision == "fp32"
+    assert same_weights(plain, automatic)
+    shown = frozenset({("cpu", "cnn1d"), ("cuda", "imn")})
+    monkeypatch.setattr(training.config, "BF16_SHOWN", shown)
+    rounded, result = fitted("cnn1d", dataclasses.replace(config, precision="auto"), **part)
+    assert result.precision == "bf16"
+    assert not same_weights(plain, rounded)
+    resolve = training.config.resolve_precision
+    assert resolve("auto", "cuda", "imn") == resolve("bf16", "cpu", "imn") == "bf16"
+    assert resolve("auto", "cpu", "imn") == resolve("auto", "cuda", "imn_plus") == "fp32"
+    assert resolve("fp32", "cuda", "imn") == "fp32"
+    with pytest.raises(EcgcoreError, match=r"'fp16' is unknown.*auto, fp32, bf16"):
+        dataclasses.replace(config, precision="fp16")
+
+
 def test_presets_are_the_papers():
     """Paper A's run scripts (arXiv 2602.09566) and paper B's table (arXiv 2604.16437)."""
     assert (PAPER_B.epochs, PAPER_B.batch_size, PAPER_B.learning_rate) == (50, 8, 1e-3)

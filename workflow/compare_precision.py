@@ -1,0 +1,150 @@
+"""Compare trainings in bf16 with trainings in fp32: ``compare_precision.py RUNS ARCHIVE``.
+
+Follows ``results/plans/precision.md``. Answers come from ``results/precision_fp32``,
+``results/precision_bf16`` and ``results/real_imn``; seconds per epoch and the IMNs' weights from
+the folders ``fp32``, ``bf16`` and ``real/imn100`` below RUNS. ARCHIVE is the prepared archive
+``imn100``. Writes ``results/precision``, one row per network and rate. Maps and the identity are
+computed on this CPU, which emulates bf16; ``compare_devices.py`` compares CPU and GPU.
+"""
+
+import sys
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+from ecgcore import explanations, statistics
+from ecgcore.data import Store, open_data
+from ecgcore.runs import recorded
+from ecgcore.runs.trained import TrainedRun, load_trained_run
+
+SEEDS, POOL_S = (1, 2, 3), 0.1
+AUROC_MARGIN, ECE_MARGIN, IDENTITY_MARGIN, FASTER = 0.02, 0.03, 0.01, 1.1
+CELLS = [
+    *(f"imn_train-norm_vs_mi-{name}" for name in ("imn", "imn_plus", "blackbox_cnn2d")),
+    *(f"frequency_train-{name}" for name in ("cnn1d-100", "cnn1d-500", "cnn_lstm-100")),
+]
+RECORDS_PER_S_ALONE = {"imn": (1321, 1692)}
+"""fp32 and bf16 on an otherwise idle H200: ``benchmarks/gpu_sweep.py --parts imn``, at 500 Hz with
+batches of 64. No other network was measured alone."""
+UNKNOWN = (np.nan, np.nan)
+
+
+def by_seed(study: str, cell: str) -> dict[int, pd.DataFrame]:
+    """Return the answers on test records of the three seeds, one table per seed."""
+    rows = recorded.load(f"{study}/{cell}").table.query("part == 'test' and seed in @SEEDS")
+    ranking, score = (f(rows.logit) for f in (statistics.ranking, statistics.positive_probability))
+    return dict(list(rows.assign(ranking=ranking, score=score).groupby("seed")))
+
+
+def described(cell: str) -> tuple[str, int, str | None]:
+    """Return network, rate [Hz] and the column within which AUROC is computed, of a cell."""
+    words = cell.split("-")
+    return (words[1], int(words[2]), "fold") if "frequency" in cell else (words[-1], 100, None)
+
+
+def shown(low: float, high: float, margin: float) -> str:
+    """Return ``yes`` for an interval within the margin, ``no`` outside it, else ``not shown``."""
+    outside = low > margin or high < -margin
+    return "yes" if -margin < low and high < margin else "no" if outside else "not shown"
+
+
+def folders(runs: Path, precision: str, cell: str) -> list[Path]:
+    """Return the run directories of the three seeds; fp32 IMN plus was trained with study 3."""
+    place = runs / precision if (runs / precision / f"{cell}-1").exists() else runs / "real/imn100"
+    return [place / f"{cell}-{seed}" for seed in SEEDS]
+
+
+def epoch_s(runs: list[Path]) -> float:
+    """Return the median seconds of an epoch, without each training's first, which records steps."""
+    tables = [pd.read_csv(run / "history.csv").query("epoch > 1") for run in runs]
+    return float(pd.concat(tables)["seconds"].median())
+
+
+def maps(trained: TrainedRun, x: np.ndarray, precision: str) -> tuple[np.ndarray, float]:
+    """Return W * x of ``x (record, lead, sample)`` and the largest error of the identity."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        parts = explanations.decompose(trained.networks[0], x)
+    return parts.contribution, float(np.abs(parts.logit - parts.explained - parts.bias).max())
+
+
+def examine_maps(runs: Path, cell: str, store: Store) -> dict[str, Any]:
+    """Return the identity's largest errors [logits] and the agreement of maps of one cell."""
+    trained = {
+        kind: [load_trained_run(run) for run in folders(runs, kind, cell)]
+        for kind in ("fp32", "bf16")
+    }
+    first = trained["fp32"][0]
+    ids = pd.read_csv(first.folder / "explained.csv")["ecg_id"].drop_duplicates()
+    assert store.table["patient_id"][ids].is_unique  # the interval takes records for patients
+    x = first.pipeline.inputs(store, ids, [1] * len(ids))
+    fp32 = [maps(one, x, "fp32") for one in trained["fp32"]]
+    rounded = [maps(one, x, "bf16") for one in trained["fp32"]]
+    bf16 = [maps(one, x, "fp32") for one in trained["bf16"]]  # as the runs themselves answered
+
+    def agreement(pairs: Any) -> np.ndarray:
+        pool = round(POOL_S * first.rate_hz)
+        values = [explanations.rank_agreement(a[0], b[0], pool_samples=pool) for a, b in pairs]
+        return np.mean(values, axis=0)
+
+    same_weights = agreement(zip(fp32, rounded, strict=True))
+    same_seed = agreement(zip(fp32, bf16, strict=True))
+    two_seeds = agreement(combinations(fp32, 2))
+    gain = same_seed - two_seeds
+    half = stats.t.ppf(0.95, len(gain) - 1) * gain.std(ddof=1) / len(gain) ** 0.5
+    return {
+        "identity_error_fp32": max(error for _, error in fp32),
+        "identity_error_bf16": max(error for _, error in rounded),
+        "agreement_same_weights": same_weights.mean(),
+        "agreement_same_seed": same_seed.mean(),
+        "agreement_two_seeds": two_seeds.mean(),
+        "agreement_gain_low": gain.mean() - half,
+        "agreement_gain_high": gain.mean() + half,
+    }
+
+
+def precision_row(runs: Path, cell: str, store: Store) -> dict[str, Any]:
+    """Return the row of one network and rate: bf16 minus fp32, with 90 % intervals."""
+    network, rate_hz, within = described(cell)
+    study = "real_imn" if network == "imn_plus" else "precision_fp32"
+    sides = by_seed("precision_bf16", cell), by_seed(study, cell)
+    auroc = statistics.seed_difference(*sides, metric="auroc", within=within)
+    ece = statistics.seed_difference(*sides, metric="ece")  # of all folds, as in study 2
+    verdicts = [shown(*auroc.equivalence, AUROC_MARGIN), shown(*ece.equivalence, ECE_MARGIN)]
+    row = {"network": network, "rate_hz": rate_hz, "n_records": auroc.n_records}
+    for name, found in (("auroc", auroc), ("ece", ece)):
+        low, high = found.equivalence
+        row |= {f"{name}_fp32": found.b, f"{name}_bf16": found.a}
+        row |= {f"{name}_difference": found.difference, f"{name}_low": low, f"{name}_high": high}
+    if within:
+        in_folds = statistics.seed_difference(*sides, metric="ece", within=within).equivalence
+        row |= dict(zip(("ece_in_folds_low", "ece_in_folds_high"), in_folds, strict=True))
+    if network.startswith("imn"):
+        row |= (found := examine_maps(runs, cell, store))
+        verdicts.append("yes" if found["identity_error_bf16"] < IDENTITY_MARGIN else "no")
+        low, high = found["agreement_gain_low"], found["agreement_gain_high"]
+        verdicts.append("yes" if low >= 0 else "no" if high < 0 else "not shown")
+    equal = next((word for word in ("no", "not shown") if word in verdicts), "yes")
+    alone = np.divide(*reversed(RECORDS_PER_S_ALONE.get(network, UNKNOWN)))
+    faster = "not measured alone" if np.isnan(alone) else "yes" if alone >= FASTER else "no"
+    crowded = epoch_s(folders(runs, "fp32", cell)) / epoch_s(folders(runs, "bf16", cell))
+    row |= {"equal": equal, "speed_alone_500_hz": alone, "speed_16_runs_at_once": crowded}
+    return row | {"faster": faster, "auto": "bf16" if (equal, faster) == ("yes", "yes") else "fp32"}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit("Usage: python workflow/compare_precision.py RUNS ARCHIVE")
+    archive = open_data(sys.argv[2])
+    result = pd.DataFrame([precision_row(Path(sys.argv[1]), cell, archive) for cell in CELLS])
+    is_tiny = result.columns.str.startswith("identity")
+    result.loc[:, ~is_tiny] = result.loc[:, ~is_tiny].round(5)
+    facts = {
+        "command": "python workflow/compare_precision.py RUNS ARCHIVE",
+        "depends_on": ["workflow/compare_precision.py"],
+    }
+    recorded.save("precision", result, facts)
