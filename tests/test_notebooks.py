@@ -144,7 +144,7 @@ def test_both_studies_on_real_records(root: Path, tmp_path: Path, ptbxl_500: Pat
     assert swept["claims_supported"] == swept["claims_contradicted"] == 0
     cause = run("frequency_cause", runs=str(folder), slow_hz=62, fast_hz=100)
     assert "do not decide" in cause["answer"]
-    assert run("data_tour")
+    assert run("ecg_primer")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
