@@ -77,8 +77,9 @@ def _record_cell(name: str, by_seed: dict[int, Path], folder: Path) -> None:
             tables[f"{name}-maps"].append(maps.assign(seed=seed))
     params = directory.read_json(next(iter(by_seed.values())) / "params.json")
     notebook = params.pop("notebook")
+    tier = directory.read_json(next(iter(by_seed.values())) / "provenance.json")["tier"]
     facts = {
-        "command": f"make book TIER=real ({name.rpartition('/')[2]})",
+        "command": f"make book TIER={tier} ({name.rpartition('/')[2]})",
         "runs_commit": sorted({str(one["git_commit"]) for one in runs.values()}),
         "runs_dirty": any(one["git_dirty"] for one in runs.values()),
         "depends_on": [f"notebooks/{notebook}.ipynb"],
