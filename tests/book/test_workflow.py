@@ -91,8 +91,8 @@ def test_a_study_gains_seeds_and_loses_none(tmp_path: Path) -> None:
     for seed in (1, 2):
         run = tmp_path / "runs" / f"cell-{seed}"
         run.mkdir(parents=True)
-        for name in ("notebook.ipynb", "provenance.json"):
-            (run / name).write_text("{}")
+        (run / "notebook.ipynb").write_text("{}")
+        (run / "provenance.json").write_text('{"tier": "study"}')
         (run / "params.json").write_text('{"notebook": "page", "rate_hz": 100}')
         (run / "history.csv").write_text("epoch\n1\n2\n")
         (run / "explained.csv").write_text("method,score\nimn,0.5\n")
@@ -111,6 +111,7 @@ def test_a_study_gains_seeds_and_loses_none(tmp_path: Path) -> None:
         study["cell"].table["seed"].tolist() == study["cell-maps"].table["seed"].tolist() == [1, 2]
     )
     assert study["cell"].facts["runs"]["2"]["epochs"] == [2]
+    assert study["cell"].facts["command"] == "make book TIER=study (cell)"
 
 
 def test_gpus_are_shared_out_the_longest_runs_first() -> None:
