@@ -1,4 +1,7 @@
-"""Ask two trained networks of study 3 for their costly explanations: ``examine_posthoc.py RUNS``.
+"""Ask two trained networks of study 3 for their costly explanations.
+
+Usage: ``examine_posthoc.py RUNS [NETWORK]``. About an hour per network on one core. A network's
+answers are kept beside its run, so two processes can share the work.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
 occlusion, KernelSHAP and LIME beside W * x and gradient times input, on the first infarctions of
@@ -39,14 +42,25 @@ def posthoc(folder: Path) -> pd.DataFrame:
     return columns.assign(ecg_id=named, patient_id=store.table["patient_id"][named].to_numpy())
 
 
+def kept_posthoc(runs: Path, network: str) -> pd.DataFrame:
+    """Return the answers of one network, asked for once."""
+    folder = runs / f"imn_train-norm_vs_mi-{network}-1"
+    kept = folder / "posthoc.csv"
+    if not kept.is_file():
+        answers = posthoc(folder).assign(model=network, seed=1)
+        files.write_whole(kept, answers.to_csv(index=False))
+    return pd.read_csv(kept)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        raise SystemExit("Usage: python workflow/examine_posthoc.py RUNS")
-    runs = {name: Path(sys.argv[1], f"imn_train-norm_vs_mi-{name}-1") for name in NETWORKS}
-    tables = [posthoc(folder).assign(model=name, seed=1) for name, folder in runs.items()]
+    if len(sys.argv) not in (2, 3):
+        raise SystemExit("Usage: python workflow/examine_posthoc.py RUNS [NETWORK]")
+    chosen = sys.argv[2:] or NETWORKS
+    tables = [kept_posthoc(Path(sys.argv[1]), network) for network in chosen]
     facts = {
         "command": "python workflow/examine_posthoc.py RUNS",
         "depends_on": ["workflow/examine_posthoc.py"],
     }
-    with files.locked(recorded.FOLDER / "real_imn"):
-        recorded.save("real_imn/posthoc", pd.concat(tables).round(5), facts)
+    if not sys.argv[2:]:
+        with files.locked(recorded.FOLDER / "real_imn"):
+            recorded.save("real_imn/posthoc", pd.concat(tables).round(5), facts)
