@@ -1,25 +1,23 @@
 """Training steps beside the published loop (DataLoader, Adam, clipping, ``.item()``), on a CPU.
 
-    python benchmarks/train_step.py [--quick] [--threads 2] [--only cnn1d cnn_lstm imn trace]
+    python benchmarks/train_step.py [--quick] [--threads 2] [--only cnn1d cnn_lstm imn shares]
 
-``trace`` prints the largest difference of a loss between the two loops in one epoch of the same
-batches without dropout. With glibc, both loops keep freed memory, which is faster at large batches,
-if ``GLIBC_TUNABLES`` is ``glibc.malloc.mmap_threshold=N:glibc.malloc.trim_threshold=N`` for a large
-N, such as 2147483647.
+``shares`` prints what each kind of operation takes of a step. With glibc, both loops keep freed
+memory, which is faster at large batches, if ``GLIBC_TUNABLES`` is
+``glibc.malloc.mmap_threshold=N:glibc.malloc.trim_threshold=N`` for a large N, such as 2147483647.
 """
 
 import argparse
 import dataclasses
+import re
 from collections.abc import Callable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from plain import PLAIN, plain_epoch
 from side_by_side import side_by_side
 
 from ecgcore.models import EcgModel, build
-from ecgcore.training import PAPER_A, PAPER_B, TrainConfig, loop
+from ecgcore.training import PAPER_A, PAPER_B, TrainConfig, loop, recipe
 from ecgcore.training.device import numerics
 
 CPU = torch.device("cpu")
@@ -28,6 +26,14 @@ CONFIGS = {
     "cnn1d": PAPER_B_STEP,
     "cnn_lstm": PAPER_B_STEP,
     "imn": dataclasses.replace(PAPER_A, clip_norm=1.0, device="cpu"),
+}
+OPERATIONS = {
+    "convolutions": "conv",
+    "LSTM": "lstm|rnn",
+    "batch norm": "batch_norm",
+    "pooling": "pool",
+    "activations and dropout": "relu|gelu|sigmoid|threshold|clamp",
+    "optimiser": "adam|foreach|norm",
 }
 
 
@@ -72,43 +78,25 @@ def bench_steps(name: str, n_samples: int, batch: int, n_steps: int, repeats: in
     side_by_side(title, cases, repeats=repeats, per=n_steps)
 
 
-def bench_trace(n_samples: int, n_steps: int) -> None:
-    """Print the largest difference of a step's loss from that of the published loop.
-
-    The same loop in float64 shows how much of it is rounding of the published loop itself.
-    """
-    x, y = random_records(8 * n_steps, n_samples)
-    model = build("cnn1d", rate_hz=100, n_samples=n_samples, dropout=0.0)
-    plain = plain_trace(model, x, y)
-    exact = plain_trace(model, x.double(), y)
-    ours = our_epoch(model, x, y, CONFIGS["cnn1d"])()
-    for name, losses in (("ours", ours), ("published in float64", exact)):
-        difference = np.abs(np.array(losses) - plain).max()
-        print(f"losses of {n_steps} steps, {name} minus published: at most {difference:.1e}")
-
-
-def plain_trace(model: EcgModel, x: torch.Tensor, y: torch.Tensor) -> NDArray[np.float64]:
-    """Losses of the published steps from the same weights, in the precision of ``x``."""
-    reference = PLAIN["cnn1d"]()
-    reference.head[0].p = 0.0
-    values = model.state_dict().values()
-    reference.load_state_dict(dict(zip(reference.state_dict(), values, strict=True)))
-    reference.to(x.dtype)
-    optimiser = torch.optim.Adam(reference.parameters(), lr=1e-3)
-    losses = []
-    for batch, labels in zip(x.split(8), y.split(8), strict=True):
-        loss = torch.nn.functional.cross_entropy(reference(batch), labels)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
-        optimiser.step()
-        losses.append(loss.item())
-    return np.array(losses)
+def bench_shares(name: str, n_samples: int, batch: int, n_steps: int) -> None:
+    """Print how the processor time of a step divides among kinds of operations."""
+    x, y = random_records(batch * n_steps, n_samples)
+    config = dataclasses.replace(CONFIGS.get(name) or recipe(name), batch_size=batch, device="cpu")
+    epoch = our_epoch(build(name, rate_hz=100, n_samples=n_samples), x, y, config)
+    epoch()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
+        epoch()
+    times = dict.fromkeys([*OPERATIONS, "other"], 0.0)
+    for event in profiled.key_averages():
+        kind = next((k for k, words in OPERATIONS.items() if re.search(words, event.key)), "other")
+        times[kind] += event.self_cpu_time_total
+    shares = ", ".join(f"{k} {100 * t / sum(times.values()):.0f} %" for k, t in times.items())
+    print(f"{name} {n_samples} samples, batch {batch}, share of a step: {shares}", flush=True)
 
 
 def main() -> None:
     """Parse the command line and print the comparisons."""
-    kinds = ("cnn1d", "cnn_lstm", "imn", "trace")
+    kinds = ("cnn1d", "cnn_lstm", "imn", "shares")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
     parser.add_argument("--threads", type=int, default=2)
@@ -122,8 +110,17 @@ def main() -> None:
     if args.quick:
         args.repeats = 1
         rows = [("cnn1d", 64, 4, 2), ("cnn_lstm", 300, 4, 2), ("imn", 64, 2, 2)]
-    if "trace" in args.only:
-        bench_trace(*((64, 2) if args.quick else (1000, 20)))
+    studied = ["imn", "imn_plus", "blackbox_cnn2d", "xresnet1d101", "cnn1d", "cnn_lstm"]
+    if "shares" in args.only:
+        for name in studied:
+            size = (
+                (620, 2, 2)
+                if args.quick
+                else (1000, 16, 2)
+                if "cnn1d" not in name
+                else (5000, 8, 4)
+            )
+            bench_shares(name, *size)
     for name, *size in rows:
         if name in args.only:
             bench_steps(name, *size, args.repeats)

@@ -96,6 +96,10 @@ class Plan:
         """Number of records to reckon memory with."""
         return int(self.config.get("simulate", self.config).get("records", 0))
 
+    def simulate_options(self, archive: str) -> dict[str, Any]:
+        """Return how an archive is simulated: the tier's way, with what a variant changes."""
+        return {**self.config["simulate"], **self.config.get("variants", {}).get(archive, {})}
+
     @property
     def pages(self) -> dict[str, str]:
         """Path of the run or summary of each page of ``notebooks/``."""
@@ -112,7 +116,7 @@ class Plan:
                 f"ARCHIVE={given}: no ptbxl_database.csv there; name a folder in PTB-XL layout."
             )
         if "simulate" in self.config:
-            return ["simulated"]
+            return list(self.config.get("variants", ["simulated"]))
         if real and Path(real["script"]).exists():
             return list(real["archives"])
         raise SystemExit(

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +17,6 @@ from ecgcore.errors import EcgcoreError
 from ecgcore.explanations import forward as fwd
 from ecgcore.explanations.deletion import Fill, Units
 from ecgcore.explanations.forward import PositiveLogit
-
-with warnings.catch_warnings():  # captum asks tqdm for a notebook widget that is never shown
-    warnings.filterwarnings("ignore", message="IProgress not found")
-    from captum import attr
 
 COSTLY = ("integrated_gradients", "gradient_shap", "occlusion", "kernel_shap", "lime")
 """Methods that run the network tens to thousands of times per record."""
@@ -89,12 +85,20 @@ def attribute(
     return result
 
 
+def _captum(name: str, *arguments: Any) -> Any:
+    """Return one of captum's methods for a model; captum is slow to import."""
+    with warnings.catch_warnings():  # it asks tqdm for a notebook widget that is never shown
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from captum import attr
+    return getattr(attr, name)(*arguments)
+
+
 def _gradient_shap(forward: PositiveLogit, batch: Tensor, o: _Options, record: int) -> Tensor:
     total = torch.zeros_like(batch)
     for draw, first in enumerate(range(0, o.n_steps, _SHAP_ROWS)):
         n = min(_SHAP_ROWS, o.n_steps - first)
         with _seeded(o.seed, record, draw):
-            method = attr.GradientShap(forward)
+            method = _captum("GradientShap", forward)
             total += n * method.attribute(batch, baselines=torch.zeros_like(batch), n_samples=n)
     return total / o.n_steps
 
@@ -104,12 +108,12 @@ def _grad_cam(forward: PositiveLogit, batch: Tensor, *_: object) -> Tensor:
     if not isinstance(layer, nn.Module):
         name = type(forward.model).__name__
         raise EcgcoreError(f"method 'grad_cam': {name} names no last convolution (last_conv).")
-    coarse = attr.LayerGradCam(forward, layer).attribute(batch)
+    coarse = _captum("LayerGradCam", forward, layer).attribute(batch)
     return F.interpolate(coarse, size=batch.shape[1:], mode="bilinear")[:, 0]
 
 
 def _surrogate(
-    method: type, forward: PositiveLogit, batch: Tensor, o: _Options, record: int
+    method: str, forward: PositiveLogit, batch: Tensor, o: _Options, record: int
 ) -> Tensor:
     """KernelSHAP or LIME: a linear model of the logit over windows that are present or absent."""
     window = torch.arange(batch.shape[2]) // o.window
@@ -117,7 +121,7 @@ def _surrogate(
     with _seeded(o.seed, record):
         how = {"n_samples": o.n_steps, "perturbations_per_eval": o.rows}
         mask = units[None].to(batch.device)
-        values: Tensor = method(forward).attribute(batch, feature_mask=mask, **how)
+        values: Tensor = _captum(method, forward).attribute(batch, feature_mask=mask, **how)
     return values
 
 
@@ -136,15 +140,15 @@ def _seeded(*seed: int) -> Iterator[None]:
 
 
 _EXPLAIN: dict[str, Callable[[PositiveLogit, Tensor, _Options, int], Tensor]] = {
-    "saliency": lambda f, batch, *_: attr.Saliency(f).attribute(batch, abs=False),
-    "input_x_gradient": lambda f, batch, *_: attr.InputXGradient(f).attribute(batch),
-    "integrated_gradients": lambda f, batch, o, _: attr.IntegratedGradients(f).attribute(
+    "saliency": lambda f, batch, *_: _captum("Saliency", f).attribute(batch, abs=False),
+    "input_x_gradient": lambda f, batch, *_: _captum("InputXGradient", f).attribute(batch),
+    "integrated_gradients": lambda f, batch, o, _: _captum("IntegratedGradients", f).attribute(
         batch, n_steps=o.n_steps, internal_batch_size=o.rows
     ),
     "gradient_shap": _gradient_shap,
     "grad_cam": _grad_cam,
-    "kernel_shap": partial(_surrogate, attr.KernelShap),
-    "lime": partial(_surrogate, attr.Lime),
+    "kernel_shap": partial(_surrogate, "KernelShap"),
+    "lime": partial(_surrogate, "Lime"),
 }
 """Wrapped model, batch, options and number of the first record to an attribution."""
 

@@ -75,6 +75,14 @@ def test_runs_of_two_archives_lie_apart(tmp_path: Path) -> None:
     assert plan.pages["imn_train"].startswith("imn100/")
 
 
+def test_a_simulated_tier_can_have_a_second_archive() -> None:
+    plan = Plan(load("study"))
+    assert [plan.job(p).archive for p in plan.runs if "device" in p] == ["tied"] * 10
+    options = [plan.simulate_options(archive) for archive in plan.archives]
+    assert [one.get("device-confounding") for one in options] == [None, 0.9]
+    assert options[0] == {k: v for k, v in options[1].items() if k != "device-confounding"}
+
+
 def test_what_a_study_keeps_is_not_run_again(tmp_path: Path) -> None:
     script = tmp_path / "build.py"
     script.touch()
