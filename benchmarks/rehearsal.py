@@ -157,9 +157,7 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
     return meter
 
 
-def run_kind(
-    kind: str, params: dict[str, Any], place: Path, steps: int, folds: int = 2
-) -> dict[str, Any]:
+def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict[str, Any]:
     """Execute a notebook's cells in this process; return what its parts cost."""
     out = place / "run"
     shutil.rmtree(out, ignore_errors=True)
@@ -170,7 +168,7 @@ def run_kind(
     facts: dict[str, Any] = {"steps": steps, "idle_gib": peak_memory_mib() / 1024}
     meter = install(kind, params, steps, facts)
     given = dict(params, epochs=1, archive=str(place / "store"), out=str(out), device="cpu", seed=1)
-    given |= {"folds": folds} if "folds" in params else {}
+    given |= {"folds": 2} if "folds" in params else {}
     if "explained_records" in params:
         facts |= {"n_explained": params["explained_records"], "n_rerun": params["deletion_records"]}
         given["explained_records"] *= kind in EXPLAINED

@@ -11,14 +11,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 
+from ecgcore import models
 from ecgcore.data import DEFAULT_ARCHIVE
-from ecgcore.runs import parameters
+from ecgcore.runs import InputPipeline, model_options, parameters
 from ecgcore.runs.recorded import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
+from cost import dry_plan  # noqa: E402
 from plan import Plan  # noqa: E402
 from record import record  # noqa: E402
 
@@ -53,6 +56,20 @@ def test_tiers_set_only_what_notebooks_allow(tier: str, archive: str) -> None:
         assert ("archive" in names) == bool(job.archive), job.path
         assert ("runs" in names) == bool(job.reads), job.path
     assert set(plan.pages) <= {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_every_run_of_a_tier_can_be_prepared(tier: str) -> None:
+    networks = {}
+    for job in dry_plan(tier).runs.values():
+        declared = parameters.of_notebook(ROOT / "notebooks" / f"{job.notebook}.ipynb")
+        values = parameters.check(declared, job.params)
+        InputPipeline.from_params(values)
+        options = {"rate_hz": job.rate_hz, "n_samples": 10 * job.rate_hz, **model_options(values)}
+        networks[str([values["model"], options])] = values["model"], options
+    for name, options in networks.values():
+        with torch.device("meta"):
+            models.build(name, **options)
 
 
 def test_the_default_archive_is_the_lecture_tiers() -> None:
