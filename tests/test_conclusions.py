@@ -158,7 +158,7 @@ def test_reasons_must_beat_the_strongest_control_and_deletion_says_nothing_about
 
 def better(*names: str, **methods: float) -> dict[str, Any]:
     """Results of ``imn_better`` for equal networks; ``imn`` is the map of imn_plus."""
-    usual = {"task": "norm_vs_mi", "variant": "as published", "shortcut": False}
+    usual = {"task": "norm_vs_mi", "variant": "as published", "shortcut": False, "rate_hz": 100}
     table, results = scores_of_maps(["deletion_share_bridge"], **methods).assign(**usual), {}
     table["model"] = np.where(table.method == "imn", "imn_plus", "imn")
     run = SimpleNamespace(finish=lambda **given: results.update(given["results"]))
@@ -166,7 +166,7 @@ def better(*names: str, **methods: float) -> dict[str, Any]:
     tools = SimpleNamespace(networks=lambda *_: table, predictions_by_seed=answers)
     trained = pd.DataFrame({"model": names}).assign(protocol="held_out", **usual)
     shifts = pd.DataFrame({"variant": ["as published"], "n_seeds": 3, "verdict": ""})
-    given = {"run": run, "run_tools": tools, "trained": trained, "shifts": shifts}
+    given = {"run": run, "run_tools": tools, "trained": trained, "shifts": shifts, "rate_hz": 100}
     cells = ("accuracy = pd.", "duels = pd.Data", "def shift_claim(", "run.finish(")
     execute("imn_better", *cells, store=SimpleNamespace(is_simulated=True), **given)
     return results
