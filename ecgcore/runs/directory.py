@@ -1,5 +1,6 @@
 """Run directories as others read them: complete or not, current or not, and their tables."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@functools.cache
+def _sha256_once(path: Path, mtime_ns: int, size: int) -> str:
+    """The SHA-256 of a file as it is now: a summary asks several times for hundreds of runs."""
+    return sha256(path)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file, or an empty one where there is no file."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
@@ -31,7 +38,8 @@ def damage(folder: Path) -> str:
         facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         (folder / "params.json").stat()
         for name, digest in facts.get("files", {}).items():
-            if sha256(folder / name) != digest:
+            stat = (folder / name).stat()
+            if _sha256_once(folder / name, stat.st_mtime_ns, stat.st_size) != digest:
                 return f"{name} was changed"
     except OSError as error:
         return f"{Path(error.filename).name} is missing"
@@ -103,14 +111,15 @@ def load_tables(folder: Path | str, notebook: str, name: str) -> pd.DataFrame:
     ``name`` is the table's file stem; runs without it are left out. The column ``run`` is the run
     directory.
     """
-    frames = []
-    for run, params in find_runs(folder, notebook).items():
-        if (file := Path(run, f"{name}.csv")).exists():
-            frame = pd.read_csv(file)
-            for key in params.keys() - set(frame.columns):
-                frame[key] = [params[key]] * len(frame)
-            frames.append(frame.assign(run=run))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    runs = find_runs(folder, notebook)
+    paths = {run: Path(run, f"{name}.csv") for run in runs}
+    tables = {run: pd.read_csv(path) for run, path in paths.items() if path.exists()}
+    if not tables:
+        return pd.DataFrame()
+    table = pd.concat(tables, names=["run"]).reset_index("run")
+    params = pd.DataFrame([runs[run] for run in tables], index=[*tables])
+    added = params.drop(columns=table.columns, errors="ignore")
+    return table.join(added, on="run").reset_index(drop=True)
 
 
 def load_runs(folder: Path | str, notebook: str) -> pd.DataFrame:
