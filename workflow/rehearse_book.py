@@ -1,12 +1,13 @@
 """The summaries and the book of the paper tier, at PTB-XL's size, before anyone has its runs.
 
-Usage: ``rehearse_book.py FOLDER``, the folder that ``benchmarks/rehearsal.py`` filled with archive
-and store. Each network is trained there for a few steps, and every record of its run is answered.
-Copies with random changes to these answers stand for all other runs of the tier. Then every summary
-and the book are made of them; ``results/rehearsal_book`` keeps minutes and memory. No number on the
-pages means anything.
+Usage: ``rehearse_book.py STORE RUNS FOLDER``. ``STORE`` is the store of 21,799 records that
+``benchmarks/rehearsal.py`` prepares, ``RUNS`` the finished runs of the smoke tier. Each run of the
+paper tier gets a directory in ``FOLDER`` with networks that were never trained and random answers
+to all records that it would answer. Then every summary and the book are made of them;
+``results/rehearsal_book`` keeps minutes and memory. No number on the pages means anything.
 """
 
+import functools
 import json
 import os
 import resource
@@ -14,136 +15,152 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from cost import dry_plan, kinds
+from cost import dry_plan
 from plan import ROOT, Job, parameters
 
+from ecgcore import labels, models, runs, splits, training
+from ecgcore.data import Store, open_data
+from ecgcore.leads import LEADS
 from ecgcore.runs import directory, recorded
 from ecgcore.runs import parameters as declared
 from ecgcore.runs.notebook import run_identity
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import rehearsal
-
-TIER = "paper"
-EXPLAINED_RATE_HZ = 100
-N_EXPLAINED = 256
+TIER, SECONDS = "paper", 10
+REPLACED = ("predictions.parquet", "explained.csv", "params.json", "provenance.json")
 
 
-def make_template(kind: str, params: dict[str, Any], place: Path, to: Path) -> dict[str, Any]:
-    """Run a notebook with few steps, keep its run directory, and return what it cost."""
-    row = rehearsal.run_kind(kind, params, place, 2, folds=5)
-    shutil.rmtree(to, ignore_errors=True)
-    shutil.move(place / "run", to)
-    return row
+@functools.cache
+def parts_of(store: Store, task: str, protocol: str, n_folds: int) -> pd.DataFrame:
+    """Return the records that a run answers, with part, fold and truth."""
+    y = labels.task_labels(store.table, store.statements, task)
+    if n_folds:
+        folds = splits.hold_out_folds(store.table, y, n_folds=n_folds)
+        parts = [("test", 0, folds[0].test)]
+        for k, fold in enumerate(folds, start=1):
+            parts += [("valid", k, fold.valid), ("test_fold", k, fold.test)]
+    else:
+        divide = splits.official if protocol == "held_out" else splits.as_published
+        split = divide(store.table, y.index)
+        parts = [("test", 0, split.test), ("valid", 0, split.valid)]
+    tables = [pd.DataFrame({"ecg_id": ids, "part": p, "fold": k}) for p, k, ids in parts]
+    table = pd.concat(tables, ignore_index=True)
+    patients = store.table["patient_id"][table["ecg_id"]].to_numpy()
+    return table.assign(patient_id=patients, y_true=y[table["ecg_id"]].to_numpy())
 
 
-def templates(place: Path) -> dict[str, Path]:
-    """Return a run directory for each network and rate; all rates only where they are cheap."""
-    found = {}
-    for kind, params in kinds(dry_plan(TIER)).items():
-        is_imn = kind.startswith("imn_train")
-        if len(kind.split()) > 4 or (is_imn and params["rate_hz"] != EXPLAINED_RATE_HZ):
-            continue
-        found[kind] = to = place / "templates" / kind.replace(" ", "-")
-        if not (to / "provenance.json").exists():
-            rehearsal.EXPLAINED.append(kind)
-            print(kind, flush=True)
-            rehearsal.measure(make_template, kind, params, place, to)
-    return found
+def answers(params: dict[str, Any], store: Store, rng: np.random.Generator) -> pd.DataFrame:
+    """Return random answers to the records that a run with these parameters answers."""
+    table = parts_of(store, params["task"], params["protocol"], params.get("folds", 0))
+    logit = rng.normal(3.0 * table["y_true"] - 2, 1.5)
+    score = 1 / (1 + np.exp(-logit))
+    random = {"baseline": logit / 2, "in_balanced": rng.random(len(table)) < 0.5}
+    return table.assign(logit=logit, score=score, ranking=score, **random)
 
 
-def template_of(job: Job, found: dict[str, Path]) -> Path:
-    """Return the template of a run's network at its rate, or else at 100 Hz."""
-    model = job.params.get("model", "imn" if job.notebook == "imn_train" else "cnn1d")
-    names = [f"{job.notebook} {model} {hz} Hz" for hz in (job.rate_hz, EXPLAINED_RATE_HZ)]
-    return next(found[name] for name in names if name in found)
-
-
-def copy_run(job: Job, source: Path, to: Path, store: Path) -> None:
-    """Write the run directory of a job: the template's, with its own parameters and answers."""
-    shutil.rmtree(to, ignore_errors=True)
-    shutil.copytree(source, to, copy_function=os.link)
-    rng = np.random.default_rng(abs(hash(job.path)) % 2**32)
-    answers = directory.load_predictions(source)
-    answers["logit"] = rng.normal(answers["y_true"] * 3.0, 1.5)
-    answers["score"] = 1 / (1 + np.exp(-answers["logit"]))
-    answers["ranking"] = answers["score"]
+def make_run(job: Job, base: Path, to: Path, store: Store, networks: dict[str, Path]) -> None:
+    """Write the run directory of a job; the tables that nobody reads are those of ``base``."""
+    rng = np.random.default_rng(zlib.crc32(job.path.encode()))
     notebook = ROOT / "notebooks" / f"{job.notebook}.ipynb"
-    values = declared.check(declared.of_notebook(notebook), {**job.params, "archive": str(store)})
+    given = {**job.params, "archive": str(store.path)}
+    values = declared.check(declared.of_notebook(notebook), given)
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir(parents=True)
+    for file in base.iterdir():
+        if file.name not in REPLACED and not file.name.startswith("weights"):
+            shutil.copy(file, to / file.name)
     params = {"notebook": job.notebook, **declared.computed(values)}
-    new: dict[str, bytes] = {"params.json": json.dumps(params).encode()}
-    if (source / "explained.csv").exists():
-        scores = pd.read_csv(source / "explained.csv")
-        positive = answers[(answers["part"] == "test") & (answers["y_true"] == 1)]
-        copies = [
-            scores.assign(ecg_id=row.ecg_id, patient_id=row.patient_id)
-            for row in positive.head(N_EXPLAINED).itertuples()
-        ]
-        table = pd.concat(copies, ignore_index=True)
-        numbers = table.select_dtypes("float").columns
-        table[numbers] += rng.normal(0, 0.1, (len(table), len(numbers)))
-        new["explained.csv"] = table.to_csv(index=False).encode()
-    for name, content in new.items():
-        (to / name).unlink()
-        (to / name).write_bytes(content)
-    (to / "predictions.parquet").unlink()
-    answers.to_parquet(to / "predictions.parquet", index=False)
-    facts = directory.read_json(to / "provenance.json")
-    for name in facts["files"]:
-        facts["files"][name] = directory.sha256(to / name)
+    (to / "params.json").write_text(json.dumps(params), encoding="utf-8")
+    table = answers(values, store, rng)
+    table.to_parquet(to / "predictions.parquet", index=False)
+    if (base / "explained.csv").exists():
+        scores = pd.read_csv(base / "explained.csv")
+        chosen = scores.sample(values["explained_records"] * 12, replace=True, random_state=1)
+        positive = table[(table["part"] == "test") & (table["y_true"] == 1)]
+        who = positive.iloc[np.arange(len(chosen)) // 12 % len(positive)]
+        for name in ("ecg_id", "patient_id"):
+            chosen[name] = who[name].to_numpy()
+        numbers = scores.select_dtypes("float").columns
+        chosen[numbers] += rng.normal(0, 0.1, (len(chosen), len(numbers)))
+        chosen.drop_duplicates(["method", "ecg_id"]).to_csv(to / "explained.csv", index=False)
+    if values.get("normalisation") == "train_lead":
+        statistics = pd.DataFrame({"lead": LEADS, "mean_mv": 0.0, "sd_mv": 0.2})
+        statistics.to_csv(to / "lead_statistics.csv", index=False)
+    options = runs.model_options(values)
+    kind = json.dumps([values["model"], job.rate_hz, options])
+    if kind not in networks:
+        n_samples = SECONDS * job.rate_hz
+        network = models.build(values["model"], rate_hz=job.rate_hz, n_samples=n_samples, **options)
+        networks[kind] = training.save_weights(network, to.parent / f"{len(networks)}.safetensors")
+    n_folds = values.get("folds", 1)
+    for k in range(1, n_folds + 1):
+        name = "weights.safetensors" if n_folds == 1 else f"weights_fold{k}.safetensors"
+        os.link(networks[kind], to / name)
+    facts = directory.read_json(base / "provenance.json")
+    facts["archive"] |= {"name": store.name, "fingerprint": store.fingerprint}
+    written = [path for path in sorted(to.iterdir()) if path.suffix in directory.RESULTS]
+    facts["files"] = {path.name: directory.sha256(path) for path in written}
     facts |= {"identity": run_identity(job.notebook, values), "tier": TIER, "seed": values["seed"]}
-    (to / "provenance.json").unlink()
     (to / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
-def timed(name: str, command: list[str]) -> dict[str, Any]:
-    """Run a command; return seconds of clock and processor, and the peak of memory so far."""
+def timed(step: str, command: list[str]) -> dict[str, Any]:
+    """Run a command; return whether it ended well, and seconds of processor and clock."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(name, f"{cpu_s:.0f} s of processor", done.stderr[-300:] if done.returncode else "")
-    row = {"step": name, "ended_well": done.returncode == 0, "cpu_s": round(cpu_s, 1)}
+    print(f"{step}: {cpu_s:.0f} s", done.stderr[-500:] if done.returncode else "", flush=True)
+    row = {"step": step, "ended_well": done.returncode == 0, "cpu_s": round(cpu_s, 1)}
     return row | {"wall_s": round(time.monotonic() - start, 1)}
 
 
-def main(place: Path) -> None:
+def main(store: Store, finished: Path, to: Path) -> None:
     """Make the runs, then every summary and the book."""
-    plan, store, runs = dry_plan(TIER), place / "store", place / "runs"
-    found = templates(place)
-    start = time.monotonic()
-    for job in plan.runs.values():
-        copy_run(job, template_of(job, found), runs / job.path, store)
-    print(f"{len(plan.runs)} runs in {time.monotonic() - start:.0f} s", flush=True)
+    plan, start, networks = dry_plan(TIER), time.monotonic(), dict[str, Path]()
+    bases = {
+        p.parent.name.partition("-")[0]: p.parent for p in finished.glob("*_train-*/usual.csv")
+    }
+    left = [
+        j for j in plan.runs.values() if not (to / "runs" / j.path / "provenance.json").exists()
+    ]
+    for job in left:
+        make_run(job, bases[job.notebook], to / "runs" / job.path, store, networks)
+    print(f"{len(left)} runs in {time.monotonic() - start:.0f} s", flush=True)
     rows = []
     for name, job in plan.summaries.items():
-        given = {**job.params, "tier": TIER} | ({"archive": store} if job.archive else {})
-        given |= {"runs": runs} if job.reads else {}
+        given = {**job.params, "tier": TIER}
+        given |= {"archive": str(store.path)} if job.archive else {}
+        given |= {"runs": str(to / "runs")} if job.reads else {}
         command = [sys.executable, "-m", "ecgcore", "run", f"notebooks/{name}.ipynb"]
-        command += parameters(given).replace("'", "").split()
-        out = place / "summaries" / name
-        row = timed(name, [*command, "--force", "--out", str(out)])
-        row["peak_mib"] = directory.read_json(out / "provenance.json").get("peak_memory_mib")
-        rows.append(row)
-    pages = [f"--page={name}={place / 'summaries' / name}" for name in plan.summaries]
-    command = [sys.executable, "-m", "book.tools", "book", "--runs", str(runs), *pages]
-    command += ["--tier", TIER, "--staging", str(place / "staging"), "--html", str(place / "html")]
+        out = to / "summaries" / name
+        row = timed(name, [*command, *parameters(given).split(), "--force", "--out", str(out)])
+        made = directory.read_json(out / "provenance.json")
+        rows.append(row | {"peak_mib": made.get("peak_memory_mib")})
+    pages = [f"--page={name}={to / 'summaries' / name}" for name in plan.summaries]
+    pages += [f"--page={name}={to / 'runs' / run}" for name, run in dry_pages(plan).items()]
+    command = [sys.executable, "-m", "book.tools", "book", "--runs", str(to / "runs"), *pages]
+    command += ["--tier", TIER, "--staging", str(to / "staging"), "--html", str(to / "html")]
     rows.append(timed("book", command))
     facts = {
-        "command": "python workflow/rehearse_book.py FOLDER",
+        "command": "python workflow/rehearse_book.py STORE RUNS FOLDER",
         "depends_on": ["workflow/rehearse_book.py", f"workflow/tiers/{TIER}.yaml"],
         "n_runs": len(plan.runs),
     }
     recorded.save("rehearsal_book", pd.DataFrame(rows), facts)
-    print(pd.DataFrame(rows))
+
+
+def dry_pages(plan: Any) -> dict[str, str]:
+    """Return the run that each page of a run notebook shows."""
+    return {page: plan.path_of(name) for page, name in plan.config["pages"].items()}
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        raise SystemExit("Usage: python workflow/rehearse_book.py FOLDER")
-    main(Path(sys.argv[1]).resolve())
+    if len(sys.argv) != 4:
+        raise SystemExit("Usage: python workflow/rehearse_book.py STORE RUNS FOLDER")
+    main(open_data(sys.argv[1]), *(Path(one).resolve() for one in sys.argv[2:]))
