@@ -16,7 +16,7 @@ def test_the_paper_tiers_plan_says_what_it_takes() -> None:
         [sys.executable, "workflow/cost.py", "paper"], cwd=ROOT, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    for word in ("820 runs", "GiB", "estimates", "H100", "12 GB card", "laptop", "To cut"):
+    for word in ("810 runs", "GiB", "estimates", "H100", "12 GB card", "laptop", "To cut"):
         assert word in done.stdout
     assert "nan" not in done.stdout
 
