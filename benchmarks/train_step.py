@@ -27,6 +27,12 @@ CONFIGS = {
     "cnn_lstm": PAPER_B_STEP,
     "imn": dataclasses.replace(PAPER_A, clip_norm=1.0, device="cpu"),
 }
+SHARES = {
+    **dict.fromkeys(("imn", "imn_plus", "blackbox_cnn2d", "xresnet1d101"), (1000, 16)),
+    "cnn1d": (5000, 8),
+    "cnn_lstm": (1000, 8),
+}
+"""Samples and batch size at which ``shares`` looks at a network."""
 OPERATIONS = {
     "convolutions": "conv",
     "LSTM": "lstm|rnn",
@@ -110,17 +116,9 @@ def main() -> None:
     if args.quick:
         args.repeats = 1
         rows = [("cnn1d", 64, 4, 2), ("cnn_lstm", 300, 4, 2), ("imn", 64, 2, 2)]
-    studied = ["imn", "imn_plus", "blackbox_cnn2d", "xresnet1d101", "cnn1d", "cnn_lstm"]
-    if "shares" in args.only:
-        for name in studied:
-            size = (
-                (620, 2, 2)
-                if args.quick
-                else (1000, 16, 2)
-                if "cnn1d" not in name
-                else (5000, 8, 4)
-            )
-            bench_shares(name, *size)
+    for name in SHARES if "shares" in args.only else ():
+        n_samples, batch = (620, 2) if args.quick else SHARES[name]
+        bench_shares(name, n_samples, batch, 2)
     for name, *size in rows:
         if name in args.only:
             bench_steps(name, *size, args.repeats)

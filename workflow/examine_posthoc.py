@@ -1,7 +1,8 @@
 """Ask two trained networks of study 3 for their costly explanations.
 
 Usage: ``examine_posthoc.py RUNS [NETWORK]``. About an hour per network on one core. A network's
-answers are kept beside its run, so two processes can share the work.
+answers are kept in ``posthoc.csv`` of its run, so that two processes can share the work; delete it
+to ask again.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
 occlusion, KernelSHAP and LIME beside W * x and gradient times input, on the first infarctions of
