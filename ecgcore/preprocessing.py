@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
-import scipy.signal
+import scipy  # its parts load on first use, which whoever only starts a run never makes
 
 from ecgcore.arrays import Bools, Floats32
 from ecgcore.data.checks import longest_run

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import signal
+import scipy
 
 from ecgcore.data.record import Record, load_record
 from ecgcore.errors import EcgcoreError
@@ -36,8 +36,8 @@ class Ludb:
         records = [load_record(self.path / "data" / str(number)) for number in self.table.index]
         if band_hz is None:
             return records
-        b, a = signal.butter(4, band_hz, "bandpass", fs=records[0].rate_hz)
-        filtered = [signal.filtfilt(b, a, r.signals_mv.astype(np.float64)) for r in records]
+        b, a = scipy.signal.butter(4, band_hz, "bandpass", fs=records[0].rate_hz)
+        filtered = [scipy.signal.filtfilt(b, a, r.signals_mv.astype(np.float64)) for r in records]
         pairs = zip(records, filtered, strict=True)
         return [replace(record, signals_mv=mv.astype(np.float32)) for record, mv in pairs]
 

@@ -28,7 +28,8 @@ class Effort:
     """How much computing to spend."""
 
     n_rerun: int = 30  # first records on which deletion and COSTLY methods run
-    n_attainable: int = 8  # the first of these, at most half, for the attainable: a run per unit
+    n_attainable: int = 8  # the first of these for the attainable, a run per unit; fewer than
+    # twice as many records to rerun: none, for a mean over one or two records says nothing
     n_runs: int = 500  # runs per record for KernelSHAP and LIME; more than there are units
     shap_window_s: float = 0.5  # their unit [s]
     n_steps: int = 16  # steps of integrated gradients, draws of GradientSHAP
@@ -88,7 +89,8 @@ def examine(
         frames[name] = scores.join(linear) if name == "imn" else scores
     records = pd.concat(frames, names=["method", "record"]).reset_index()
     records.insert(1, "control", records["method"].isin(list(controls)))
-    few = replace(units[0], x=x[: min(-(-n // 2), effort.n_attainable)])
+    few = replace(units[0], x=x[: effort.n_attainable if n >= 2 * effort.n_attainable else 0])
+    records[["attainable_bridge", "deletion_share_bridge"]] = np.nan
     if len(few.x):  # an occlusion over the same units already holds the falls of single units
         falls = [maps["occlusion"][: len(few.x), :, :: few.size]] if "occlusion" in maps else []
         best = attainable(few, *falls)
