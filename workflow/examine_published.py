@@ -123,7 +123,7 @@ def noise_kept(records_mv: Floats32) -> pd.DataFrame:
 
 
 def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return ``diagnosis, n`` and how many of these records without AF each rate calls AF."""
+    """Return ``stated, diagnosis, n`` and how many of these records without AF a rate calls AF."""
     raw = pd.read_csv(ludb / "ludb.csv", dtype=str).fillna("")
     raw.index = raw["ID"].astype(int)
     statements = raw[list(STATED)].agg("\n".join, axis=1).str.split("\n").explode()
@@ -131,16 +131,21 @@ def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
     pairs = statements[statements != ""].rename("diagnosis").rename_axis("record").reset_index()
     healthy = raw.index.difference(pairs["record"])
     none = pd.DataFrame({"record": healthy, "diagnosis": "none stated"})
-    pairs = pd.concat([pairs, none]).drop_duplicates()
     plain = predictions.query("condition == 'as it is' and y_true == 0")
-    called = plain.assign(called=plain["logit"] >= 0).pivot(
-        index="record", columns="rate_hz", values="called"
+    every = plain[["record", "rhythm"]].drop_duplicates("record")
+    rhythm = every.rename(columns={"rhythm": "diagnosis"}).assign(stated="rhythm")
+    every = every.assign(stated="rhythm", diagnosis="all without AF")
+    pairs = pd.concat([every, rhythm, pd.concat([pairs, none]).drop_duplicates()])
+    called = plain.assign(called=plain["logit"] >= 0)
+    called = called.pivot(index="record", columns="rate_hz", values="called").reset_index()
+    groups = pairs.fillna("other").merge(called, on="record").groupby(["stated", "diagnosis"])
+    table = groups[list(RATES_HZ)].sum().astype(int).add_prefix("called_")
+    table.insert(0, "n", groups.size())
+    table = table.reset_index().query("n >= @LEAST or stated == 'rhythm'")
+    share = table["called_100"] / table["n"]
+    return table.assign(share=share.round(3)).sort_values(
+        ["stated", "share"], ascending=False, ignore_index=True
     )
-    every = called.assign(record=called.index, diagnosis="all without AF")
-    joined = pd.concat([every, pairs.merge(called, on="record")])
-    table = joined.groupby("diagnosis")[list(RATES_HZ)].sum().astype(int).add_prefix("called_")
-    table.insert(0, "n", joined.groupby("diagnosis").size())
-    return table[table["n"] >= LEAST].sort_values("n", ascending=False).reset_index()
 
 
 if __name__ == "__main__":
