@@ -10,8 +10,10 @@ import pandas as pd
 from ecgcore import models
 from ecgcore.data import open_data
 from ecgcore.preprocessing import preprocess
+from ecgcore.runs import recorded
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
+import examine_published
 import examine_study
 
 
@@ -60,3 +62,24 @@ def test_territories_are_shares_of_the_positive_part(small_store: str) -> None:
     rows = examine_study.territories({"a": maps}, ids, store)
     assert rows.ecg_id.tolist() == list(inferior)  # a normal record has no territory
     assert rows.share.tolist() == [0.75, 0.0]
+
+
+def test_alarms_are_counted_once_per_record_and_diagnosis(shared: Path) -> None:
+    table = examine_published.alarms(
+        shared / "ludb", recorded.load("published_networks_predictions").table
+    ).set_index(["stated", "diagnosis"])
+    assert table["n"]["rhythm", "Atrial flutter, typical"] == 3  # as LUDB's README counts
+    assert table["n"]["rhythm", "all without AF"] == 185
+    assert table["n"]["other", "Third-degree AV block"] == 5
+    kept = recorded.load("published_networks_alarms").table.set_index(["stated", "diagnosis"])
+    pd.testing.assert_frame_equal(table, kept)
+
+
+def test_a_low_rate_removes_the_noise_above_its_band() -> None:
+    slow = np.sin(2 * np.pi * 2 * np.arange(5000) / 500, dtype=np.float32)
+    left = examine_published.noise_kept(np.tile(slow, (1, 12, 1))).pivot(
+        index="snr_db", columns="rate_hz", values="snr_left_db"
+    )
+    np.testing.assert_allclose(left[500], left.index, atol=0.02)
+    assert (left[62] > left[100]).all()
+    assert (left[100] > left[250]).all()
