@@ -1,10 +1,11 @@
-"""Draw real ECGs with the explanation of a trained IMN: ``draw_real_explanations.py RUN PTBXL``.
+"""Draw real ECGs with the explanations of IMNs: ``draw_real_explanations.py PTBXL RUN [RUN ...]``.
 
-RUN is a finished run of ``imn_train`` on the records of study 3, PTBXL a folder in PTB-XL's layout
-with raw records, such as PTB-XL itself. For infarctions and normal ECGs, and for right and wrong
-answers of each, the record with the smallest number is taken that lies outside the training part
-(folds 9 and 10), takes part in the run's task, passes the quality checks without a note and is
-still in PTB-XL 1.0.3. Drawn is the raw record; the network reads it filtered, as it was trained.
+PTBXL is a folder in PTB-XL's layout with raw records, such as PTB-XL itself; each RUN is a finished
+run of ``imn_train`` on the records of study 3, of another task. For the diagnosis of each task, and
+for normal ECGs in the first one, and for right and wrong answers of each, the record with the
+smallest number is taken that lies outside the training part (folds 9 and 10), takes part in the
+run's task, passes the quality checks without a note and is still in PTB-XL 1.0.3. Drawn is the raw
+record; the network reads it filtered, as it was trained.
 """
 
 import sys
@@ -24,6 +25,12 @@ from ecgcore.runs.trained import TrainedRun, load_trained_run
 FOLDER = Path("book/_static/real")
 WINDOW_S = 0.2
 BAND_HZ = (0.5, 40.0)  # of the records that the networks of study 3 were trained on
+DIAGNOSES = {
+    "norm_vs_mi": "infarction",
+    "norm_vs_cd": "conduction disturbance",
+    "norm_vs_sttc": "ST/T change",
+    "norm_vs_hyp": "hypertrophy",
+}
 
 
 def filtered(record: Record) -> Record:
@@ -71,22 +78,33 @@ def draw(
     }
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        raise SystemExit("Usage: python workflow/draw_real_explanations.py RUN PTBXL")
-    trained, archive = load_trained_run(sys.argv[1]), Archive(sys.argv[2])
-    rows = []
+def draw_all(trained: TrainedRun, archive: Archive, *, with_normal: bool) -> pd.DataFrame:
+    """Draw the chosen records of one run; return one row per picture."""
+    rows, diagnosis = [], DIAGNOSES[trained.params["task"]]
     for (label, right), (ecg_id, logit) in sorted(choose(trained, archive).items()):
-        kind = f"{'infarction' if label else 'normal'}_{'right' if right else 'wrong'}"
-        probability = trained.probability(np.array([logit]))[0]  # at the run's temperature
-        title = f"PTB-XL {ecg_id}, network: infarction {probability:.2f}"
-        row = draw(trained, archive, ecg_id, title, FOLDER / f"imn_{kind}.png")
-        rows.append({"kind": kind, "logit": logit, "probability": probability, **row})
+        if label or with_normal:
+            name = diagnosis.split()[0].replace("/", "").lower() if label else "normal"
+            kind = f"{name}_{'right' if right else 'wrong'}"
+            probability = trained.probability(np.array([logit]))[0]  # at the run's temperature
+            title = f"PTB-XL {ecg_id}, network: {diagnosis} {probability:.2f}"
+            row = draw(trained, archive, ecg_id, title, FOLDER / f"imn_{kind}.png")
+            rows.append({"kind": kind, "logit": logit, "probability": probability, **row})
+    return pd.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        raise SystemExit("Usage: python workflow/draw_real_explanations.py PTBXL RUN [RUN ...]")
+    archive, folders = Archive(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+    tables = [
+        draw_all(load_trained_run(folder), archive, with_normal=folder == folders[0])
+        for folder in folders
+    ]
     facts = {
-        "command": "python workflow/draw_real_explanations.py RUN PTBXL",
+        "command": "python workflow/draw_real_explanations.py PTBXL RUN [RUN ...]",
         "depends_on": ["workflow/draw_real_explanations.py"],
-        "run": Path(sys.argv[1]).name,
+        "runs": [folder.name for folder in folders],
     }
-    table = pd.DataFrame(rows).round(4)
+    table = pd.concat(tables).round(4)
     print(table.to_string())
     recorded.save("real_imn/pictures", table, facts)
