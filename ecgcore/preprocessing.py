@@ -179,6 +179,24 @@ def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:
     return np.asarray(scipy.fft.irfft(spectrum, n=n_samples), dtype=np.float32)
 
 
+def shuffle_blocks(signals_mv: Floats32, rate_hz: int, block_ms: float, *, seed: int) -> Floats32:
+    """Put blocks of every record (record, lead, sample) into a random order, equal in all leads.
+
+    Steps between blocks fade out over 10 ms.  Blocks of 50 ms break the waves of an ECG; blocks of
+    1,000 ms keep most of them and destroy the rhythm.
+    """
+    n, fade = round(block_ms * rate_hz / 1000), max(1, round(0.01 * rate_hz))
+    rng, ramp = np.random.default_rng(seed), 1 - np.linspace(0, 1, fade, dtype=np.float32)
+    starts = np.arange(signals_mv.shape[-1] // n)[:, None] * n + np.arange(n)
+    result = np.empty_like(signals_mv[..., : starts.size])
+    for k, record in enumerate(signals_mv):
+        result[k] = record[:, rng.permutation(starts).ravel()]
+        for start in range(n, starts.size, n):
+            step = result[k, :, start] - result[k, :, start - 1]
+            result[k, :, start : start + fade] -= step[:, None] * ramp
+    return result
+
+
 def check_rate(rate_hz: float) -> None:
     """Refuse a sampling rate that :func:`resample` does not produce."""
     low, high = RATE_LIMITS_HZ

@@ -1,13 +1,15 @@
-"""Ask paper B's own networks about PTB-XL's records, and count their false alarms on LUDB.
+"""Ask paper B's own networks about PTB-XL's records, and why they call AF on LUDB.
 
 Usage: ``examine_published.py WEIGHTS LUDB AF500 RAW WORK``: the published networks, LUDB, the
 filtered archive of AF and normal records, raw records of PTB-XL, and a folder for what is finished,
 so that a stopped run goes on. About half an hour on one core.
 
-Writes tables of ``results/plans/published_networks.md``: ``published_networks_af500`` and
-``published_networks_raw`` (a row per record and change of the records, the mean logit of five
-networks per rate), ``published_networks_noise`` (how much of the added noise each rate keeps) and
-``published_networks_alarms`` (records of LUDB without AF that are called AF, by diagnosis).
+Writes tables of ``results/plans/published_networks.md``: ``published_networks_af500``,
+``published_networks_raw`` and ``published_networks_shuffled`` (a row per record and change of the
+records, the mean logit of five networks per rate), ``published_networks_noise`` (how much of the
+added noise each rate keeps), ``published_networks_fields`` (the field of every network),
+``published_networks_alarms`` (records of LUDB without AF that are called AF, by diagnosis) and
+``published_networks_rhythm`` (how regular LUDB's rhythms are, from its marks).
 """
 
 import sys
@@ -17,16 +19,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from ecgcore import files, labels, preprocessing, statistics, training
 from ecgcore.arrays import Floats, Floats32
-from ecgcore.data import load_ludb, open_data
+from ecgcore.data import load_ludb, ludb_waves, open_data
 from ecgcore.models import EcgModel
 from ecgcore.runs import recorded
 from ecgsim import add_noise
 
 RATES_HZ, SOURCE_HZ, SEED = (62, 100, 250, 500), 500, 1
-SNR_DB = (20, 10, 5, 0)
+SNR_DB, BLOCKS_MS = (20, 10, 5, 0), (50, 100, 200, 500, 1000)
 CHUNK = 128  # records in memory at a time
 STATED = (
     "Conduction abnormalities", "Extrasystolies", "Hypertrophies", "Cardiac pacing", "Ischemia",
@@ -57,11 +60,19 @@ def without_above(cut_hz: int) -> Callable[[Floats32], Floats32]:
     return lambda x: preprocessing.band_limit(x, SOURCE_HZ, cut_hz)
 
 
+def shuffled(block_ms: int) -> Callable[[Floats32], Floats32]:
+    """Return the function that puts blocks of a record into a random order."""
+    return lambda x: preprocessing.shuffle_blocks(x, SOURCE_HZ, block_ms, seed=SEED)
+
+
 CHANGES: dict[str, Callable[[Floats32], Floats32]] = {
     "as it is": lambda x: x,
     **{f"low pass {cut_hz} Hz": without_above(cut_hz) for cut_hz in (40, 31, 20)},
     **{f"noise {snr_db} dB": with_noise(snr_db) for snr_db in SNR_DB},
+    "noise 10 dB, low pass 40 Hz": lambda x: without_above(40)(with_noise(10)(x)),
+    "noise 0 dB, low pass 40 Hz": lambda x: without_above(40)(with_noise(0)(x)),
 }
+SHUFFLES = {f"shuffled {block_ms} ms": shuffled(block_ms) for block_ms in BLOCKS_MS}
 
 
 def published(folder: Path) -> dict[int, list[EcgModel]]:
@@ -79,35 +90,75 @@ def answers(networks: list[EcgModel], x: Floats32, rate_hz: int) -> Floats:
 
 
 def examine(
-    archive: Path, task: str, networks: dict[int, list[EcgModel]], work: Path
+    archive: Path,
+    task: str,
+    networks: dict[int, list[EcgModel]],
+    changes: dict[str, Callable[[Floats32], Floats32]],
+    work: Path,
 ) -> pd.DataFrame:
     """Return ``ecg_id, patient_id, y_true, condition`` and a logit per rate for a task's records.
 
-    Finished chunks of records are read from ``work``.
+    What is finished, a chunk of records under one change, is read from ``work``.
     """
-    store = open_data(archive)
+    store, started = open_data(archive), time.monotonic()
     y = labels.task_labels(store.table, store.statements, task)
-    changes = {k: v for k, v in CHANGES.items() if task == "af_vs_rest" or k != "low pass 40 Hz"}
-    parts, started, n_new = [], time.monotonic(), 0
-    for start in range(0, len(y), CHUNK):
-        file = work / f"{task}-{start}.csv"
-        if not file.is_file():
-            ids = y.index[start : start + CHUNK]
-            x, rows = store.signals(SOURCE_HZ, ids), []
-            person = store.table["patient_id"][ids].to_numpy()
-            for condition, change in changes.items():
-                changed = change(x)
-                logits = {f"logit_{hz}": answers(networks[hz], changed, hz) for hz in RATES_HZ}
-                one = pd.DataFrame({"ecg_id": ids, "patient_id": person, "y_true": y[ids]})
-                rows.append(one.assign(condition=condition, **logits).round(3))
-            files.write_whole(file, pd.concat(rows).to_csv(index=False))
-            n_new += 1
-            left_min = (
-                (time.monotonic() - started) / n_new * (len(y) - start - len(ids)) / CHUNK / 60
+    steps = [(start, name) for start in range(0, len(y), CHUNK) for name in changes]
+    file_of = {step: work / f"{task}-{step[0]}-{step[1].replace(' ', '_')}.csv" for step in steps}
+    left = [step for step in steps if not file_of[step].is_file()]
+    for n_new, (start, condition) in enumerate(left, start=1):
+        ids = y.index[start : start + CHUNK]
+        x = changes[condition](store.signals(SOURCE_HZ, ids))
+        logits = {f"logit_{hz}": answers(networks[hz], x, hz) for hz in RATES_HZ}
+        person = store.table["patient_id"][ids].to_numpy()
+        rows = pd.DataFrame({"ecg_id": ids, "patient_id": person, "y_true": y[ids]})
+        rows = rows.assign(condition=condition, **logits).round(3)
+        files.write_whole(file_of[start, condition], rows.to_csv(index=False))
+        left_min = (time.monotonic() - started) / n_new * (len(left) - n_new) / 60
+        print(f"{task}: {n_new} of {len(left)}, {left_min:.0f} min left", flush=True)
+    parts = pd.concat([pd.read_csv(file) for file in file_of.values()])
+    return parts.sort_values(["condition", "ecg_id"], ignore_index=True)
+
+
+def fields(networks: dict[int, list[EcgModel]]) -> pd.DataFrame:
+    """Return ``rate_hz, fold, field_samples, field_ms`` of each network, by impulse.
+
+    The span of samples on which one feature of the last convolution depends, as its gradient says;
+    the widest of eight neighbours, which stand at different places between the pooling steps.
+    """
+    rows = []
+    for rate_hz, folds in networks.items():
+        for fold, network in enumerate(folds, start=1):
+            x = torch.randn(1, 12, 10 * rate_hz, generator=torch.manual_seed(SEED))
+            x.requires_grad_()
+            seen: list[torch.Tensor] = []
+            hook = network.last_conv.register_forward_hook(
+                lambda *args, to=seen: to.append(args[2])
             )
-            print(f"{task}: {start + len(ids)} of {len(y)}, {left_min:.0f} min left", flush=True)
-        parts.append(pd.read_csv(file))
-    return pd.concat(parts).sort_values(["condition", "ecg_id"], ignore_index=True)
+            network(x)
+            hook.remove()
+            feature, spans = seen[0][0].sum(dim=tuple(range(seen[0][0].ndim - 1))), []
+            for k in range(len(feature) // 2, len(feature) // 2 + 8):
+                (gradient,) = torch.autograd.grad(feature[k], x, retain_graph=True)
+                touched = gradient[0].abs().sum(0).nonzero()
+                spans.append(int(touched.max() - touched.min()) + 1)
+            rows.append((rate_hz, fold, max(spans), round(1000 * max(spans) / rate_hz, 1)))
+    return pd.DataFrame(rows, columns=["rate_hz", "fold", "field_samples", "field_ms"])
+
+
+def rhythm(ludb: Path) -> pd.DataFrame:
+    """Return ``record, rr_cv, p_share`` from the marks of lead II, or of I where II has none.
+
+    The coefficient of variation of the RR intervals, taken from the middles of the QRS complexes,
+    and the share of QRS complexes that a marked P wave precedes.
+    """
+    rows = []
+    for record in load_ludb(ludb).table.index:
+        of_lead = dict(list(ludb_waves(ludb / "data", record).groupby("lead")))
+        marks = of_lead["II"] if "II" in of_lead else of_lead["I"]
+        qrs = marks[marks["wave"] == "QRS"]
+        rr = np.diff((qrs["onset"] + qrs["offset"]).to_numpy() / 2)
+        rows.append((record, rr.std() / rr.mean(), (marks["wave"] == "PR").sum() / len(qrs)))
+    return pd.DataFrame(rows, columns=["record", "rr_cv", "p_share"]).round(4)
 
 
 def noise_kept(records_mv: Floats32) -> pd.DataFrame:
@@ -156,11 +207,15 @@ if __name__ == "__main__":
     networks = published(weights)
     kept = recorded.load("published_networks_predictions").table
     records_mv = np.stack([record.signals_mv for record in load_ludb(ludb).records()])
+    filtered = {name: change for name, change in CHANGES.items() if name != "low pass 40 Hz"}
     tables = {
         "alarms": alarms(ludb, kept),
+        "fields": fields(networks),
+        "rhythm": rhythm(ludb),
         "noise": noise_kept(records_mv),
-        "raw": examine(raw, "af_vs_rest", networks, work),
-        "af500": examine(af500, "af_vs_norm", networks, work),
+        "raw": examine(raw, "af_vs_rest", networks, CHANGES, work),
+        "af500": examine(af500, "af_vs_norm", networks, filtered, work),
+        "shuffled": examine(af500, "af_vs_norm", networks, SHUFFLES, work),
     }
     facts = {
         "command": "python workflow/examine_published.py WEIGHTS LUDB AF500 RAW WORK",
