@@ -146,15 +146,16 @@ def fields(networks: dict[int, list[EcgModel]]) -> pd.DataFrame:
 
 
 def rhythm(ludb: Path) -> pd.DataFrame:
-    """Return ``record, rr_cv, p_share`` from the marks of lead II, or of I where II has none.
+    """Return ``record, rr_cv, p_share`` from the marks of lead II, or of the lead with most.
 
     The coefficient of variation of the RR intervals, taken from the middles of the QRS complexes,
     and the share of QRS complexes that a marked P wave precedes.
     """
     rows = []
     for record in load_ludb(ludb).table.index:
-        of_lead = dict(list(ludb_waves(ludb / "data", record).groupby("lead")))
-        marks = of_lead["II"] if "II" in of_lead else of_lead["I"]
+        marks = ludb_waves(ludb / "data", record)
+        n_qrs = marks[marks["wave"] == "QRS"]["lead"].value_counts()
+        marks = marks[marks["lead"] == ("II" if n_qrs.get("II", 0) > 2 else n_qrs.idxmax())]
         qrs = marks[marks["wave"] == "QRS"]
         rr = np.diff((qrs["onset"] + qrs["offset"]).to_numpy() / 2)
         rows.append((record, rr.std() / rr.mean(), (marks["wave"] == "PR").sum() / len(qrs)))
