@@ -174,8 +174,8 @@ def noise_kept(records_mv: Floats32) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["snr_db", "rate_hz", "snr_left_db"]).round(2)
 
 
-def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return ``stated, diagnosis, n`` and how many of these records without AF a rate calls AF."""
+def diagnoses(ludb: Path) -> pd.DataFrame:
+    """Return ``record, diagnosis``: what LUDB states beside the rhythm, or ``none stated``."""
     raw = pd.read_csv(ludb / "ludb.csv", dtype=str).fillna("")
     raw.index = raw["ID"].astype(int)
     statements = raw[list(STATED)].agg("\n".join, axis=1).str.split("\n").explode()
@@ -183,11 +183,16 @@ def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
     pairs = statements[statements != ""].rename("diagnosis").rename_axis("record").reset_index()
     healthy = raw.index.difference(pairs["record"])
     none = pd.DataFrame({"record": healthy, "diagnosis": "none stated"})
+    return pd.concat([pairs, none]).drop_duplicates().sort_values("record", ignore_index=True)
+
+
+def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return ``stated, diagnosis, n`` and how many of these records without AF a rate calls AF."""
     plain = predictions.query("condition == 'as it is' and y_true == 0")
     every = plain[["record", "rhythm"]].drop_duplicates("record")
     rhythm = every.rename(columns={"rhythm": "diagnosis"}).assign(stated="rhythm")
     every = every.assign(stated="rhythm", diagnosis="all without AF")
-    pairs = pd.concat([every, rhythm, pd.concat([pairs, none]).drop_duplicates()])
+    pairs = pd.concat([every, rhythm, diagnoses(ludb)])
     called = plain.assign(called=plain["logit"] >= 0)
     called = called.pivot(index="record", columns="rate_hz", values="called").reset_index()
     groups = pairs.fillna("other").merge(called, on="record").groupby(["stated", "diagnosis"])
@@ -210,6 +215,7 @@ if __name__ == "__main__":
     records_mv = np.stack([record.signals_mv for record in load_ludb(ludb).records()])
     filtered = {name: change for name, change in CHANGES.items() if name != "low pass 40 Hz"}
     tables = {
+        "diagnoses": diagnoses(ludb),
         "alarms": alarms(ludb, kept),
         "fields": fields(networks),
         "rhythm": rhythm(ludb),

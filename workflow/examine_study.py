@@ -1,15 +1,17 @@
-"""Ask the trained networks of study 3 for their maps: ``examine_study.py RUNS LUDB``.
+"""Ask the trained networks of study 3 for their maps: ``examine_study.py RUNS LUDB [budget]``.
 
-Writes five tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
+Writes six tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
 ``terms`` (bias, sum of W * x and logit of every test record), ``stability`` (agreement of the maps
 of two seeds), ``territories`` (the share of a map in the leads in which an infarction is looked
-for), ``untrained`` (the deletion test of networks that were never trained) and ``ludb_waves``
-(where the positive part of a map lies on records whose waves cardiologists marked). Only NORM
-against MI as published, from the runs of all finished seeds.
+for), ``budget`` (its share in windows about the R peaks), ``untrained`` (the deletion test of
+networks that were never trained) and ``ludb_waves`` (where the positive part of a map lies on
+records whose waves cardiologists marked). Only NORM against MI as published, from the runs of all
+finished seeds. The word ``budget`` makes this table alone.
 """
 
 import re
 import sys
+from collections.abc import Iterator
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -19,12 +21,15 @@ import pandas as pd
 
 from ecgcore import explanations, files, models
 from ecgcore.data import Store, load_ludb, ludb_waves, open_data
+from ecgcore.explanations.beats import r_peaks
 from ecgcore.leads import LEADS
 from ecgcore.runs import directory, recorded
 from ecgcore.runs.trained import TrainedRun, load_trained_run
 
 NETWORKS = ("imn", "imn_plus", "imn_categorical", "blackbox_cnn2d")
 WAVES = ("P", "PR", "QRS", "ST", "T")
+WINDOWS_S = {"P": (-0.2, -0.06), "QRS": (-0.06, 0.06), "ST": (0.06, 0.16), "T": (0.16, 0.4)}
+"""From the R peak; automatic boundaries of waves are too far off (``results/delineation``)."""
 LUDB_HZ = 500
 POOL_S = 0.1
 Maps = dict[tuple[str, str, int], np.ndarray]
@@ -86,6 +91,28 @@ def territories(maps: dict[str, np.ndarray], ids: pd.Series, store: Store) -> pd
     return pd.DataFrame(rows, columns=["method", "ecg_id", "patient_id", "share"])
 
 
+def budget(maps: dict[str, np.ndarray], x: np.ndarray, rate_hz: float) -> pd.DataFrame:
+    """Return ``method, P, QRS, ST, T`` per record: shares of the positive part in the windows.
+
+    ``maps`` and ``x`` have the shape ``(record, lead, sample)``; a record without R peaks is nan.
+    """
+    names = np.full((len(x), x.shape[-1]), -1)
+    for k, record in enumerate(x):
+        for peak in r_peaks(record, rate_hz):
+            for w, (first, last) in enumerate(WINDOWS_S.values()):
+                start, stop = (round(peak + s * rate_hz) for s in (first, last))
+                names[k, max(start, 0) : max(stop, 0)] = w
+    rows = []
+    for method, values in maps.items():
+        positive = np.maximum(values, 0).sum(axis=1)
+        inside = [np.where(names == w, positive, 0).sum(axis=1) for w in range(len(WINDOWS_S))]
+        total = np.sum(inside, axis=0)
+        total[total == 0] = np.nan
+        shares = {wave: one / total for wave, one in zip(WINDOWS_S, inside, strict=True)}
+        rows.append(pd.DataFrame({"method": method, **shares}))
+    return pd.concat(rows)
+
+
 def untrained_scores(trained: TrainedRun, x: np.ndarray, ids: pd.Series) -> pd.DataFrame:
     """Return ``method, ecg_id, lerf_minus_morf`` of the same network before any training.
 
@@ -121,8 +148,32 @@ def groups(folder: Path) -> pd.Series:
     return pd.Series(words, raw.index)
 
 
+def finished(runs: Path) -> Iterator[tuple[str, int, TrainedRun]]:
+    """Yield network, seed and run of all finished runs of NORM against MI below ``runs``."""
+    for folder in sorted(runs.glob("imn_train-norm_vs_mi-*")):
+        named = re.fullmatch(r"imn_train-norm_vs_mi-(\w+)-(\d)", folder.name)
+        if named and named[1] in NETWORKS and not directory.damage(folder):
+            print(folder.name, flush=True)
+            yield named[1], int(named[2]), load_trained_run(folder)
+
+
+def budgets(runs: Path) -> pd.DataFrame:
+    """Return :func:`budget` of every network and of its controls, for its examined records."""
+    parts = []
+    for model, seed, trained in finished(runs):
+        store = open_data(trained.params["archive"])
+        ids = pd.read_csv(trained.folder / "explained.csv")["ecg_id"].drop_duplicates()
+        x = trained.pipeline.inputs(store, ids, [1] * len(ids))
+        maps = {"even": np.ones_like(x), "size of the signal": np.abs(x)}
+        for method in (trained.native_method, "input_x_gradient"):
+            maps[method] = trained.attribution(x, method)
+        rows = budget(maps, x, trained.rate_hz).assign(model=model, seed=seed)
+        parts.append(rows.assign(ecg_id=np.tile(ids, len(maps))))
+    return pd.concat(parts)
+
+
 def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
-    """Return the five tables for all finished runs of NORM against MI below ``runs``."""
+    """Return the other five tables for all finished runs of NORM against MI below ``runs``."""
     database, group = load_ludb(ludb), groups(ludb)
     records = database.records(band_hz=(0.5, 40.0))
     tables: dict[str, list[pd.DataFrame]] = {
@@ -131,12 +182,8 @@ def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
     maps: Maps = {}
     ids = pd.Series(dtype=int)
     masks: np.ndarray | None = None
-    for folder in sorted(runs.glob("imn_train-norm_vs_mi-*")):
-        named = re.fullmatch(r"imn_train-norm_vs_mi-(\w+)-(\d)", folder.name)
-        if not named or named[1] not in NETWORKS or directory.damage(folder):
-            continue
-        print(folder.name, flush=True)
-        trained, model, seed = load_trained_run(folder), named[1], int(named[2])
+    for model, seed, trained in finished(runs):
+        folder = trained.folder
         store = open_data(trained.params["archive"])
         if trained.native_method == "imn":
             tables["terms"].append(terms(trained, store).assign(model=model, seed=seed))
@@ -174,9 +221,10 @@ def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        raise SystemExit("Usage: python workflow/examine_study.py RUNS LUDB")
-    for name, table in examine(Path(sys.argv[1]), Path(sys.argv[2])).items():
+    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["budget"]):
+        raise SystemExit("Usage: python workflow/examine_study.py RUNS LUDB [budget]")
+    tables = {} if sys.argv[3:] else examine(Path(sys.argv[1]), Path(sys.argv[2]))
+    for name, table in {**tables, "budget": budgets(Path(sys.argv[1]))}.items():
         facts = {
             "command": "python workflow/examine_study.py RUNS LUDB",
             "depends_on": ["workflow/examine_study.py"],
