@@ -18,6 +18,7 @@ from ecgcore.preprocessing import (
     normalise,
     preprocess,
     resample,
+    shuffle_blocks,
 )
 
 
@@ -199,3 +200,14 @@ def test_flat_leads_are_those_with_a_flat_run(seed: int, n_flat: int, n_samples:
 def test_impossible_requests_are_refused(call, message: str) -> None:
     with pytest.raises(EcgcoreError, match=message):
         call(np.zeros((2, 12, 500), dtype=np.float32))
+
+
+def test_shuffled_blocks_are_those_of_the_record_without_steps() -> None:
+    ramp = np.tile(np.arange(1000, dtype=np.float32), (2, 12, 1))
+    shuffled = shuffle_blocks(ramp, 500, 200, seed=1)
+    kept = shuffled[..., 50::100]  # the middle of each block, where no step is faded
+    assert sorted(kept[0, 0]) == ramp[0, 0, 50::100].tolist()
+    assert (kept[0, 0] != ramp[0, 0, 50::100]).any()
+    assert np.abs(np.diff(shuffled, axis=-1)).max() < 250, "a cut between blocks was not faded"
+    assert (shuffled[:, :1] == shuffled).all(), "leads were shuffled apart"
+    assert (shuffle_blocks(ramp, 500, 200, seed=1) == shuffled).all()

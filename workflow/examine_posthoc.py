@@ -1,4 +1,4 @@
-"""Ask two trained networks of study 3 for their costly explanations.
+"""Ask the trained networks of study 3 for their costly explanations.
 
 Usage: ``examine_posthoc.py RUNS [NETWORK]``. About an hour per network on one core. A network's
 answers are kept in ``posthoc.csv`` of its run, so that two processes can share the work; delete it
@@ -6,7 +6,7 @@ to ask again.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
 occlusion, KernelSHAP and LIME beside W * x and gradient times input, on the first infarctions of
-the test part. The first seed of the IMN and of the black box; one seed decides nothing.
+the test part. The first seed of each network; one seed decides nothing.
 """
 
 import sys
@@ -19,7 +19,7 @@ from ecgcore.data import open_data
 from ecgcore.runs import directory, recorded
 from ecgcore.runs.trained import load_trained_run
 
-NETWORKS = ("imn", "blackbox_cnn2d")
+NETWORKS = ("imn", "imn_categorical", "imn_plus", "blackbox_cnn2d", "xresnet1d101")
 METHODS = (
     "imn", "input_x_gradient", "integrated_gradients", "gradient_shap", "occlusion",
     "kernel_shap", "lime",
