@@ -115,7 +115,8 @@ def bars_svg(
 
     width = 2 * margin * scale
     band = f'x="{x(-margin)}" y="0" width="{width:.1f}" height="{height}"'
-    parts = [f'<rect class="margin" {band}/>']
+    # not the class "margin": the theme looks for that, and takes it for a note in the margin
+    parts = [f'<rect class="none" {band}/>']
     for i, (words, value, low, high) in enumerate(bars):
         y = top + row * i + row / 2
         bar = f'x="{x(min(value, 0))}" y="{y - 7}" width="{abs(value) * scale:.1f}" height="14"'
