@@ -39,11 +39,15 @@ def check_repository(repository: str) -> str:
 
 
 def links(repository: str, page: str) -> dict[str, str]:
-    """Return the addresses that open a notebook, by the name of the service."""
+    """Return the addresses that open a notebook, by the name of the service.
+
+    GitHub shows the notebook of the default branch, as it is in git: without outputs.
+    """
     path = f"notebooks/{page}.ipynb"
     return {
         "Colab": f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{path}",
         "Binder": f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?urlpath=lab/tree/{path}",
+        "GitHub (source)": f"https://github.com/{repository}/blob/HEAD/{path}",
     }
 
 

@@ -77,7 +77,11 @@ def test_an_exported_notebook_begins_its_run(
 
 def test_links_name_files_that_the_branch_has(root: Path) -> None:
     for page in (root / "notebooks").glob("*.ipynb"):
-        for address in launch.links("owner/name", page.stem).values():
+        links = launch.links("owner/name", page.stem)
+        source = links.pop("GitHub (source)")  # HEAD is the default branch, whatever its name
+        assert source == f"https://github.com/owner/name/blob/HEAD/notebooks/{page.name}"
+        assert links.keys() == {"Colab", "Binder"}
+        for address in links.values():
             assert address.endswith(f"notebooks/{page.name}")
             assert f"owner/name/{'blob/' * ('colab' in address)}{launch.BRANCH}" in address
     with pytest.raises(EcgcoreError, match="OWNER/NAME"):

@@ -243,3 +243,30 @@ def test_pages_print_dark_on_white_with_commands_opened(
         page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert page.evaluate("document.documentElement.dataset.theme") == theme
     page.close()
+
+
+def test_the_landing_page_fits_one_screen(html: Path, context: Any) -> None:
+    """Answers, their picture and the three buttons; on a phone the answers come first."""
+    page = context.new_page()
+    page.set_viewport_size(DESKTOP)
+    page.goto((html / "book" / "index.html").as_uri())
+    buttons, cards = page.locator("article .sd-btn"), page.locator("article .sd-card")
+    picture = page.locator("article .landing-picture")
+    assert (buttons.count(), cards.count(), picture.count()) == (3, 2, 1)
+    bars = page.locator("article .sd-card svg.difference-bars")
+    assert "AUROC" in str(bars.get_attribute("aria-label"))
+    assert bars.locator("rect.bar").count() == 5
+
+    def place(locator: Any) -> tuple[float, float]:
+        """Return top and bottom [px]."""
+        box = locator.bounding_box()
+        return box["y"], box["y"] + box["height"]
+
+    assert place(buttons.last)[1] <= 1000
+    assert place(cards.first)[0] == pytest.approx(place(cards.last)[0])
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(500)  # until the sidebar is gone
+    assert place(cards.first)[0] < PHONE["height"] / 2 + 50
+    assert place(cards.last)[1] < place(picture)[0]
+    assert place(buttons.last)[1] < 2.7 * PHONE["height"]
+    page.close()
