@@ -70,11 +70,11 @@ class Plan:
             raise SystemExit(
                 f"Tier {self.tier}: two runs have the same name; give their entries a name each."
             )
-        kept = [job for job in jobs if self._is_kept(job)]
-        object.__setattr__(self, "runs", {job.path: job for job in jobs if job not in kept})
-        found = [self._summary(name, entry) for name, entry in self.config["summaries"].items()]
-        found = [job for job in found if not set(job.reads) & set(self.studies)]
-        object.__setattr__(self, "summaries", {job.path: job for job in found})
+        recorded_jobs = [job for job in jobs if self._is_recorded(job)]
+        object.__setattr__(self, "runs", {j.path: j for j in jobs if j not in recorded_jobs})
+        summaries = [self._summary(name, entry) for name, entry in self.config["summaries"].items()]
+        summaries = [job for job in summaries if not set(job.reads) & set(self.studies)]
+        object.__setattr__(self, "summaries", {job.path: job for job in summaries})
 
     @property
     def tier(self) -> str:
@@ -124,7 +124,7 @@ class Plan:
             "ARCHIVE=path/to/ptb-xl"
         )
 
-    def _is_kept(self, job: Job) -> bool:
+    def _is_recorded(self, job: Job) -> bool:
         """Return whether ``results/`` holds a run's answers, and no page shows the run itself."""
         name = job.path.rpartition("/")[2]
         shown = {

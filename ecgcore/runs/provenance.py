@@ -110,7 +110,7 @@ def code_fingerprint(source: Path | None = None, *, with_source: bool = True) ->
 
 
 def peak_memory_mib() -> float:
-    """Return the largest resident memory of this process so far."""
+    """Return the peak resident memory of this process so far."""
     try:
         import resource  # Linux counts KiB, macOS bytes; Windows has no such module
     except ImportError:
