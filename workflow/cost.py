@@ -61,6 +61,11 @@ GROWING = (
 )  # fmt: skip
 """Columns of the rehearsal that grow with the number of samples."""
 IDLE_GIB = 0.5  # what Python and PyTorch take without any records
+CUDA_GIB = 2.0  # what PyTorch takes in the machine's memory for a GPU: assumed, not measured
+MARGIN, SPARE_MIB = 1.25, 500
+"""A run reserves so many times the memory that it is expected to need, and so much on top."""
+BATCH_SIZE = {"imn_train": 16, "frequency_train": 8}
+"""What the notebooks use where a tier names no batch size."""
 LAPTOP_CORES, LAPTOP_GIB = 4, 16
 """A laptop without a usable GPU: so many cores, each as fast as the one that was measured."""
 SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1")
@@ -143,6 +148,27 @@ def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | Non
     ratio = job.rate_hz / int(name.split()[2])
     row = {key: value * ratio if key in GROWING else value for key, value in rows[name].items()}
     return row | {"peak_gib": IDLE_GIB + ratio * (row["peak_gib"] - IDLE_GIB)}
+
+
+def mebibytes(
+    plan: Plan, job: Job, rows: Mapping[str, dict[str, Any]], *, on_gpu: bool = False
+) -> int:
+    """Return the memory to reserve for a run: the rehearsed peak, for this tier's size [MiB].
+
+    A training step grows with the batch, and lies on the GPU if there is one; the rest grows with
+    the records. Summaries were not rehearsed: those that read records may hold twice the signals
+    at 500 Hz and at 100 Hz.
+    """
+    if job.path in plan.summaries or (row := row_of(job, rows)) is None:
+        n_records = plan.records if job.archive else 0
+        signals_mib = n_records * 12 * 10 * (500 + job.rate_hz) * 4 / 2**20
+        return int(2 * SPARE_MIB + 2 * signals_mib)
+    rehearsed_step_gib = row["batch_size"] * row["stored_mib"] / 1024
+    records_gib = max(0.0, row["peak_gib"] - IDLE_GIB - rehearsed_step_gib)
+    records_gib *= plan.records / rows["store"]["n_af_vs_rest"]
+    batch_size = job.params.get("batch_size", BATCH_SIZE[job.notebook])
+    step_gib = CUDA_GIB if on_gpu else batch_size * row["stored_mib"] / 1024
+    return int(MARGIN * 1024 * (IDLE_GIB + records_gib + step_gib)) + SPARE_MIB
 
 
 def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -276,7 +302,7 @@ def _advice(table: pd.DataFrame, total: Mapping[str, float]) -> list[str]:
         "- one seed instead of five: a fifth of everything (but no spread over seeds)",
         f"- rates below 250 Hz only: {1 - share:.0%} of the time on an H100",
         f"- fewer explained_records and methods: explanations are {explained:.0%} of the time",
-        "- several GPUs: make book TIER=paper ARCHIVE=... GPUS=4 divides the time by 4",
+        "- several GPUs: make book uses all that it finds; four divide the time by 4",
     ]
 
 

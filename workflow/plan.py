@@ -5,6 +5,9 @@ import json
 import os
 import runpy
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +96,10 @@ class Plan:
 
     @property
     def records(self) -> int:
-        """Number of records to reckon memory with."""
+        """Number of records to estimate memory with."""
+        if self.given_archive:
+            with open(Path(self.given_archive, "ptbxl_database.csv"), "rb") as file:
+                return max(0, sum(1 for _ in file) - 1)
         return int(self.config.get("simulate", self.config).get("records", 0))
 
     def simulate_options(self, archive: str) -> dict[str, Any]:
@@ -185,15 +191,30 @@ class Plan:
         longest = sorted(self.runs, key=lambda path: -self.runs[path].rate_hz)
         return {path: i % n_gpus for i, path in enumerate(longest)} if n_gpus else {}
 
-    def mebibytes(self, path: str) -> int:
-        """Return what torch takes, and twice the signals at 500 Hz and at the run's rate."""
-        signals = self.records * 12 * 10 * (500 + self.job(path).rate_hz) * 4 / 2**20
-        return int(2000 + 2 * signals)
-
     def minutes(self, path: str) -> int:
         """Return the tier's time limit, which is for 100 Hz; time grows with the rate."""
         slower = max(1, self.job(path).rate_hz / 100)
         return int(self.config.get("minutes", 60) * slower)
+
+
+def free_mebibytes() -> int:
+    """Return the memory that runs on this machine may use: what is free, within its container."""
+    import psutil  # not needed by `make plan`
+
+    free = int(psutil.virtual_memory().available)
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroups of versions 2 and 1
+        file = Path("/sys/fs/cgroup", name)
+        if file.exists() and (limit := file.read_text().strip()).isdecimal():
+            free = min(free, int(limit))
+    return free // 2**20
+
+
+def count_gpus() -> int:
+    """Return how many GPUs PyTorch can use; it is asked only where NVIDIA's driver is installed."""
+    if not shutil.which("nvidia-smi"):
+        return 0
+    question = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
+    return int(subprocess.run(question, capture_output=True, text=True, check=False).stdout or 0)
 
 
 def code(*sources: str) -> list[str]:

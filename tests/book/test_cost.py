@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from ecgcore.runs import parameters
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
 import cost  # noqa: E402
@@ -31,6 +33,22 @@ def test_every_run_of_the_paper_tier_has_a_kind_that_was_rehearsed() -> None:
         expected = cost.run_cost(job, rows)
         assert 0 < expected["h100"] <= expected["card_12gb"] < expected["core"], job.path
         assert expected["memory_gib"] < 16, job.path
+
+
+def test_every_run_reserves_the_memory_that_was_measured_and_little_more() -> None:
+    rows, paper = cost.rehearsed(), cost.dry_plan("paper")
+    for job in paper.runs.values():
+        reserved, peak = cost.mebibytes(paper, job, rows), cost.run_cost(job, rows)["memory_gib"]
+        assert 1.25 < reserved / (1024 * peak) < 1.6, job.path
+    smoke = cost.dry_plan("smoke")  # where runs took 270 to 950 MiB
+    for job in [*smoke.runs.values(), *smoke.summaries.values()]:
+        assert 1000 <= cost.mebibytes(smoke, job, rows) < 1600, job.path
+
+
+def test_a_run_without_a_batch_size_has_its_notebooks_own() -> None:
+    for notebook, batch_size in cost.BATCH_SIZE.items():
+        declared = parameters.of_notebook(ROOT / "notebooks" / f"{notebook}.ipynb")
+        assert {p.name: p.default for p in declared}["batch_size"] == batch_size
 
 
 def test_fewer_records_and_epochs_cost_less() -> None:
