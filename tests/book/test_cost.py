@@ -1,10 +1,13 @@
 """What ``make plan`` prints, and the rehearsal that it reads, on an archive of 300 records."""
 
+import importlib
 import json
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from ecgcore.runs import parameters
 
@@ -76,6 +79,24 @@ def test_a_rehearsal_goes_on_where_it_stopped(tmp_path: Path, simulated_archive:
     assert rows["store"]["n_af_vs_rest"] == 300
     assert rows[kind]["step_cpu_s"] > 0
     assert rows[kind]["steps_per_epoch"] > rows[kind]["steps"]
+
+
+def test_a_kind_that_is_killed_ends_a_rehearsal_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    rehearsal = importlib.import_module("rehearsal")
+    kind, other = list(cost.kinds(cost.dry_plan("paper")))[:2]
+    arguments = ["rehearsal.py", "--folder", str(tmp_path), "--kinds", kind, other]
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr(  # {}: its process was killed, as for lack of memory
+        rehearsal, "measure", lambda _, name, *args: {} if name == kind else {"step_s": 1.0}
+    )
+    with pytest.raises(SystemExit, match=f"Not measured.*: {kind}[.]"):
+        rehearsal.main()
+    assert f"1 of 2 failed or was killed: {kind}" in capsys.readouterr().err
+    log = (tmp_path / "21799" / "rows.jsonl").read_text()
+    assert [json.loads(line)["kind"] for line in log.splitlines()] == [other]
 
 
 def test_the_drawn_classes_are_those_of_the_published_archive() -> None:
