@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ecgcore import explanations
+from ecgcore.explanations.attribute import COSTLY
+from ecgcore.explanations.deletion import FRACTIONS
 from ecgcore.runs import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +49,32 @@ def test_every_run_reserves_the_memory_that_was_measured_and_little_more() -> No
     smoke = cost.dry_plan("smoke")  # where runs took 270 to 950 MiB
     for job in [*smoke.runs.values(), *smoke.summaries.values()]:
         assert 1000 <= cost.mebibytes(smoke, job, rows) < 1600, job.path
+
+
+def test_explanations_cost_what_was_measured_and_never_nothing() -> None:
+    rows, jobs = cost.rehearsed(), cost.dry_plan("paper").runs
+    row, whole = rows["imn_train imn 100 Hz"], jobs["imn_train-norm_vs_mi-imn-100-held_out-42"]
+    minutes = {path: cost.run_cost(job, rows)["explain"] for path, job in jobs.items()}
+    assert all(value > 0 for path, value in minutes.items() if path.startswith("imn_train"))
+    n, n_rerun = row["n_explained"], row["n_rerun"]
+    expected_s = n_rerun * row["explain_one_cpu_s"] + (n - n_rerun) * row["explain_cheap_cpu_s"]
+    assert 60 * minutes[whole.path] == pytest.approx(expected_s, rel=0.01)
+    # one map and six controls, and 8 x 600 answers for the attainable score: about a sixth
+    ablation = minutes["imn_train-bias-norm_vs_mi-constant-42"]
+    assert 0.1 < ablation / minutes[whole.path] < 0.25
+
+
+def test_answers_are_counted_as_explanations_are_computed() -> None:
+    effort = explanations.Effort()
+    units = 12 * round(10 / effort.window_s)
+    assert cost.METHOD_ANSWERS["occlusion"] == units
+    assert cost.METHOD_ANSWERS["kernel_shap"] == effort.n_runs
+    assert cost.METHOD_ANSWERS["gradient_shap"] == 3 * effort.n_steps
+    assert set(COSTLY) & set(cost.METHOD_ANSWERS) == cost.COSTLY
+    assert effort.n_attainable == cost.ATTAINABLE_RECORDS
+    assert 2 * sum(round(share * units) < units for share in FRACTIONS) == cost.CURVE_ANSWERS
+    measured = cost.kinds(cost.dry_plan("paper"))["imn_train imn 100 Hz"]["methods"]
+    assert set(cost.METHOD_ANSWERS) == set(measured)
 
 
 def test_a_run_without_a_batch_size_has_its_notebooks_own() -> None:
