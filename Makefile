@@ -2,6 +2,7 @@
 # but Python 3.11 or newer, make and git.
 TIER    ?= lecture
 ARCHIVE ?=
+# by default all that PyTorch finds, each for one run at a time; 0: none
 GPUS    ?=
 CORES   ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON  ?= python3

@@ -257,8 +257,11 @@ def main() -> None:
     start, script = time.monotonic(), f"benchmarks/{NAME}.py"
     facts: dict[str, Any] = {"command": f"python {script} --record", "records": args.records}
     facts["depends_on"] = [script, "benchmarks/full_size.py", "workflow/cost.py", TIER]
+    failed = []
     for n_done, kind in enumerate(left):
         if not (row := measure(*jobs[kind])):
+            failed.append(kind)
+            print(f"{n_done + 1} of {len(left)} failed or was killed: {kind}", file=sys.stderr)
             continue
         rows.append({"kind": kind, **row})
         with open(log, "a", encoding="utf-8") as file:
@@ -271,6 +274,8 @@ def main() -> None:
         table = cost_table("paper")
         recorded.save("expected_cost", for_page(table), {**facts, **cost_facts(table)})
     print(pd.DataFrame(rows).set_index("kind").filter(regex="^(peak|step_|epoch_|cpu)").round(2))
+    if failed:
+        sys.exit(f"Not measured, and missing in what was recorded: {', '.join(failed)}.")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ecgcore.errors import EcgcoreError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0 when done, 2 after an error told in one sentence."""
+    """Run a command; return 0 when done, 2 after an error reported in one sentence."""
     try:
         options = _parser().parse_args(arguments)
         return options.command(options) or 0

@@ -21,7 +21,7 @@ from ecgcore.errors import EcgcoreError
 if TYPE_CHECKING:
     import pandas as pd
 
-ASIDE = (".partial", ".old")
+TEMPORARY_SUFFIXES = (".partial", ".old")
 """Suffixes of files and folders that are not complete, or no longer in use."""
 
 

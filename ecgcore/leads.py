@@ -1,4 +1,4 @@
-"""The twelve leads: names, order, and the identities that bind them."""
+"""The twelve leads: names, order, and the identities between them."""
 
 import re
 
@@ -31,6 +31,6 @@ def twelve_from_eight(eight: NDArray[np.floating]) -> NDArray[np.floating]:
     Einthoven's and Goldberger's identities: III = II - I, aVR = -(I + II) / 2, aVL = I - II / 2,
     aVF = II - I / 2, in any unit. I and II alone give :data:`LIMB`, shape (..., 6, sample).
     """
-    one, two, chest = eight[..., 0:1, :], eight[..., 1:2, :], eight[..., 2:, :]
-    augmented = [-(one + two) / 2, one - two / 2, two - one / 2]
-    return np.concatenate([one, two, two - one, *augmented, chest], axis=-2)
+    lead_i, lead_ii, chest = eight[..., 0:1, :], eight[..., 1:2, :], eight[..., 2:, :]
+    augmented = [-(lead_i + lead_ii) / 2, lead_i - lead_ii / 2, lead_ii - lead_i / 2]
+    return np.concatenate([lead_i, lead_ii, lead_ii - lead_i, *augmented, chest], axis=-2)

@@ -7,7 +7,7 @@ steps; everything else here is arithmetic on its table, ``results/rehearsal.csv`
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,24 @@ GROWING = (
 )  # fmt: skip
 """Columns of the rehearsal that grow with the number of samples."""
 IDLE_GIB = 0.5  # what Python and PyTorch take without any records
+CUDA_GIB = 2.0  # what PyTorch takes in the machine's memory for a GPU: assumed, not measured
+MARGIN, SPARE_MIB = 1.25, 500
+"""A run reserves so many times the memory that it is expected to need, and so much on top."""
+BATCH_SIZE = {"imn_train": 16, "frequency_train": 8}
+"""What the notebooks use where a tier names no batch size."""
 LAPTOP_CORES, LAPTOP_GIB = 4, 16
 """A laptop without a usable GPU: so many cores, each as fast as the one that was measured."""
+METHOD_ANSWERS = {
+    "imn": 1, "saliency": 3, "input_x_gradient": 3, "grad_cam": 3,
+    "integrated_gradients": 16 * 3, "gradient_shap": 16 * 3, "occlusion": 600, "kernel_shap": 500,
+}  # fmt: skip
+"""Answers that a method takes per record, a gradient counted as three: the methods that were
+measured. Occlusion removes 12 leads x 50 windows, one at a time."""
+COSTLY = {name for name, n in METHOD_ANSWERS.items() if n > 3}
+CURVE_ANSWERS = 10
+"""A deletion curve: five fractions of the units in two orders."""
+ATTAINABLE_RECORDS = 8
+"""Records for which the best order is sought, if at least twice as many are run again."""
 SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1")
 """Parameters that change neither memory nor the number of operations, or hardly."""
 WIDEST_MS = {"imn_train": 3000, "frequency_train": 2000}
@@ -145,6 +161,27 @@ def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | Non
     return row | {"peak_gib": IDLE_GIB + ratio * (row["peak_gib"] - IDLE_GIB)}
 
 
+def mebibytes(
+    plan: Plan, job: Job, rows: Mapping[str, dict[str, Any]], *, on_gpu: bool = False
+) -> int:
+    """Return the memory to reserve for a run: the rehearsed peak, for this tier's size [MiB].
+
+    A training step grows with the batch, and lies on the GPU if there is one; the rest grows with
+    the records. Summaries were not rehearsed: those that read records may hold twice the signals
+    at 500 Hz and at 100 Hz.
+    """
+    if job.path in plan.summaries or (row := row_of(job, rows)) is None:
+        n_records = plan.records if job.archive else 0
+        signals_mib = n_records * 12 * 10 * (500 + job.rate_hz) * 4 / 2**20
+        return int(2 * SPARE_MIB + 2 * signals_mib)
+    rehearsed_step_gib = row["batch_size"] * row["stored_mib"] / 1024
+    records_gib = max(0.0, row["peak_gib"] - IDLE_GIB - rehearsed_step_gib)
+    records_gib *= plan.records / rows["store"]["n_af_vs_rest"]
+    batch_size = job.params.get("batch_size", BATCH_SIZE[job.notebook])
+    step_gib = CUDA_GIB if on_gpu else batch_size * row["stored_mib"] / 1024
+    return int(MARGIN * 1024 * (IDLE_GIB + records_gib + step_gib)) + SPARE_MIB
+
+
 def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Return minutes of a run by device, memory and disk; from processor seconds on one core."""
     row = row_of(job, rows)
@@ -179,15 +216,38 @@ def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 def _explain_s(job: Job, row: dict[str, Any], rows: Mapping[str, dict[str, Any]]) -> float:
     """Return the processor seconds of a run's explanations.
 
-    Where they were not measured: those of the IMN at 100 Hz, times as long as an answer takes.
+    All methods were measured on one record of the IMN and of the residual network at 100 Hz. The
+    same seconds per answer of the network hold for other sets of methods, whose answers are
+    counted, and for other networks and rates, times as long as an answer takes.
     """
     if job.notebook != "imn_train":
         return 0.0
-    few = " methods=imn" if job.params.get("methods") == ["imn"] else ""
-    source = row if row["explain_one_cpu_s"] else rows.get(f"imn_train imn 100 Hz{few}", row)
-    n, n_rerun, cheap_s = row["n_explained"], row["n_rerun"], source["explain_cheap_cpu_s"]
-    seconds = n_rerun * source["explain_one_cpu_s"] + (n - n_rerun) * cheap_s
+    model, measured = str(stand_in(job)[1]["model"]), ("imn_train imn 100 Hz",)
+    measured = (row["kind"], f"imn_train {model} 100 Hz", *measured)
+    source = next(rows[k] for k in measured if k in rows and rows[k]["explain_one_cpu_s"])
+    source_model, methods = source["kind"].split()[1], job.params["methods"]
+    answers = row["n_rerun"] * answers_per_record(methods, model)
+    if row["n_rerun"] >= 2 * ATTAINABLE_RECORDS:  # an occlusion has removed single units already
+        units = 0 if "occlusion" in methods else METHOD_ANSWERS["occlusion"]
+        answers += ATTAINABLE_RECORDS * (CURVE_ANSWERS + units)
+    # the measured record had an attainable score of its own, by the falls of its occlusion
+    per_answer_s = source["explain_one_cpu_s"]
+    per_answer_s /= answers_per_record(list(METHOD_ANSWERS), source_model) + CURVE_ANSWERS
+    share = len(set(methods) - COSTLY) / len(METHOD_ANSWERS.keys() - COSTLY)
+    cheap_s = source["explain_cheap_cpu_s"] * (1 + share) / 2  # half of it is the controls
+    seconds = answers * per_answer_s + (row["n_explained"] - row["n_rerun"]) * cheap_s
     return float(seconds * row["predict_cpu_s"] / source["predict_cpu_s"])
+
+
+def answers_per_record(methods: Sequence[str], model: str) -> int:
+    """Return how many answers of the network the scores of a re-run record take.
+
+    Each method's own, and two deletion curves of each map and each control.
+    """
+    has_w = model.startswith("imn")
+    used = [name for name in methods if name != "imn" or has_w]
+    n_maps = len(used) + (6 if has_w else 5)  # bias_only needs a network with a bias of its own
+    return sum(METHOD_ANSWERS[name] for name in used) + 2 * CURVE_ANSWERS * n_maps
 
 
 def cost_table(tier: str) -> pd.DataFrame:
@@ -276,7 +336,7 @@ def _advice(table: pd.DataFrame, total: Mapping[str, float]) -> list[str]:
         "- one seed instead of five: a fifth of everything (but no spread over seeds)",
         f"- rates below 250 Hz only: {1 - share:.0%} of the time on an H100",
         f"- fewer explained_records and methods: explanations are {explained:.0%} of the time",
-        "- several GPUs: make book TIER=paper ARCHIVE=... GPUS=4 divides the time by 4",
+        "- several GPUs: make book uses all that it finds; four divide the time by 4",
     ]
 
 

@@ -5,6 +5,9 @@ import json
 import os
 import runpy
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,11 +73,11 @@ class Plan:
             raise SystemExit(
                 f"Tier {self.tier}: two runs have the same name; give their entries a name each."
             )
-        kept = [job for job in jobs if self._is_kept(job)]
-        object.__setattr__(self, "runs", {job.path: job for job in jobs if job not in kept})
-        found = [self._summary(name, entry) for name, entry in self.config["summaries"].items()]
-        found = [job for job in found if not set(job.reads) & set(self.studies)]
-        object.__setattr__(self, "summaries", {job.path: job for job in found})
+        recorded_jobs = [job for job in jobs if self._is_recorded(job)]
+        object.__setattr__(self, "runs", {j.path: j for j in jobs if j not in recorded_jobs})
+        summaries = [self._summary(name, entry) for name, entry in self.config["summaries"].items()]
+        summaries = [job for job in summaries if not set(job.reads) & set(self.studies)]
+        object.__setattr__(self, "summaries", {job.path: job for job in summaries})
 
     @property
     def tier(self) -> str:
@@ -93,7 +96,10 @@ class Plan:
 
     @property
     def records(self) -> int:
-        """Number of records to reckon memory with."""
+        """Number of records to estimate memory with."""
+        if self.given_archive:
+            with open(Path(self.given_archive, "ptbxl_database.csv"), "rb") as file:
+                return max(0, sum(1 for _ in file) - 1)
         return int(self.config.get("simulate", self.config).get("records", 0))
 
     def simulate_options(self, archive: str) -> dict[str, Any]:
@@ -124,7 +130,7 @@ class Plan:
             "ARCHIVE=path/to/ptb-xl"
         )
 
-    def _is_kept(self, job: Job) -> bool:
+    def _is_recorded(self, job: Job) -> bool:
         """Return whether ``results/`` holds a run's answers, and no page shows the run itself."""
         name = job.path.rpartition("/")[2]
         shown = {
@@ -185,15 +191,30 @@ class Plan:
         longest = sorted(self.runs, key=lambda path: -self.runs[path].rate_hz)
         return {path: i % n_gpus for i, path in enumerate(longest)} if n_gpus else {}
 
-    def mebibytes(self, path: str) -> int:
-        """Return what torch takes, and twice the signals at 500 Hz and at the run's rate."""
-        signals = self.records * 12 * 10 * (500 + self.job(path).rate_hz) * 4 / 2**20
-        return int(2000 + 2 * signals)
-
     def minutes(self, path: str) -> int:
         """Return the tier's time limit, which is for 100 Hz; time grows with the rate."""
         slower = max(1, self.job(path).rate_hz / 100)
         return int(self.config.get("minutes", 60) * slower)
+
+
+def free_mebibytes() -> int:
+    """Return the memory that runs on this machine may use: what is free, within its container."""
+    import psutil  # not needed by `make plan`
+
+    free = int(psutil.virtual_memory().available)
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroups of versions 2 and 1
+        file = Path("/sys/fs/cgroup", name)
+        if file.exists() and (limit := file.read_text().strip()).isdecimal():
+            free = min(free, int(limit))
+    return free // 2**20
+
+
+def count_gpus() -> int:
+    """Return how many GPUs PyTorch can use; it is asked only where NVIDIA's driver is installed."""
+    if not shutil.which("nvidia-smi"):
+        return 0
+    question = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
+    return int(subprocess.run(question, capture_output=True, text=True, check=False).stdout or 0)
 
 
 def code(*sources: str) -> list[str]:

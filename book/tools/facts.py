@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ecgcore.files import ASIDE
+from ecgcore.files import TEMPORARY_SUFFIXES
 from ecgcore.runs.directory import damage, read_json
 
 PLACES = ("archive", "runs")
@@ -77,7 +77,9 @@ def describe_runs(folder: Path, pages: Mapping[str, Path], tier: str) -> list[di
     """
     page_of = {Path(run).name: f"notebooks/{page}" for page, run in pages.items()}
     finished = sorted(file.parent for file in folder.rglob("params.json"))
-    finished = [run for run in finished if not run.name.endswith(ASIDE) and not damage(run)]
+    finished = [
+        run for run in finished if not run.name.endswith(TEMPORARY_SUFFIXES) and not damage(run)
+    ]
     return [_describe(run, page_of.get(run.name), tier) for run in finished]
 
 

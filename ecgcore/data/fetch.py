@@ -180,15 +180,15 @@ def _fetch_one(remote: "pooch.Pooch", name: str, session: requests.Session) -> N
                         raise _Refused("sent a web page instead of the file; sign in")
                     file.write(block)
 
-    again = f"{RETRIES + 1} times in a row"
+    attempts = f"{RETRIES + 1} times in a row"
     try:
         remote.fetch(name, downloader=download)
         return
     except _Refused as error:
         why = f"the server {error}; check the address"
     except requests.exceptions.RequestException as error:
-        why = f"the connection failed {again} ({error}); check the network or name another mirror, "
-        why += "then run it again: files that arrived are kept"
+        why = f"the connection failed {attempts} ({error}); check the network or name another "
+        why += "mirror, then run it again: files that arrived are kept"
     except ValueError:  # pooch: the hash differs, after all retries
-        why = f"its bytes differ from {CHECKSUMS}, {again}; the mirror is damaged: name another"
+        why = f"its bytes differ from {CHECKSUMS}, {attempts}; the mirror is damaged: name another"
     raise EcgcoreError(f"{remote.get_url(name)}: {why}.")

@@ -61,7 +61,7 @@ def prepare(archive: Archive, to: Path | str, *, strict: bool = False) -> Store:
 
 
 def _existing(archive: Archive, to: Path) -> Store | None:
-    """The store that is already there, if it will do."""
+    """The store that is already there, if it can be reused."""
     files.restore(to)
     if not to.exists() or not any(to.iterdir()):
         return None

@@ -123,8 +123,8 @@ def read_header(stem: Path) -> Header:
     stripped = map(str.strip, re.split(r"\r\n|\n|\r", text))
     first, *lines = [line for line in stripped if line and not line.startswith("#")] or [""]
     own_name = re.match(re.escape(stem.name) + r"(?=[\s/])", first)  # only this may hold spaces
-    begin = own_name or _NAME.match(first)
-    match = _RECORD.fullmatch(first, begin.end()) if begin and begin[0] else None
+    name_match = own_name or _NAME.match(first)
+    match = _RECORD.fullmatch(first, name_match.end()) if name_match and name_match[0] else None
     rate_hz = float(match["rate"]) if match and match["rate"] else None
     if not match or (rate_hz is not None and not 0 < rate_hz < 1e9):
         raise RecordError(place, "its first line is not 'NAME N_SIGNALS RATE N_SAMPLES'")
@@ -192,8 +192,8 @@ def read_wfdb(stem: Path, *, is_segment: bool = False) -> Recording:
         notes.append(f"the header names no sampling rate; WFDB's default of {rate_hz:g} Hz is used")
     if any(signal.gain == 0 for signal in header.signals):
         notes.append(f"the header names no gain; WFDB's default of {DEFAULT_GAIN:g} per mV is used")
-    if turned := [s.name or "without a name" for s in header.signals if s.gain < 0]:
-        notes.append(f"a negative gain turns lead {', '.join(turned)} upside down")
+    if inverted := [s.name or "without a name" for s in header.signals if s.gain < 0]:
+        notes.append(f"a negative gain inverts lead {', '.join(inverted)}")
     return Recording(rate_hz, [lead for lead in leads if lead], notes)
 
 
@@ -279,9 +279,9 @@ def twelve_leads(recording: Recording, stem: Path | str) -> TwelveLeads:
         if not all(np.array_equal(lead.mv, same[0].mv, equal_nan=True) for lead in same):
             n, same = len(same), [lead for lead in same if not np.isnan(lead.mv).any()]
             if len(same) != 1:
-                why = f"lead {name} occurs {n} times with different samples; remove all but one"
+                why = f"lead {name} is present {n} times with different samples; remove all but one"
                 raise RecordError(stem, why)
-            notes.append(f"lead {name} occurs {n} times; the only complete one is used")
+            notes.append(f"lead {name} is present {n} times; the only complete one is used")
         chosen |= {name: same[0]} if same else {}
     missing = [name for name in LEADS if name not in chosen]
     derived = set(LEADS[2:6]) if {"I", "II"} <= set(chosen) else set()

@@ -1,4 +1,4 @@
-"""The one door for every record: WFDB, CSV and NumPy files as a checked 12-lead ECG in mV."""
+"""Reading of every supported kind of record (WFDB, CSV, NumPy) as a checked 12-lead ECG in mV."""
 
 import io
 import math

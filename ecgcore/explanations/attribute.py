@@ -50,8 +50,8 @@ def attribute(
     ``input_x_gradient``, ``integrated_gradients`` (Sundararajan et al. 2017), ``gradient_shap``
     (Lundberg & Lee 2017), ``grad_cam`` (Selvaraju et al. 2017, before its ReLU, on the model's
     ``last_conv``, linearly interpolated to lead x sample; in a 1-D network all leads share one
-    map), or, over lead x window, ``occlusion``, ``kernel_shap`` and ``lime``.  "Nothing" is 0,
-    every lead's mean after z-scoring.
+    map), or, over lead x window, ``occlusion``, ``kernel_shap`` and ``lime``.  The baseline
+    is 0, every lead's mean after z-scoring.
 
     ``n_steps`` are the steps of ``integrated_gradients`` and draws of ``gradient_shap`` (default
     50), or runs of the model per record for ``kernel_shap`` and ``lime`` (default 1,000).  Windows

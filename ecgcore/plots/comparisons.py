@@ -1,4 +1,4 @@
-"""Estimates with their intervals, beside each other; and counts."""
+"""Estimates with their intervals, side by side, and class counts."""
 
 from typing import Any
 

@@ -44,7 +44,7 @@ def ecg_12_lead(
 
     Leads are arranged as an ECG machine prints them: down the 1 to 4 ``columns``, each column with
     its own share of the time, at most 60 s, and lead II in full in a last row;
-    ``columns=1`` shows every lead in full. Amplitudes beyond 5 mV are drawn at 5 mV.
+    ``columns=1`` shows every lead in full. Amplitudes beyond 10 mV are drawn at 10 mV.
     ``attribution``, signed, same shape, is an area on the trace, red above it towards disease and
     blue below it towards normal; the 99th percentile of its absolute values is 0.5 mV high.
     ``mask``, same shape, draws a grey bar under the trace where it is true (evidence); ``boxes``

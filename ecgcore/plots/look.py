@@ -1,4 +1,4 @@
-"""One look for all figures: sizes, colours, markers, panels and legends, without global state."""
+"""Shared style of all figures: sizes, colours, markers, panels, legends; no global state."""
 
 import io
 from collections.abc import Iterable, Iterator

@@ -57,17 +57,17 @@ def is_current(folder: Path, identity: str, code: str) -> bool:
 
 
 def _finished(folder: Path | str) -> Iterator[tuple[Path, dict[str, Any], dict[str, Any]]]:
-    """Yield directory, parameters and provenance of runs that are not at work and not killed."""
+    """Yield directory, parameters and provenance of finished runs only."""
     for file in sorted(Path(folder).rglob("params.json")):
         run = file.parent
-        if not run.name.endswith(files.ASIDE) and (run / "provenance.json").exists():
+        if not run.name.endswith(files.TEMPORARY_SUFFIXES) and (run / "provenance.json").exists():
             yield run, read_json(file), read_json(run / "provenance.json")
 
 
 def runs_digest(folder: Path | str) -> str:
     """Return a hash of the finished runs below a folder that summaries may read.
 
-    As part of a summary's identity, it has the summary made anew when a run came or changed.
+    As part of a summary's identity, it has the summary made anew when a run was added or changed.
     """
     digest = hashlib.sha256()
     for run, params, facts in _finished(folder):

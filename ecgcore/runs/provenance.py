@@ -33,8 +33,19 @@ def here(source: Path | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
         "peak_memory_mib": round(peak_memory_mib()),
     }
+
+
+def processor() -> str:
+    """Return the processor's model as the system names it; "" where it does not."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def git_state(folder: Path) -> tuple[str, bool]:
@@ -110,7 +121,7 @@ def code_fingerprint(source: Path | None = None, *, with_source: bool = True) ->
 
 
 def peak_memory_mib() -> float:
-    """Return the largest resident memory of this process so far."""
+    """Return the peak resident memory of this process so far."""
     try:
         import resource  # Linux counts KiB, macOS bytes; Windows has no such module
     except ImportError:

@@ -34,9 +34,14 @@ class Recorded:
 
     @property
     def label(self) -> str:
-        """A sentence in Markdown for a page: the command, the code, and whether it has changed."""
+        """Sentences in Markdown for a page: command, code, processor, and what changed since.
+
+        The processor is that of the runs only if they were not made elsewhere (``runs_commit``).
+        """
         code = ", ".join(f"`{commit[:10]}`" for commit in self.commits)
-        return f"Recorded by `{self.facts['command']}`, code {code}. {self.age}"
+        processor = "" if "runs_commit" in self.facts else self.facts.get("processor", "")
+        where = f", processor {processor}" if processor else ""
+        return f"Recorded by `{self.facts['command']}`, code {code}{where}. {self.age}"
 
     @property
     def age(self) -> str:

@@ -64,11 +64,11 @@ def check_comparable(runs: pd.DataFrame, names: Sequence[str] = TRAINING_PARAMET
     for name in (name for name in names if name in runs):
         first_of_each = runs.loc[~runs[name].map(str).duplicated(), ["run", name]].head(2)
         if len(first_of_each) > 1:
-            (one, its), (other, others) = first_of_each.itertuples(index=False, name=None)
+            (run_a, value_a), (run_b, value_b) = first_of_each.itertuples(index=False, name=None)
             raise EcgcoreError(
-                f"{Path(one).name} and {Path(other).name}: cannot count as seeds of one network, "
-                f"because {name} is {its} in one and {others} in the other; summarise a folder "
-                "that holds runs of one kind."
+                f"{Path(run_a).name} and {Path(run_b).name}: cannot count as seeds of one network, "
+                f"because {name} is {value_a} in one and {value_b} in the other; summarise a "
+                "folder that holds runs of one kind."
             )
 
 

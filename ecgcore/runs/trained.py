@@ -1,4 +1,4 @@
-"""A finished run's networks, brought back with everything that their answers depend on.
+"""A finished run's networks, reloaded with everything that their answers depend on.
 
 :func:`load_trained_run` is the only function that does so: explain, the explorer and summary
 notebooks all use it, so none can forget a step of the run's own preprocessing.

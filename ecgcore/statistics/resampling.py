@@ -77,7 +77,7 @@ def bootstrap(
 def paired_bootstrap(y: ArrayLike, a: ArrayLike, b: ArrayLike, **options: Any) -> pd.DataFrame:
     """Return differences ``a - b`` of two given models, evaluated on the same resamples.
 
-    They speak of other patients and these two trainings.  Options as of :func:`bootstrap`.
+    They generalise to other patients, with these two trainings.  Options as of :func:`bootstrap`.
     Columns: ``metric, a, b, difference, low, high, se, p``, and ``verdict, reason`` of
     :func:`~ecgcore.statistics.difference_verdict` without a margin.
     """

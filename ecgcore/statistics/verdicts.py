@@ -124,8 +124,9 @@ class Spread:
 class SeedDifference:
     """Difference ``a - b`` of a metric between two networks, or two sets of networks.
 
-    ``n_seeds`` is ``None`` for two given networks, about which alone it speaks.  The bounds of the
-    95 % interval are ``nan`` for a single seed and where nothing varies.
+    ``n_seeds`` is ``None`` for two given networks; the result then holds for
+    these two only.  The bounds of the 95 % interval are ``nan`` for a single seed and where nothing
+    varies.
     """
 
     metric: str

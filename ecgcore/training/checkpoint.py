@@ -64,8 +64,11 @@ def load_published_cnn1d(path: str | Path, rate_hz: int) -> EcgModel:
         block, position = divmod(int(match[1]), 4)
         return f"features.{2 * block + position}."
 
-    theirs, _ = _read(path)
-    state = {re.sub(r"features\.(\d+)\.", renumber, name): theirs[name] for name in theirs}
+    published_state, _ = _read(path)
+    state = {
+        re.sub(r"features\.(\d+)\.", renumber, name): value
+        for name, value in published_state.items()
+    }
     state = {name.replace("classifier.2", "classifier"): state[name] for name in state}
     model = build("cnn1d", rate_hz=rate_hz, n_samples=10 * rate_hz)
     return _fill(model, state, path).eval()
@@ -101,7 +104,7 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], str | None]:
 def training_identity(
     spec: ModelSpec, config: TrainConfig, tensors: list[Tensor]
 ) -> dict[str, Any]:
-    """Return what must be the same for a training to be continued: model, configuration, data."""
+    """Return what must match for a training run to resume: model, configuration, data."""
     digest = hashlib.sha256()
     for tensor in tensors:
         sample = tensor[:: max(1, len(tensor) // 16)] if tensor.dim() == 3 else tensor
@@ -114,7 +117,7 @@ def training_identity(
 def save_checkpoint(directory: Path, state: dict[str, Any], training: dict[str, Any]) -> None:
     """Write a state (tensors and plain values) together with the identity of its training.
 
-    Beside it, ``progress.json`` holds epoch, epochs and seconds left, for whoever watches.
+    Beside it, ``progress.json`` holds epoch, epochs and seconds left, for progress displays.
     """
     buffer = io.BytesIO()
     torch.save({"state": state, "identity": training}, buffer)

@@ -1,4 +1,4 @@
-"""Explicit randomness of training: the order of records and the masks of dropout.
+"""Random streams of training: the order of records and the masks of dropout.
 
 Every stream is drawn from ``(seed, epoch, purpose)`` alone. An epoch needs nothing from the one
 before it, so a resumed training draws what the uninterrupted one would have drawn.

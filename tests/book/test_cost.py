@@ -1,10 +1,18 @@
 """What ``make plan`` prints, and the rehearsal that it reads, on an archive of 300 records."""
 
+import importlib
 import json
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
+
+from ecgcore import explanations
+from ecgcore.explanations.attribute import COSTLY
+from ecgcore.explanations.deletion import FRACTIONS
+from ecgcore.runs import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -33,6 +41,48 @@ def test_every_run_of_the_paper_tier_has_a_kind_that_was_rehearsed() -> None:
         assert expected["memory_gib"] < 16, job.path
 
 
+def test_every_run_reserves_the_memory_that_was_measured_and_little_more() -> None:
+    rows, paper = cost.rehearsed(), cost.dry_plan("paper")
+    for job in paper.runs.values():
+        reserved, peak = cost.mebibytes(paper, job, rows), cost.run_cost(job, rows)["memory_gib"]
+        assert 1.25 < reserved / (1024 * peak) < 1.6, job.path
+    smoke = cost.dry_plan("smoke")  # where runs took 270 to 950 MiB
+    for job in [*smoke.runs.values(), *smoke.summaries.values()]:
+        assert 1000 <= cost.mebibytes(smoke, job, rows) < 1600, job.path
+
+
+def test_explanations_cost_what_was_measured_and_never_nothing() -> None:
+    rows, jobs = cost.rehearsed(), cost.dry_plan("paper").runs
+    row, whole = rows["imn_train imn 100 Hz"], jobs["imn_train-norm_vs_mi-imn-100-held_out-42"]
+    minutes = {path: cost.run_cost(job, rows)["explain"] for path, job in jobs.items()}
+    assert all(value > 0 for path, value in minutes.items() if path.startswith("imn_train"))
+    n, n_rerun = row["n_explained"], row["n_rerun"]
+    expected_s = n_rerun * row["explain_one_cpu_s"] + (n - n_rerun) * row["explain_cheap_cpu_s"]
+    assert 60 * minutes[whole.path] == pytest.approx(expected_s, rel=0.01)
+    # one map and six controls, and 8 x 600 answers for the attainable score: about a sixth
+    ablation = minutes["imn_train-bias-norm_vs_mi-constant-42"]
+    assert 0.1 < ablation / minutes[whole.path] < 0.25
+
+
+def test_answers_are_counted_as_explanations_are_computed() -> None:
+    effort = explanations.Effort()
+    units = 12 * round(10 / effort.window_s)
+    assert cost.METHOD_ANSWERS["occlusion"] == units
+    assert cost.METHOD_ANSWERS["kernel_shap"] == effort.n_runs
+    assert cost.METHOD_ANSWERS["gradient_shap"] == 3 * effort.n_steps
+    assert set(COSTLY) & set(cost.METHOD_ANSWERS) == cost.COSTLY
+    assert effort.n_attainable == cost.ATTAINABLE_RECORDS
+    assert 2 * sum(round(share * units) < units for share in FRACTIONS) == cost.CURVE_ANSWERS
+    measured = cost.kinds(cost.dry_plan("paper"))["imn_train imn 100 Hz"]["methods"]
+    assert set(cost.METHOD_ANSWERS) == set(measured)
+
+
+def test_a_run_without_a_batch_size_has_its_notebooks_own() -> None:
+    for notebook, batch_size in cost.BATCH_SIZE.items():
+        declared = parameters.of_notebook(ROOT / "notebooks" / f"{notebook}.ipynb")
+        assert {p.name: p.default for p in declared}["batch_size"] == batch_size
+
+
 def test_fewer_records_and_epochs_cost_less() -> None:
     rows, jobs = cost.rehearsed(), cost.dry_plan("paper").runs
     as_published = jobs["imn_train-norm_vs_mi-imn-100-as_published-42"]
@@ -58,6 +108,24 @@ def test_a_rehearsal_goes_on_where_it_stopped(tmp_path: Path, simulated_archive:
     assert rows["store"]["n_af_vs_rest"] == 300
     assert rows[kind]["step_cpu_s"] > 0
     assert rows[kind]["steps_per_epoch"] > rows[kind]["steps"]
+
+
+def test_a_kind_that_is_killed_ends_a_rehearsal_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    rehearsal = importlib.import_module("rehearsal")
+    kind, other = list(cost.kinds(cost.dry_plan("paper")))[:2]
+    arguments = ["rehearsal.py", "--folder", str(tmp_path), "--kinds", kind, other]
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr(  # {}: its process was killed, as for lack of memory
+        rehearsal, "measure", lambda _, name, *args: {} if name == kind else {"step_s": 1.0}
+    )
+    with pytest.raises(SystemExit, match=f"Not measured.*: {kind}[.]"):
+        rehearsal.main()
+    assert f"1 of 2 failed or was killed: {kind}" in capsys.readouterr().err
+    log = (tmp_path / "21799" / "rows.jsonl").read_text()
+    assert [json.loads(line)["kind"] for line in log.splitlines()] == [other]
 
 
 def test_the_drawn_classes_are_those_of_the_published_archive() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 import yaml
@@ -22,7 +23,7 @@ from ecgcore.runs.recorded import load_study
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
 from cost import dry_plan  # noqa: E402
-from plan import Plan  # noqa: E402
+from plan import Plan, count_gpus, free_mebibytes  # noqa: E402
 from record import record  # noqa: E402
 
 TIERS = ("smoke", "lecture", "real", "study", "paper")
@@ -145,6 +146,22 @@ def test_gpus_are_shared_out_the_longest_runs_first() -> None:
     per_gpu = [[plan.job(p).rate_hz for p, gpu in gpus.items() if gpu == g] for g in range(3)]
     assert max(map(sum, per_gpu)) < 1.1 * min(map(sum, per_gpu))
     assert plan.gpu_of(0) == {}
+
+
+def test_a_local_build_keeps_to_the_memory_and_gpus_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 0 < free_mebibytes() <= psutil.virtual_memory().total / 2**20
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert count_gpus() == 0  # without NVIDIA's driver
+    (tmp_path / "nvidia-smi").touch(mode=0o755)
+    assert count_gpus() == torch.cuda.device_count()
+
+
+def test_memory_is_estimated_for_the_records_of_the_given_archive(archive: str) -> None:
+    Path(archive, "ptbxl_database.csv").write_text("ecg_id\n1\n2\n3\n")
+    assert Plan({**load("smoke"), "archive": archive}).records == 3
+    assert Plan(load("smoke")).records == 240
 
 
 def test_two_runs_of_one_name_are_refused() -> None:

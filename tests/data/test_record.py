@@ -96,9 +96,9 @@ def test_of_two_leads_of_one_name_the_complete_one_is_taken(tmp_path: Path, mv: 
     write_record(tmp_path / "r", np.vstack([strip, mv]), RATE_HZ, lead_names=["II", *LEADS])
     record = load_record(tmp_path / "r")
     np.testing.assert_allclose(record.signals_mv, mv, atol=1e-6)
-    assert record.notes == ("lead II occurs 2 times; the only complete one is used",)
+    assert record.notes == ("lead II is present 2 times; the only complete one is used",)
     write_record(tmp_path / "r", np.vstack([-mv[1], mv]), RATE_HZ, lead_names=["II", *LEADS])
-    with pytest.raises(EcgcoreError, match="lead II occurs 2 times with different samples"):
+    with pytest.raises(EcgcoreError, match="lead II is present 2 times with different samples"):
         load_record(tmp_path / "r")
     write_record(tmp_path / "r", np.vstack([mv[1], mv]), RATE_HZ, lead_names=["II", *LEADS])
     assert not load_record(tmp_path / "r").notes
@@ -209,7 +209,7 @@ def test_a_negative_gain_is_said_and_one_of_a_limb_lead_refused(
     text = (tmp_path / "r.hea").read_text()
     header_of(tmp_path / "r", (" 1000", " -1000"))
     record = load_record(tmp_path / "r")
-    assert "a negative gain turns lead I, II, III" in record.notes[0]
+    assert "a negative gain inverts lead I, II, III" in record.notes[0]
     np.testing.assert_allclose(record.signals_mv, -mv, atol=1e-6)
     (tmp_path / "r.hea").write_text(text.replace(" 1000", " -1000", 1))
     with pytest.raises(EcgcoreError, match="lead I looks inverted"):

@@ -58,6 +58,7 @@ def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
     again = recorded.load("judged", tmp_path / "results")
     pd.testing.assert_frame_equal(again.table, table)
     assert again.label.startswith("Recorded by `python x.py`, code `")
+    assert again.facts["processor"] == provenance.processor()
     assert {"git_commit", "packages", "machine", "peak_memory_mib"} <= set(again.facts)
     assert len(list((tmp_path / "results").iterdir())) == 2
     (tmp_path / "results" / "judged.json").write_text("{")
@@ -65,6 +66,14 @@ def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
         recorded.load("judged", tmp_path / "results")
     with pytest.raises(EcgcoreError, match="there is no such recorded result"):
         recorded.load("judged", tmp_path)
+
+
+def test_the_processor_of_runs_made_elsewhere_is_not_claimed() -> None:
+    facts = {"command": "make x", "git_commit": "0" * 40, "processor": "Z80"}
+    label = recorded.Recorded(pd.DataFrame(), facts).label
+    assert "`0000000000`, processor Z80." in label
+    facts["runs_commit"] = ["1" * 40]
+    assert "Z80" not in recorded.Recorded(pd.DataFrame(), facts).label
 
 
 def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
