@@ -179,4 +179,4 @@ def test_a_goal_is_reached_only_where_all_of_it_was_measured() -> None:
     without_map = better("imn", "imn_plus", "blackbox_cnn2d", **rivals)
     assert (without_map["goal"], without_map["n_rivals"]) == ("not reached", 0)
     alone = better("imn", "imn_plus", imn=0.5, **rivals)  # without the reference
-    assert (alone["plus_verdict"], alone["goal"]) == ("not measured", "not reached")
+    assert (alone["plus_verdict"], alone["goal"]) == (None, "not reached")

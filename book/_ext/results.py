@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -52,8 +53,16 @@ class BuildCard(SphinxDirective):
         return [nodes.paragraph("", text, classes=["run-card"])]
 
 
+class WithoutData(nodes.Invisible, nodes.Element):
+    """Marks a section that the build has no data for."""
+
+
 class WithResult(SphinxDirective):
-    """``{with-result} ADDRESS``: its content, or nothing where this build has no such result."""
+    """``{with-result} ADDRESS``: its content, or nothing where this build has no such result.
+
+    Without content, the directive speaks for the whole section in which it stands: heading, text,
+    code and figures.
+    """
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -63,8 +72,22 @@ class WithResult(SphinxDirective):
         try:
             results.look_up(Path(self.env.srcdir), self.arguments[0])
         except EcgcoreError:
-            return []
-        return self.parse_content_to_nodes()
+            return [] if self.content else [WithoutData()]
+        return self.parse_content_to_nodes() if self.content else []
+
+
+class LeaveOutSections(SphinxTransform):
+    """Remove the sections that the build has no data for."""
+
+    default_priority = 10  # before headings and figures are numbered
+
+    def apply(self, **kwargs: Any) -> None:
+        for mark in list(self.document.findall(WithoutData)):
+            section = mark.parent
+            if isinstance(section, nodes.section):
+                section.parent.remove(section)
+            else:
+                LOGGER.warning("with-result without content stands in no section", location=mark)
 
 
 class DifferenceBars(SphinxDirective):
@@ -202,5 +225,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("with-result", WithResult)
     app.add_directive("difference-bars", DifferenceBars)
     app.add_directive("citation", Citation)
+    app.add_transform(LeaveOutSections)
     app.add_directive("claims-table", ClaimsTable)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
