@@ -26,13 +26,13 @@ def forms(words: Iterable[str]) -> dict[str, str]:
     A word of the glossary stands for itself, also where it is a form of another one.
     """
     words = list(words)
-    found = {word: word for word in words}
+    word_of = {word: word for word in words}
     for word in words:
         starts = [word, word[0].upper() + word[1:]] if word[1:2].isalpha() else [word]
         for form in [start + ending for start in starts for ending in ("", "s", "es")]:
-            found.setdefault(form, word)
-            found.setdefault(form.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"), word)
-    return found
+            word_of.setdefault(form, word)
+            word_of.setdefault(form.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"), word)
+    return word_of
 
 
 def pattern_of(words: Iterable[str]) -> re.Pattern[str]:

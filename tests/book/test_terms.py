@@ -26,8 +26,8 @@ def test_plurals_and_sentence_starts_are_forms_of_a_word() -> None:
         "Seeds of superclasses, P waves, DeLong\N{RIGHT SINGLE QUOTATION MARK}s test; F-waves, "
         "seeded, AF-free and leads."
     )
-    found = pattern_of(words).findall(text)
-    assert [words[form] for form in found] == [
+    mentions = pattern_of(words).findall(text)
+    assert [words[form] for form in mentions] == [
         "seed", "superclass", "P wave", "DeLong's test", "leads",
     ]  # fmt: skip
 
