@@ -18,7 +18,7 @@ TOP = {
 }  # fmt: skip
 
 LEVELS = [
-    {"errors", "leads", "arrays"},
+    {"errors", "leads", "arrays", "progress"},
     {"files"},
     {"data"},
     {"labels", "splits", "preprocessing"},
