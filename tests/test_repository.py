@@ -18,7 +18,7 @@ TOP = {
 }  # fmt: skip
 
 LEVELS = [
-    {"errors", "leads", "arrays"},
+    {"errors", "leads", "arrays", "progress"},
     {"files"},
     {"data"},
     {"labels", "splits", "preprocessing", "ecgsim"},
@@ -159,6 +159,7 @@ def test_every_exercise_has_a_solution(root: Path) -> None:
         labels = set(re.findall(r"\{exercise\}[^`]*?:label: ([\w-]+)", text))
         solved = set(re.findall(r"\{solution\} ([\w-]+)", text))
         assert labels == solved, path.name
+        assert "{admonition} Exercise" not in text, f"{path.name}: use exercise and solution"
 
 
 def level_of(module: str) -> int:

@@ -1,6 +1,7 @@
 """The first mention of a glossary's word on a page becomes a link that shows its meaning."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,27 @@ def meanings(text: str) -> dict[str, str]:
     return {word: meaning for words, meaning in ENTRY.findall(inside) for word in words.split("\n")}
 
 
+def forms(words: Iterable[str]) -> dict[str, str]:
+    """Return the word for each form that a text may use: plural, first letter of a sentence.
+
+    A word of the glossary stands for itself, also where it is a form of another one.
+    """
+    words = list(words)
+    word_of = {word: word for word in words}
+    for word in words:
+        starts = [word, word[0].upper() + word[1:]] if word[1:2].isalpha() else [word]
+        for form in [start + ending for start in starts for ending in ("", "s", "es")]:
+            word_of.setdefault(form, word)
+            word_of.setdefault(form.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"), word)
+    return word_of
+
+
+def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern whose one group is any of these words, the longest that fits."""
+    options = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.compile(rf"(?<![\w-])({options})(?![\w-])")
+
+
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Link the first mention of every word; longer words are looked for first."""
     objects = app.env.get_domain("std").objects  # type: ignore[attr-defined]
@@ -27,8 +49,8 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         return
     known = meanings(Path(app.srcdir, f"{GLOSSARY}.md").read_text(encoding="utf-8"))
     left = known.keys() & ids.keys()
-    words = "|".join(map(re.escape, sorted(left, key=len, reverse=True)))
-    pattern = re.compile(rf"(?<![\w-])({words})(?![\w-])")
+    word_of = forms(sorted(left))
+    pattern = pattern_of(word_of)
     base = app.builder.get_relative_uri(docname, GLOSSARY)
     how = {"internal": True, "classes": ["meaning"]}
     for text in list(doctree.findall(nodes.Text)):
@@ -37,9 +59,9 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             above = above.parent
         pieces = [] if above is not None else pattern.split(str(text))
         for k, piece in enumerate(pieces):
-            if piece in left:
-                left -= {word for word in left if known[word] == known[piece]}
-                where = {"refuri": f"{base}#{ids[piece]}", "reftitle": known[piece]}
+            if (word := word_of.get(piece)) in left:
+                left -= {other for other in left if known[other] == known[word]}
+                where = {"refuri": f"{base}#{ids[word]}", "reftitle": known[word]}
                 pieces[k] = nodes.reference("", piece, **where, **how)
         if len(pieces) > 1:
             text.parent.replace(text, [nodes.Text(p) if isinstance(p, str) else p for p in pieces])

@@ -1,5 +1,6 @@
-/* Projects a page: a slide for each second-level heading, exercise and solution.
-   Arrow keys, space and the two buttons turn; Escape ends. */
+/* Projects a page: a slide for each second-level heading, figure, exercise and solution, and for
+   the text behind these. Figures and such text keep the heading of their section.
+   Arrow keys and the two buttons turn; Escape ends. */
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -8,15 +9,21 @@ document.addEventListener("DOMContentLoaded", () => {
   const article = document.querySelector("article section");
   let slides = [], now = 0;
 
-  /* Leaves of the page in order, a new slide at each heading, exercise and solution. */
+  /* Leaves of the page in order. A figure, an exercise or a solution fills its slide. */
   function collect() {
     slides = [];
+    let heading = [], isFull = true;
     const walk = (section) => {
       for (const child of section.children) {
         if (child === start || child.matches(".slide-bar")) continue;
         if (child.matches("section")) { walk(child); continue; }
-        if (!slides.length || child.matches("h2, .exercise, .solution")) slides.push([]);
+        const isHeading = child.matches("h2"), fills = child.matches("figure, .exercise, .solution");
+        const isNamed = isHeading || child.matches(".exercise, .solution");
+        const isBare = slides.at(-1)?.at(-1) === heading[0];  // nothing but a heading so far
+        if (isFull || isHeading || fills && (isNamed || !isBare)) slides.push(isNamed ? [] : [...heading]);
+        if (isHeading) heading = [child];
         slides.at(-1).push(child);
+        isFull = fills;
       }
     };
     walk(article);
@@ -30,9 +37,19 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function show(position) {
     now = Math.max(0, Math.min(slides.length - 1, position));
-    slides.forEach((slide, i) => slide.forEach((part) => part.classList.toggle("slide-off", i !== now)));
+    slides.flat().forEach((part) => part.classList.toggle("slide-off", !slides[now].includes(part)));
+    leaveRoom();
     bar.querySelector("output").textContent = `${now + 1} / ${slides.length}`;
     window.scrollTo(0, 0);
+  }
+
+  /* The height of a slide without its picture, for the style sheet: the picture gets the rest. */
+  function leaveRoom() {
+    const pictures = slides[now].flatMap((part) => [...part.querySelectorAll("img")]);
+    if (!pictures.length) return;
+    const below = slides[now].at(-1).getBoundingClientRect().bottom + window.scrollY;
+    const taken = below - Math.max(...pictures.map((picture) => picture.offsetHeight));
+    document.documentElement.style.setProperty("--slide-taken", `${taken}px`);
   }
 
   function begin() {

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ecgcore import files
+from ecgcore import files, progress
 from ecgcore.data import find_archive
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters, provenance
@@ -19,7 +19,9 @@ from ecgcore.runs.directory import is_current, read_json
 from ecgcore.runs.notebook import KERNEL_ENDS_S, run_identity
 
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
-"""A kernel that is stopped may log an interrupt, which is no news to the person who ran it."""
+"""A kernel that is stopped may log an interrupt, which is no news to the person who ran it.
+
+Such a kernel shows no progress either (:mod:`ecgcore.progress`): pages keep their outputs."""
 
 
 def run_notebook(
@@ -90,7 +92,7 @@ def _progress(checkpoints: Path) -> Iterator[None]:
         while not done.wait(2.0):
             for file in sorted(checkpoints.rglob("progress.json")):
                 try:
-                    line = _progress_line(json.loads(file.read_text(encoding="utf-8")))
+                    line = progress.in_words(**json.loads(file.read_text(encoding="utf-8")))
                 except OSError:
                     continue  # removed after training
                 line = line if file.parent == checkpoints else f"{file.parent.name}: {line}"
@@ -105,14 +107,6 @@ def _progress(checkpoints: Path) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-
-
-def _progress_line(facts: Mapping[str, Any]) -> str:
-    line, seconds = f"epoch {facts['epoch']} of {facts['epochs']}", facts["seconds_left"]
-    if facts["epoch"] == facts["epochs"]:
-        return line
-    left = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
-    return f"{line}, at most {left} left"
 
 
 def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int | None) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.optim import Adam, AdamW, lr_scheduler
 from tqdm import tqdm
 
-from ecgcore import statistics
+from ecgcore import progress, statistics
 from ecgcore.arrays import Floats32, Ints
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel
@@ -67,7 +67,7 @@ def fit(
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
     saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
     ends with the same bytes as if it had never stopped. ``on_epoch`` is called with each row of the
-    history. A terminal shows a bar.
+    history. A terminal shows a bar, and a notebook that a person runs one line that changes.
 
     Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
     are not finite, memory does not suffice, or the checkpoint belongs to another training.
@@ -84,9 +84,8 @@ def fit(
         if directory and (saved := load_checkpoint(directory, identity, device)):
             t.restore(saved)
         recorded: dict[torch.Size, RecordedSteps] = {}
-        n = len(t.index)
-        total, done = n * config.epochs, n * t.epoch
-        bar = tqdm(total=total, initial=done, unit="record", unit_scale=True, disable=None)
+        n, total = len(t.index), len(t.index) * config.epochs
+        bar = tqdm(total=total, initial=n * t.epoch, unit="record", unit_scale=True, disable=None)
         with bar, memory.clear_errors(config, device):
             while t.epoch < config.epochs and (t.epoch == 0 or t.epoch - t.best_epoch < patience):
                 began = time.perf_counter()
@@ -104,8 +103,10 @@ def fit(
                     save_checkpoint(directory, t.state(), identity)
                 bar.set_postfix(epoch=t.epoch, loss=f"{train_loss:.3f}", refresh=False)
                 bar.update(n)
+                progress.show_in_notebook(_progress(t))
                 if on_epoch is not None:
                     on_epoch(row)
+        progress.show_in_notebook(_progress(t), is_last=True)
     t.model.load_state_dict(t.best)
     t.model.zero_grad(set_to_none=True)
     set_mask_source(t.model.eval(), None)
@@ -120,6 +121,11 @@ def fit(
         precision=precision,
         needs_more_epochs=t.best_epoch > config.epochs - 3,
     )
+
+
+def _progress(t: "Training") -> str:
+    epoch_s = sum(row["seconds"] for row in t.history) / len(t.history)
+    return progress.in_words(t.epoch, t.config.epochs, (t.config.epochs - t.epoch) * epoch_s)
 
 
 _STATE = ("model", "optimiser", "scheduler", "best", "history", "epoch", "best_epoch", "best_value")

@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from browser import DESKTOP
 
 from book.tools import course
 from ecgcore.errors import EcgcoreError
@@ -111,6 +112,27 @@ def test_every_session_has_what_a_teacher_needs(root: Path) -> None:
         text = page(root, session)
         for part in ("```{project-this-page}", "**Time**", "## Take-aways"):
             assert part in text, (session, part)
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_every_slide_fits_the_screen(html: Path, context: Any, session: str) -> None:
+    page = context.new_page()
+    page.goto((html / "book" / "course" / f"{session}.html").as_uri())
+    figures = page.locator("article figure img").count()
+    page.click("p.project button")
+    shown = page.locator(".slide-bar output")
+    n_slides = int(shown.inner_text().partition(" / ")[2])
+    heights, pictures = {}, []
+    for _ in range(n_slides):
+        size = "[document.documentElement.scrollHeight, document.documentElement.scrollWidth]"
+        heights[shown.inner_text()] = page.evaluate(size)
+        pictures.append(page.locator("article figure img:visible").count())
+        page.keyboard.press("ArrowRight")
+    width, height = DESKTOP["width"], DESKTOP["height"]
+    assert not {n: hw for n, hw in heights.items() if hw[0] > height or hw[1] > width}
+    assert max(pictures) == 1
+    assert sum(pictures) == figures
+    page.close()
 
 
 def test_questions_are_answered_once_and_secretly(root: Path, exported: Path) -> None:

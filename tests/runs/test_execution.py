@@ -6,13 +6,14 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+import papermill
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_notebook
 from run_kit import toy_run
 from traitlets.config import Config
 
-from ecgcore import files, runs
+from ecgcore import files, progress, runs
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters
 
@@ -152,6 +153,42 @@ def test_the_gate_refuses(tmp_path: Path, kind: str, words: str) -> None:
     nbformat.write(broken(kind), path)
     with pytest.raises(EcgcoreError, match=words):
         runs.gate(path)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "seconds_left", "words"),
+    [
+        (3, 120.0, "epoch 3 of 5 (60 %), at most 2 minutes left"),
+        (4, 59.7, "epoch 4 of 5 (80 %), at most 60 s left"),
+        (5, 0.0, "epoch 5 of 5 (100 %)"),
+    ],
+)
+def test_progress_says_epoch_share_and_time(epoch: int, seconds_left: float, words: str) -> None:
+    assert progress.in_words(epoch, 5, seconds_left) == words
+
+
+SHOW = """\
+from ecgcore import progress
+progress.show_in_notebook("epoch 1 of 2")
+progress.show_in_notebook("epoch 2 of 2", is_last=True)
+"""
+
+
+def test_only_a_persons_notebook_shows_progress(toy: Path, tmp_path: Path) -> None:
+    write_notebook(toy, BEGIN, WORK, SHOW, FINISH)
+    runs.run_notebook(toy, {}, tmp_path / "a")
+    papermill.execute_notebook(
+        str(toy), str(tmp_path / "b.ipynb"), {"out": str(tmp_path / "b")}, progress_bar=False
+    )
+    outputs = [
+        [output for cell in nbformat.read(path, as_version=4).cells for output in cell.outputs]
+        for path in (tmp_path / "a" / "notebook.ipynb", tmp_path / "b.ipynb")
+    ]
+    assert outputs[0] == []
+    assert {output.name for output in outputs[1]} == {"stdout"}
+    shown = "".join(output.text for output in outputs[1])
+    assert shown.split("\r")[-1].strip() == "epoch 2 of 2"
+    runs.gate(tmp_path / "b.ipynb")
 
 
 def test_a_summary_is_made_again_when_a_run_has_been_added(tmp_path: Path) -> None:
