@@ -96,7 +96,8 @@ def test_an_exercise_has_one_number_everywhere(root: Path, exported: Path, sessi
 
 
 def test_the_teachers_solutions_have_outputs(root: Path, tmp_path: Path) -> None:
-    source = "# T\n\n````{exercise} 1.1 A\nDo\n````\n\n````{solution} a\n```python\nprint(6 * 7)\n```\n````"
+    exercise, solution = "1.1 A\nDo", "a\n```python\nprint(6 * 7)\n```"
+    source = f"# T\n\n````{{exercise}} {exercise}\n````\n\n````{{solution}} {solution}\n````"
     (tmp_path / "session_1.md").write_text(source, encoding="utf-8")
     for name in ("questions.yaml", "project.md"):
         (tmp_path / name).write_bytes((root / "book" / "course" / name).read_bytes())
