@@ -94,7 +94,7 @@ def _title(page: Path) -> str:
 def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
     """Return a session as a notebook."""
     setup = new_code_cell(SETUP, metadata={"tags": ["parameters"]})
-    cells, number = [], 0
+    cells, number, n_exercises = [], "", 0
     pieces = list(blocks(source))
     solved = [piece for piece in pieces if piece.kind == "solution"]
     for block in pieces:
@@ -104,11 +104,12 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
             caption = block.text.rpartition("\n\n")[2]
             cells.append(new_markdown_cell(f"*Figure on the session's page: {plain(caption)}*"))
         elif block.kind == "exercise":
-            number += 1
-            words = f"### Exercise {number}: {block.title}\n\n{plain(block.text)}"
+            n_exercises += 1
+            number, _, title = block.title.partition(" ")  # for instance 3.1
+            words = f"### Exercise {number}: {title}\n\n{plain(block.text)}"
             cells.append(new_markdown_cell(words))
             if not with_solutions:
-                is_code = "```python" in solved[number - 1].text
+                is_code = "```python" in solved[n_exercises - 1].text
                 answer = new_code_cell("# your answer") if is_code else None
                 cells.append(answer or new_markdown_cell("*your answer*"))
         elif block.kind == "solution" and with_solutions:

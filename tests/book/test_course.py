@@ -79,10 +79,25 @@ def test_students_get_no_solution(root: Path, exported: Path, session: str) -> N
     assert not re.search(r"\b[Ss]olution", handed_out)
 
 
+@pytest.mark.parametrize("session", SESSIONS)
+def test_an_exercise_has_one_number_everywhere(root: Path, exported: Path, session: str) -> None:
+    source = page(root, session)
+    titles = [block.title for block in course.blocks(source) if block.kind == "exercise"]
+    numbers = [f"{session[-1]}.{k}" for k in range(1, len(titles) + 1)]
+    assert [title.split()[0] for title in titles] == numbers
+    assert source.count("\n:nonumber:\n") == len(titles)
+    assert set(re.findall(r"\bexercise (\d\.\d|\d)", source)) == set(numbers), "minute plan"
+    for person in ("student", "instructor"):
+        copy = nbformat.read(exported / person / f"{session}.ipynb", as_version=4)
+        words = "\n".join(cell.source for cell in copy.cells)
+        assert re.findall(r"^### Exercise ([\d.]+):", words, re.M) == numbers
+        solutions = re.findall(r"^\*\*Solution ([\d.]+)\*\*", words, re.M)
+        assert solutions == (numbers if person == "instructor" else [])
+
+
 def test_the_teachers_solutions_have_outputs(root: Path, tmp_path: Path) -> None:
-    source = (
-        "# T\n\n````{exercise} A\nDo\n````\n\n````{solution} a\n```python\nprint(6 * 7)\n```\n````"
-    )
+    exercise, solution = "1.1 A\nDo", "a\n```python\nprint(6 * 7)\n```"
+    source = f"# T\n\n````{{exercise}} {exercise}\n````\n\n````{{solution}} {solution}\n````"
     (tmp_path / "session_1.md").write_text(source, encoding="utf-8")
     for name in ("questions.yaml", "project.md"):
         (tmp_path / name).write_bytes((root / "book" / "course" / name).read_bytes())
