@@ -53,10 +53,8 @@ WIDE_TABLES = """() => {
 }"""
 NOT_COMPUTED = re.compile(r"\bNaN\b|\bnot run\b|task\(s\)|\bnot measured\b")
 """What a page would say instead of leaving out what this build did not compute."""
-NAMES_NAN = {"book/api.html", "notebooks/published_networks.html"}
-"""Pages that may show NaN: the first explains it, the second has yet to leave it out."""
-STILL_WIDE = {"real_imn"}
-"""Pages of ``notebooks/`` that have a table wider than their column."""
+NAMES_NAN = {"book/api.html"}
+"""Pages that explain NaN."""
 
 
 @dataclass
@@ -158,8 +156,7 @@ def placeholders(seen: Visit, html: Path) -> list[str]:
 
 
 def wide_tables(seen: Visit, html: Path) -> list[str]:
-    is_examined = seen.path.parent.name == "notebooks" and seen.path.stem not in STILL_WIDE
-    return seen.wide_tables if is_examined else []
+    return seen.wide_tables if seen.path.parent.name == "notebooks" else []
 
 
 FAULTS: dict[str, Callable[[Visit, Path], Any]] = {
