@@ -14,6 +14,20 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parents[1]
+SLOW = ("test_pages.py", "test_repeat.py", "test_shown_commands.py", "test_notebooks.py")
+"""Files whose tests take minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests, half of them on each of two workers, which get half of the list.
+
+    Else one worker ends with them while the other has nothing left to do.
+    """
+    slow = [[item for item in items if item.path.name == name] for name in SLOW]
+    fast = [item for item in items if item.path.name not in SLOW]
+    first, second = slow[0] + slow[1], slow[2] + slow[3]
+    n = max(0, len(items) // 2 - len(first))
+    items[:] = [*first, *fast[:n], *second, *fast[n:]]
 
 
 @pytest.fixture(scope="session")
