@@ -1,8 +1,8 @@
 """Ask the trained networks of study 3 for their costly explanations.
 
 Usage: ``examine_posthoc.py RUNS [NETWORK]``. About an hour per network on one core. A network's
-answers are kept in ``posthoc.csv`` of its run, so that two processes can share the work; delete it
-to ask again.
+answers are kept in ``posthoc.csv`` of its run, so that processes can share the work; delete it to
+ask again. Without NETWORK, what has been answered is recorded.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
 occlusion, KernelSHAP and LIME beside W * x and gradient times input, on the first infarctions of
@@ -43,12 +43,16 @@ def posthoc(folder: Path) -> pd.DataFrame:
     return columns.assign(ecg_id=named, patient_id=store.table["patient_id"][named].to_numpy())
 
 
+def file_of(runs: Path, network: str) -> Path:
+    """Return where a network's answers are kept."""
+    return runs / f"imn_train-norm_vs_mi-{network}-1" / "posthoc.csv"
+
+
 def kept_posthoc(runs: Path, network: str) -> pd.DataFrame:
     """Return the answers of one network, asked for once."""
-    folder = runs / f"imn_train-norm_vs_mi-{network}-1"
-    kept = folder / "posthoc.csv"
+    kept = file_of(runs, network)
     if not kept.is_file():
-        answers = posthoc(folder).assign(model=network, seed=1)
+        answers = posthoc(kept.parent).assign(model=network, seed=1)
         files.write_whole(kept, answers.to_csv(index=False))
     return pd.read_csv(kept)
 
@@ -56,12 +60,16 @@ def kept_posthoc(runs: Path, network: str) -> pd.DataFrame:
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
         raise SystemExit("Usage: python workflow/examine_posthoc.py RUNS [NETWORK]")
-    chosen = sys.argv[2:] or NETWORKS
-    tables = [kept_posthoc(Path(sys.argv[1]), network) for network in chosen]
-    facts = {
-        "command": "python workflow/examine_posthoc.py RUNS",
-        "depends_on": ["workflow/examine_posthoc.py"],
-    }
-    if not sys.argv[2:]:
+    runs = Path(sys.argv[1])
+    if sys.argv[2:]:
+        kept_posthoc(runs, sys.argv[2])
+    else:
+        answered = [name for name in NETWORKS if file_of(runs, name).is_file()]
+        facts = {
+            "command": "python workflow/examine_posthoc.py RUNS",
+            "depends_on": ["workflow/examine_posthoc.py"],
+        }
         with files.locked(recorded.FOLDER / "real_imn"):
-            recorded.save("real_imn/posthoc", pd.concat(tables).round(5), facts)
+            table = pd.concat([kept_posthoc(runs, name) for name in answered])
+            recorded.save("real_imn/posthoc", table.round(5), facts)
+        print("recorded:", *answered)
