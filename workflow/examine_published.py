@@ -8,6 +8,7 @@ Writes tables of ``results/plans/published_networks.md``: ``published_networks_a
 ``published_networks_raw`` and ``published_networks_shuffled`` (a row per record and change of the
 records, the mean logit of five networks per rate), ``published_networks_noise`` (how much of the
 added noise each rate keeps), ``published_networks_fields`` (the field of every network),
+``published_networks_diagnoses`` (what LUDB states about each record),
 ``published_networks_alarms`` (records of LUDB without AF that are called AF, by diagnosis) and
 ``published_networks_rhythm`` (how regular LUDB's rhythms are, from its marks).
 """
