@@ -1,12 +1,13 @@
-"""Ask the networks of study 5 about records whose device is independent of the disease.
+"""Ask the networks of study 5 about the records of the archive that they were not trained on.
 
-Usage: ``examine_device.py RUNS STORE``. ``RUNS`` holds runs of ``frequency_train`` on the archive
-in which the device comes with AF, ``STORE`` is the archive without that tie. Each record is
+Usage: ``examine_device.py RUNS DATA``. RUNS holds the folders ``independent`` and ``tied`` with runs
+of ``frequency_train``, DATA the stores ``independent-store`` and ``tied-store``. Each record is
 answered by the network of the fold whose patients it never saw; ``results/device/elsewhere`` keeps
 the answers, as ``results/plans/device.md`` describes them.
 """
 
 import sys
+from pathlib import Path
 
 import pandas as pd
 
@@ -31,19 +32,32 @@ def elsewhere(run: TrainedRun, store: Store) -> pd.DataFrame:
     return table.assign(patient_id=store.table["patient_id"][table["ecg_id"]].to_numpy())
 
 
+OTHER = {"independent": "tied", "tied": "independent"}
+RATES_HZ = (100, 500)
+
+
+def all_elsewhere(runs: Path, data: Path) -> pd.DataFrame:
+    """Return :func:`elsewhere` of every CNN1D at both rates, with what it was trained on."""
+    tables = []
+    for trained_on, other in OTHER.items():
+        store = open_data(data / f"{other}-store")
+        for folder in find_runs(runs / trained_on, "frequency_train"):
+            run = load_trained_run(folder)
+            rate_hz, seed = run.params["rate_hz"], run.params["seed"]
+            if run.params["model"] == "cnn1d" and rate_hz in RATES_HZ:
+                about = {"trained_on": trained_on, "rate_hz": rate_hz, "seed": seed}
+                tables.append(elsewhere(run, store).assign(**about))
+    return pd.concat(tables).round(5).sort_values(["trained_on", "rate_hz", "seed", "ecg_id"])
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        raise SystemExit("Usage: python workflow/examine_device.py RUNS STORE")
-    store = open_data(sys.argv[2])
-    runs = [load_trained_run(folder) for folder in find_runs(sys.argv[1], "frequency_train")]
-    keys = [{name: run.params[name] for name in ("rate_hz", "seed")} for run in runs]
-    tables = [elsewhere(r, store).assign(**key) for r, key in zip(runs, keys, strict=True)]
+        raise SystemExit("Usage: python workflow/examine_device.py RUNS DATA")
     facts = {
-        "command": "python workflow/examine_device.py RUNS STORE",
+        "command": "python workflow/examine_device.py RUNS DATA",
         "depends_on": ["workflow/examine_device.py", "notebooks/frequency_train.ipynb"],
-        "archive": store.fingerprint[:12],
     }
-    answers = pd.concat(tables).round(5).sort_values(["rate_hz", "seed", "ecg_id"])
+    answers = all_elsewhere(Path(sys.argv[1]), Path(sys.argv[2]))
     with files.locked(recorded.FOLDER / "device"):
         (recorded.FOLDER / "device").mkdir(exist_ok=True)
         recorded.save("device/elsewhere", answers, facts)

@@ -1,7 +1,7 @@
 """Ask the trained networks of study 3 for their costly explanations.
 
-Usage: ``examine_posthoc.py RUNS [NETWORK]``. About an hour per network on one core. A network's
-answers are kept in ``posthoc.csv`` of its run, so that processes can share the work; delete it to
+Usage: ``examine_posthoc.py RUNS [NETWORK]``. On a GPU if there is one; about an hour per network on
+one core. A network's answers are kept in ``posthoc.csv`` of its run, so that processes can share the work; delete it to
 ask again. Without NETWORK, what has been answered is recorded.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgcore import explanations, files
+from ecgcore import explanations, files, training
 from ecgcore.data import open_data
 from ecgcore.runs import directory, recorded
 from ecgcore.runs.trained import load_trained_run
@@ -34,8 +34,9 @@ def posthoc(folder: Path) -> pd.DataFrame:
     ids = pd.read_csv(folder / "explained.csv")["ecg_id"].drop_duplicates()[: EFFORT.n_rerun]
     x = run.pipeline.inputs(store, ids, [1] * len(ids))
     test = directory.load_predictions(folder).query("part == 'test'")
+    network = run.networks[0].to(training.resolve_device())
     scores = explanations.examine(
-        run.networks[0], x, METHODS, rate_hz=run.rate_hz, seed=int(run.params["seed"]),
+        network, x, METHODS, rate_hz=run.rate_hz, seed=int(run.params["seed"]),
         effort=EFFORT, logit_sd=float(test["logit"].std()),
     ).records  # fmt: skip
     named = ids.to_numpy()[scores["record"]]
