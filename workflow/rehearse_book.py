@@ -134,8 +134,12 @@ def main(store: Store, finished: Path, to: Path) -> None:
     for job in left:
         make_run(job, bases[job.notebook], to / "runs" / job.path, store, networks)
     print(f"{len(left)} runs in {time.monotonic() - start:.0f} s", flush=True)
-    rows = []
+    log = to / "steps.jsonl"  # finished steps, which are not repeated after a kill
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    done = {row["step"] for row in rows}
     for name, job in plan.summaries.items():
+        if name in done:
+            continue
         given = {**job.params, "tier": TIER}
         given |= {"archive": str(store.path)} if job.archive else {}
         given |= {"runs": str(to / "runs")} if job.reads else {}
@@ -144,6 +148,8 @@ def main(store: Store, finished: Path, to: Path) -> None:
         row = timed(name, [*command, *parameters(given).split(), "--force", "--out", str(out)])
         made = directory.read_json(out / "provenance.json")
         rows.append(row | {"peak_mib": made.get("peak_memory_mib")})
+        with log.open("a") as file:
+            file.write(json.dumps(rows[-1]) + "\n")
     pages = [f"--page={name}={to / 'summaries' / name}" for name in plan.summaries]
     pages += [f"--page={name}={to / 'runs' / run}" for name, run in dry_pages(plan).items()]
     command = [sys.executable, "-m", "book.tools", "book", "--runs", str(to / "runs"), *pages]
