@@ -2,21 +2,25 @@
 
     python benchmarks/train_step.py [--quick] [--threads 2] [--only cnn1d cnn_lstm imn shares]
 
-``shares`` prints what each kind of operation takes of a step. With glibc, both loops keep freed
-memory, which is faster at large batches, if ``GLIBC_TUNABLES`` is
+``shares`` prints what each kind of operation takes of a step; ``--record`` keeps it. With one
+thread, seconds are those of the processor. With glibc, both loops keep freed memory, which is
+faster at large batches, if ``GLIBC_TUNABLES`` is
 ``glibc.malloc.mmap_threshold=N:glibc.malloc.trim_threshold=N`` for a large N, such as 2147483647.
 """
 
 import argparse
 import dataclasses
 import re
+import time
 from collections.abc import Callable
 
+import pandas as pd
 import torch
 from plain import PLAIN, plain_epoch
 from side_by_side import side_by_side
 
 from ecgcore.models import EcgModel, build
+from ecgcore.runs import recorded
 from ecgcore.training import PAPER_A, PAPER_B, TrainConfig, loop, recipe
 from ecgcore.training.device import numerics
 
@@ -81,10 +85,11 @@ def bench_steps(name: str, n_samples: int, batch: int, n_steps: int, repeats: in
         how = dataclasses.replace(config, precision=precision)
         cases[f"ours {precision}"] = our_epoch(model, x, y, how)
     title = f"{name} {n_samples} samples, batch {batch}"
-    side_by_side(title, cases, repeats=repeats, per=n_steps)
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    side_by_side(title, cases, repeats=repeats, per=n_steps, clock=clock)
 
 
-def bench_shares(name: str, n_samples: int, batch: int, n_steps: int) -> None:
+def bench_shares(name: str, n_samples: int, batch: int, n_steps: int) -> dict[str, float | str]:
     """Print how the processor time of a step divides among kinds of operations."""
     x, y = random_records(batch * n_steps, n_samples)
     config = dataclasses.replace(CONFIGS.get(name) or recipe(name), batch_size=batch, device="cpu")
@@ -96,8 +101,10 @@ def bench_shares(name: str, n_samples: int, batch: int, n_steps: int) -> None:
     for event in profiled.key_averages():
         kind = next((k for k, words in OPERATIONS.items() if re.search(words, event.key)), "other")
         times[kind] += event.self_cpu_time_total
-    shares = ", ".join(f"{k} {100 * t / sum(times.values()):.0f} %" for k, t in times.items())
-    print(f"{name} {n_samples} samples, batch {batch}, share of a step: {shares}", flush=True)
+    shares = {k: t / sum(times.values()) for k, t in times.items()}
+    text = ", ".join(f"{k} {100 * share:.0f} %" for k, share in shares.items())
+    print(f"{name} {n_samples} samples, batch {batch}, share of a step: {text}", flush=True)
+    return {"network": name, "n_samples": n_samples, "batch_size": batch, **shares}
 
 
 def main() -> None:
@@ -105,6 +112,7 @@ def main() -> None:
     kinds = ("cnn1d", "cnn_lstm", "imn", "shares")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--record", action="store_true", help="keep the shares in results/")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=list(kinds), choices=kinds)
@@ -116,9 +124,13 @@ def main() -> None:
     if args.quick:
         args.repeats = 1
         rows = [("cnn1d", 64, 4, 2), ("cnn_lstm", 300, 4, 2), ("imn", 64, 2, 2)]
+    shares = []
     for name in SHARES if "shares" in args.only else ():
-        n_samples, batch = (620, 2) if args.quick else SHARES[name]
-        bench_shares(name, n_samples, batch, 2)
+        shares.append(bench_shares(name, *((620, 2) if args.quick else SHARES[name]), 2))
+    if args.record:
+        command = "python benchmarks/train_step.py --threads 1 --only shares --record"
+        facts = {"command": command, "depends_on": ["benchmarks/train_step.py"]}
+        recorded.save("step_shares", pd.DataFrame(shares).round(3), facts)
     for name, *size in rows:
         if name in args.only:
             bench_steps(name, *size, args.repeats)

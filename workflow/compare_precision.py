@@ -1,10 +1,11 @@
 """Compare trainings in bf16 with trainings in fp32: ``compare_precision.py RUNS ARCHIVE``.
 
-Follows ``results/plans/precision.md``. Answers come from ``results/precision_fp32``,
-``results/precision_bf16`` and ``results/real_imn``; seconds per epoch and the IMNs' weights from
-the folders ``fp32``, ``bf16`` and ``real/imn100`` below RUNS. ARCHIVE is the prepared archive
-``imn100``. Writes ``results/precision``, one row per network and rate. Maps and the identity are
-computed on this CPU, which emulates bf16; ``compare_devices.py`` compares CPU and GPU.
+Follows ``results/plans/precision.md``. Answers, seconds and epochs come from ``precision_fp32``,
+``precision_bf16``, ``precision_cpu_fp32``, ``precision_cpu_bf16`` and ``real_imn`` below
+``results``. ``results/precision`` has one row per device, network and rate. The IMNs' maps need
+their weights, in the folders ``fp32``, ``bf16`` and ``real/imn100`` below RUNS, and ARCHIVE, the
+prepared archive ``imn100``; without these folders, the recorded figures of the maps stay. Maps and
+the identity are computed on this CPU; ``compare_devices.py`` compares CPU and GPU.
 """
 
 import sys
@@ -28,15 +29,31 @@ CELLS = [
     *(f"imn_train-norm_vs_mi-{name}" for name in ("imn", "imn_plus", "blackbox_cnn2d")),
     *(f"frequency_train-{name}" for name in ("cnn1d-100", "cnn1d-500", "cnn_lstm-100")),
 ]
-RECORDS_PER_S_ALONE = {"imn": (1321, 1692)}
-"""fp32 and bf16 on an otherwise idle H200: ``benchmarks/gpu_sweep.py --parts imn``, at 500 Hz with
-batches of 64. No other network was measured alone."""
-UNKNOWN = (np.nan, np.nan)
+ON_CPU = [cell for cell in CELLS if "frequency" in cell]
+STUDIES = {"cuda": "precision", "cpu": "precision_cpu"}
+ALONE = {
+    ("cuda", "imn", 100): 1692 / 1321,
+    ("cuda", "cnn1d", 100): 6311 / 6584,
+    ("cuda", "cnn1d", 500): 11145 / 10515,
+    ("cuda", "cnn_lstm", 100): 6587 / 6386,
+    ("cpu", "cnn1d", 100): 1.51,
+    ("cpu", "cnn1d", 500): 1.99,
+    ("cpu", "cnn_lstm", 100): 1.35,
+}
+"""How many times as fast bf16 trains, with nothing else on the device. H200: ``gpu_sweep.py --parts
+sweep --rates 100 500 --epochs 8`` in either precision, the IMN at 500 Hz with batches of 64
+(``--parts imn``). CPU: ``train_step.py --threads 1``, processor seconds, alternating in one
+process, on an AMD EPYC with avx512_bf16. Both in ``benchmarks``."""
+MAPS = (
+    *("identity_error_fp32", "identity_error_bf16", "agreement_same_weights"),
+    *("agreement_same_seed", "agreement_two_seeds", "agreement_gain_low", "agreement_gain_high"),
+)
 
 
-def by_seed(study: str, cell: str) -> dict[int, pd.DataFrame]:
-    """Return the answers on test records of the three seeds, one table per seed."""
-    rows = recorded.load(f"{study}/{cell}").table.query("part == 'test' and seed in @SEEDS")
+def by_seed(study: str, cell: str, seeds: tuple[int, ...] = SEEDS) -> dict[int, pd.DataFrame]:
+    """Return the answers on test records, one table per seed; of all seeds if none is named."""
+    rows = recorded.load(f"{study}/{cell}").table.query("part == 'test'")
+    rows = rows[rows.seed.isin(seeds)] if seeds else rows
     ranking, score = (f(rows.logit) for f in (statistics.ranking, statistics.positive_probability))
     return dict(list(rows.assign(ranking=ranking, score=score).groupby("seed")))
 
@@ -59,10 +76,11 @@ def folders(runs: Path, precision: str, cell: str) -> list[Path]:
     return [place / f"{cell}-{seed}" for seed in SEEDS]
 
 
-def epoch_s(runs: list[Path]) -> float:
-    """Return the median seconds of an epoch, without each training's first, which records steps."""
-    tables = [pd.read_csv(run / "history.csv").query("epoch > 1") for run in runs]
-    return float(pd.concat(tables)["seconds"].median())
+def epoch_s(study: str, cell: str) -> float:
+    """Return the mean seconds of an epoch of a cell's recorded trainings; nan where not kept."""
+    made = recorded.load(f"{study}/{cell}").facts["runs"].values()
+    seconds = [one.get("train_seconds", np.nan) for one in made]
+    return float(sum(seconds) / sum(sum(one["epochs"]) for one in made))
 
 
 def maps(trained: TrainedRun, x: np.ndarray, precision: str) -> tuple[np.ndarray, float]:
@@ -107,40 +125,55 @@ def examine_maps(runs: Path, cell: str, store: Store) -> dict[str, Any]:
     }
 
 
-def precision_row(runs: Path, cell: str, store: Store) -> dict[str, Any]:
-    """Return the row of one network and rate: bf16 minus fp32, with 90 % intervals."""
+def map_figures(runs: Path, cell: str, store: Store) -> dict[str, Any]:
+    """Return :func:`examine_maps`, or what is recorded of it where the weights are gone."""
+    if all(folder.exists() for kind in ("fp32", "bf16") for folder in folders(runs, kind, cell)):
+        return examine_maps(runs, cell, store)
+    table = recorded.load("precision").table
+    row = table[(table.network == described(cell)[0]) & table.agreement_two_seeds.notna()].iloc[0]
+    return {name: row[name] for name in MAPS}
+
+
+def precision_row(device: str, cell: str, runs: Path, store: Store) -> dict[str, Any]:
+    """Return the row of one device, network and rate: bf16 minus fp32, with 90 % intervals."""
     network, rate_hz, within = described(cell)
-    study = "real_imn" if network == "imn_plus" else "precision_fp32"
-    sides = by_seed("precision_bf16", cell), by_seed(study, cell)
+    studies = [f"{STUDIES[device]}_{kind}" for kind in ("bf16", "fp32")]
+    studies[1] = "real_imn" if network == "imn_plus" else studies[1]
+    sides = [by_seed(study, cell, ()) for study in studies]
+    common = sides[0].keys() & sides[1].keys()
+    sides = [{seed: side[seed] for seed in sorted(common)} for side in sides]
     auroc = statistics.seed_difference(*sides, metric="auroc", within=within)
     ece = statistics.seed_difference(*sides, metric="ece")  # of all folds, as in study 2
     verdicts = [shown(*auroc.equivalence, AUROC_MARGIN), shown(*ece.equivalence, ECE_MARGIN)]
-    row = {"network": network, "rate_hz": rate_hz, "n_records": auroc.n_records}
+    row = {"device": device, "network": network, "rate_hz": rate_hz}
+    row |= {"n_records": auroc.n_records, "n_seeds": len(common)}
     for name, found in (("auroc", auroc), ("ece", ece)):
         low, high = found.equivalence
         row |= {f"{name}_fp32": found.b, f"{name}_bf16": found.a}
         row |= {f"{name}_difference": found.difference, f"{name}_low": low, f"{name}_high": high}
-    if within:
-        in_folds = statistics.seed_difference(*sides, metric="ece", within=within).equivalence
-        row |= dict(zip(("ece_in_folds_low", "ece_in_folds_high"), in_folds, strict=True))
     if network.startswith("imn"):
-        row |= (found := examine_maps(runs, cell, store))
-        verdicts.append("yes" if found["identity_error_bf16"] < IDENTITY_MARGIN else "no")
-        low, high = found["agreement_gain_low"], found["agreement_gain_high"]
+        row |= (of_maps := map_figures(runs, cell, store))
+        verdicts.append("yes" if of_maps["identity_error_bf16"] < IDENTITY_MARGIN else "no")
+        low, high = of_maps["agreement_gain_low"], of_maps["agreement_gain_high"]
         verdicts.append("yes" if low >= 0 else "no" if high < 0 else "not shown")
     equal = next((word for word in ("no", "not shown") if word in verdicts), "yes")
-    alone = np.divide(*reversed(RECORDS_PER_S_ALONE.get(network, UNKNOWN)))
+    alone = ALONE.get((device, network, rate_hz), np.nan)
     faster = "not measured alone" if np.isnan(alone) else "yes" if alone >= FASTER else "no"
-    crowded = epoch_s(folders(runs, "fp32", cell)) / epoch_s(folders(runs, "bf16", cell))
-    row |= {"equal": equal, "speed_alone_500_hz": alone, "speed_16_runs_at_once": crowded}
+    crowded = epoch_s(studies[1], cell) / epoch_s(studies[0], cell)
+    row |= {"equal": equal, "speed_alone": alone, "speed_16_runs_at_once": crowded}
     return row | {"faster": faster, "auto": "bf16" if (equal, faster) == ("yes", "yes") else "fp32"}
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         raise SystemExit("Usage: python workflow/compare_precision.py RUNS ARCHIVE")
-    archive = open_data(sys.argv[2])
-    result = pd.DataFrame([precision_row(Path(sys.argv[1]), cell, archive) for cell in CELLS])
+    archive, asked = open_data(sys.argv[2]), {"cuda": CELLS, "cpu": ON_CPU}
+    rows = [
+        precision_row(device, cell, Path(sys.argv[1]), archive)
+        for device, cells in asked.items()
+        for cell in cells
+    ]
+    result = pd.DataFrame(rows)
     is_tiny = result.columns.str.startswith("identity")
     result.loc[:, ~is_tiny] = result.loc[:, ~is_tiny].round(5)
     facts = {

@@ -1,7 +1,7 @@
 """Where a book's time goes: seconds of its notebooks' cells by purpose.
 
 Usage: ``where_time_goes.py RUNS``, which holds the executed notebooks of a
-tier, such as ``_build/runs/smoke``.
+tier, such as ``_build/runs/lecture``. Keeps the sums in ``results/where_time_goes``.
 """
 
 import sys
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+
+from ecgcore.runs import recorded
 
 PURPOSES = {
     "imports (kernel start)": ("begin(",),
@@ -37,7 +39,14 @@ if __name__ == "__main__":
         raise SystemExit("Usage: python workflow/where_time_goes.py RUNS")
     paths = sorted(Path(sys.argv[1]).rglob("notebook.ipynb"))
     table = pd.DataFrame({path.parent.name: seconds_by_purpose(path) for path in paths}).T.fillna(0)
-    table.loc["all"] = table.sum()
-    table["sum"] = table.sum(axis=1)
-    print(table.sort_values("sum").round(1).to_string())
-    print((100 * table.loc["all"] / table.loc["all", "sum"]).round(0).astype(int).to_string())
+    print(table.assign(sum=table.sum(axis=1)).sort_values("sum").round(1).to_string())
+    sums = table.sum().sort_values(ascending=False).rename("seconds").rename_axis("purpose")
+    facts = {
+        "command": f"python workflow/where_time_goes.py _build/runs/{Path(sys.argv[1]).name}",
+        "depends_on": ["workflow/where_time_goes.py"],
+        "tier": Path(sys.argv[1]).name,
+        "n_notebooks": len(table),
+    }
+    kept = sums.to_frame().assign(share=sums / sums.sum()).round(3)
+    recorded.save("where_time_goes", kept.reset_index(), facts)
+    print(kept)

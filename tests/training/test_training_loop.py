@@ -397,22 +397,22 @@ def test_prediction_is_the_models_own(name, monkeypatch):
     assert training.predict_logits(model, x[:0], device="cpu").shape == (0, model.n_outputs)
 
 
-def test_automatic_precision_is_fp32_unless_bf16_was_shown(monkeypatch):
+def test_automatic_precision_is_bf16_only_where_shown_and_where_the_cpu_computes_it(monkeypatch):
     config = dataclasses.replace(SHORT, epochs=1, device="cpu")
     part = {"x": X[:12], "y": Y[:12], "n_train": 8}
     plain, _ = fitted("cnn1d", config, **part)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     automatic, result = fitted("cnn1d", dataclasses.replace(config, precision="auto"), **part)
     assert result.precision == "fp32"
     assert same_weights(plain, automatic)
-    shown = frozenset({("cpu", "cnn1d"), ("cuda", "imn")})
-    monkeypatch.setattr(training.config, "BF16_SHOWN", shown)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     rounded, result = fitted("cnn1d", dataclasses.replace(config, precision="auto"), **part)
     assert result.precision == "bf16"
     assert not same_weights(plain, rounded)
     resolve = training.config.resolve_precision
-    assert resolve("auto", "cuda", "imn") == resolve("bf16", "cpu", "imn") == "bf16"
-    assert resolve("auto", "cpu", "imn") == resolve("auto", "cuda", "imn_plus") == "fp32"
-    assert resolve("fp32", "cuda", "imn") == "fp32"
+    assert resolve("bf16", "cpu", "imn") == resolve("auto", "cpu", "cnn_lstm") == "bf16"
+    assert resolve("auto", "cpu", "imn") == resolve("auto", "cuda", "cnn1d") == "fp32"
+    assert resolve("fp32", "cpu", "cnn1d") == "fp32"
     with pytest.raises(EcgcoreError, match=r"'fp16' is unknown.*auto, fp32, bf16"):
         dataclasses.replace(config, precision="fp16")
 
