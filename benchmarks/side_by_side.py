@@ -15,25 +15,13 @@ def side_by_side(
 ) -> dict[str, list[float]]:
     """Time the cases in turn and print how many times faster than the first one each is.
 
-    Each case runs once before anything is measured; one that PyTorch cannot compute on this
-    processor (an LSTM in bf16, for instance) is named and left out. In every round all cases run
-    once, so that other load affects all of them alike. The printed time is the median in ms; the
-    ratio is the median of the ratios within the rounds, with the smallest and the largest.
-
-    Parameters
-    ----------
-    title
-        Printed at the beginning of each row.
-    cases
-        Functions by name; the first is the reference.
-    repeats
-        Number of rounds.
-    per
-        What a call handles (records, steps); times are divided by it.
-    clock
-        With other work on the machine, ``time.process_time`` and one thread.
-
-    Returns the seconds of every round by case.
+    ``cases`` are functions by name, the first is the reference; one that PyTorch cannot compute on
+    this processor (an LSTM in bf16, for instance) is named and left out. Each runs once before
+    anything is measured. In every one of ``repeats`` rounds all cases run once, so that other load
+    affects all of them alike; on a busy machine ``time.process_time`` is the better ``clock``, with
+    one thread. A row has ``title``, the median time in ms divided by ``per``, what a call handles,
+    and the median of the ratios within the rounds, with the smallest and the largest. Returns the
+    seconds of every round by case.
     """
     seconds: dict[str, list[float]] = {}
     for name, run in cases.items():

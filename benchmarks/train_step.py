@@ -3,9 +3,7 @@
     python benchmarks/train_step.py [--quick] [--threads 2] [--only cnn1d cnn_lstm imn shares]
 
 ``shares`` prints what each kind of operation takes of a step; ``--record`` keeps it. With one
-thread, seconds are those of the processor. With glibc, both loops keep freed memory, which is
-faster at large batches, if ``GLIBC_TUNABLES`` is
-``glibc.malloc.mmap_threshold=N:glibc.malloc.trim_threshold=N`` for a large N, such as 2147483647.
+thread, seconds are those of the processor.
 """
 
 import argparse
@@ -130,7 +128,8 @@ def main() -> None:
     if args.record:
         command = "python benchmarks/train_step.py --threads 1 --only shares --record"
         facts = {"command": command, "depends_on": ["benchmarks/train_step.py"]}
-        recorded.save("step_shares", pd.DataFrame(shares).round(3), facts)
+        table = pd.DataFrame(shares).round(3).rename(columns=lambda name: name.replace(" ", "_"))
+        recorded.save("step_shares", table, facts)
     for name, *size in rows:
         if name in args.only:
             bench_steps(name, *size, args.repeats)

@@ -5,8 +5,9 @@ filtered archive of AF and normal records, raw records of PTB-XL, and a folder f
 so that a stopped run goes on. About half an hour on one core.
 
 Writes tables of ``results/plans/published_networks.md``: ``published_networks_af500``,
-``published_networks_raw`` and ``published_networks_shuffled`` (a row per record and change of the
-records, the mean logit of five networks per rate), ``published_networks_noise`` (how much of the
+``published_networks_raw``, ``published_networks_rest`` (AF against all others of the archive) and
+``published_networks_shuffled`` (a row per record and change of the records, the mean logit of five
+networks per rate), ``published_networks_noise`` (how much of the
 added noise each rate keeps), ``published_networks_fields`` (the field of every network),
 ``published_networks_diagnoses`` (what LUDB states about each record),
 ``published_networks_alarms`` (records of LUDB without AF that are called AF, by diagnosis) and
@@ -223,6 +224,7 @@ if __name__ == "__main__":
         "noise": noise_kept(records_mv),
         "raw": examine(raw, "af_vs_rest", networks, CHANGES, work),
         "af500": examine(af500, "af_vs_norm", networks, filtered, work),
+        "rest": examine(af500, "af_vs_rest", networks, {"as it is": CHANGES["as it is"]}, work),
         "shuffled": examine(af500, "af_vs_norm", networks, SHUFFLES, work),
     }
     facts = {
