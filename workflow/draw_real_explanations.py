@@ -4,8 +4,9 @@ PTBXL is a folder in PTB-XL's layout with raw records, such as PTB-XL itself; ea
 run of ``imn_train`` on the records of study 3, of another task. For the diagnosis of each task, and
 for normal ECGs in the first one, and for right and wrong answers of each, the record with the
 smallest number is taken that lies outside the training part (folds 9 and 10), takes part in the
-run's task, passes the quality checks without a note and is still in PTB-XL 1.0.3. Drawn is the raw
-record; the network reads it filtered, as it was trained.
+run's task, passes the quality checks without a note and is still in PTB-XL 1.0.3. Besides, from the
+first run, ``trial``: the first explained infarction of the test part that the network recognises,
+by the same conditions. Drawn is the raw record; the network reads it filtered, as it was trained.
 """
 
 import sys
@@ -78,6 +79,20 @@ def draw(
     }
 
 
+def draw_trial(trained: TrainedRun, archive: Archive) -> pd.DataFrame:
+    """Draw the first explained infarction that the network recognises; return its row."""
+    ids = pd.read_csv(trained.folder / "explained.csv")["ecg_id"].drop_duplicates()
+    for ecg_id in ids[ids.isin(archive.table.index) & ~ids.isin(list(WITHDRAWN))]:
+        record = load_record(path_of(archive, archive.table.loc[ecg_id]))
+        logit = trained.logits(trained.pipeline.record_inputs(filtered(record)))
+        if logit[0] > 0 and not record.notes:
+            break
+    probability = trained.probability(logit)[0]
+    title = f"PTB-XL {ecg_id}, network: infarction {probability:.2f}"
+    row = draw(trained, archive, ecg_id, title, FOLDER / "imn_trial.png")
+    return pd.DataFrame([{"kind": "trial", "logit": logit[0], "probability": probability, **row}])
+
+
 def draw_all(trained: TrainedRun, archive: Archive, *, with_normal: bool) -> pd.DataFrame:
     """Draw the chosen records of one run; return one row per picture."""
     rows, diagnosis = [], DIAGNOSES[trained.params["task"]]
@@ -100,6 +115,7 @@ if __name__ == "__main__":
         draw_all(load_trained_run(folder), archive, with_normal=folder == folders[0])
         for folder in folders
     ]
+    tables.append(draw_trial(load_trained_run(folders[0]), archive))
     facts = {
         "command": "python workflow/draw_real_explanations.py PTBXL RUN [RUN ...]",
         "depends_on": ["workflow/draw_real_explanations.py"],
