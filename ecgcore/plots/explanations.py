@@ -1,11 +1,10 @@
-"""Explanations: by lead, by window, by beat, against known evidence, and as units are masked."""
+"""Explanations: against known evidence, by beat, and as units are masked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -18,9 +17,6 @@ from ecgcore.plots.look import Samples
 from ecgcore.statistics.scores import require_columns
 
 _EVIDENCE = "#D9D9D9"
-_SIGNED = LinearSegmentedColormap.from_list(
-    "signed", [look.TOWARDS_NORMAL, "#8FB6DC", "#FFFFFF", "#E79A94", look.TOWARDS_DISEASE]
-)
 
 
 @look.style()
@@ -66,54 +62,6 @@ def record_with_evidence(
 
 
 @look.style()
-def attribution_map(
-    sums: Samples, start_s: Samples, *, window_s: float = 0.5, title: str = ""
-) -> Figure:
-    """Draw a heat map of a signed attribution summed over each lead and window.
-
-    ``sums`` and ``start_s`` have the shapes ``(12, window)`` and ``(window,)``, as
-    :func:`ecgcore.explanations.window_sums` returns them for windows of ``window_s`` seconds.
-    """
-    limit = float(np.abs(sums).max()) or 1.0
-    between = (start_s[1:] + start_s[:-1] + window_s) / 2
-    edges = np.concatenate([start_s[:1], between, start_s[-1:] + window_s])
-    fig = look.new_figure(3.4)
-    ax = fig.add_subplot()
-    image = ax.pcolormesh(edges, np.arange(13), sums, cmap=_SIGNED, vmin=-limit, vmax=limit)
-    ax.set(title=title, xlabel="time [s]", ylabel="lead")
-    ax.set_yticks(np.arange(12) + 0.5, LEADS)
-    ax.invert_yaxis()
-    ax.grid(False)
-    bar = fig.colorbar(image, ax=ax, pad=0.01)
-    bar.set_label(f"contribution of {window_s:g} s to the logit\n← normal      disease →")
-    return fig
-
-
-@look.style()
-def lead_bars(contribution: Samples, bias: float, *, title: str = "") -> Figure:
-    """Draw the positive and negative contribution of every lead, and of the bias, to the logit.
-
-    ``contribution`` is W * x of one record, shape ``(12, sample)``; its sum and ``bias`` make the
-    logit. The bias belongs to no lead, so it has a bar of its own.
-    """
-    positive = np.append(contribution.clip(min=0).sum(axis=1), max(bias, 0.0))
-    negative = np.append(contribution.clip(max=0).sum(axis=1), min(bias, 0.0))
-    fig = look.new_figure(2.9)
-    ax = fig.add_subplot()
-    place = np.arange(len(positive))
-    ax.bar(place, positive, 0.7, color=look.TOWARDS_DISEASE)
-    ax.bar(place, negative, 0.7, color=look.TOWARDS_NORMAL)
-    net = ax.plot(place, positive + negative, "D", color=look.BLACK, ms=5, mec="white", label="net")
-    ax.axhline(0, color=look.GREY, linewidth=0.8)
-    ax.axvline(len(LEADS) - 0.5, color=look.GREY, linewidth=0.8, linestyle=":")
-    ax.set_xticks(place, [*LEADS, "bias"])
-    ax.set(ylabel="contribution to the logit", title=title)
-    ax.xaxis.grid(False)
-    look.legend_below(fig, [*look.sign_handles(), *net])
-    return fig
-
-
-@look.style()
 def beat_averages(
     time_s: Samples,
     beats: Mapping[str, Samples],
@@ -155,10 +103,11 @@ def beat_averages(
 def deletion_picture(curves: pd.DataFrame) -> Figure:
     """Draw the mean logit as units are masked: most relevant first, and least relevant first.
 
-    ``curves`` is tidy: ``method``, ``fill`` (one panel each), ``fraction``, ``morf``, ``lerf``.
+    ``curves`` is tidy: ``method``, ``fraction``, ``morf``, ``lerf``, and ``fill`` in words, what
+    replaces the units; each has a panel.
     """
     require_columns(curves, ["fraction", "morf", "lerf", "fill", "method"], "curves")
-    labels = {"x": "share of units masked", "y": "mean positive logit [SD]"}
+    labels = {"x": "share of pieces taken out", "y": "mean positive logit [SD]"}
     panels = look.in_order(curves["fill"])
     fig, axes = look.new_panels(panels, len(panels), 2.9, sharey=True, **labels)
     handles = [Line2D([], [], color=look.BLACK, label="most relevant first")]
@@ -169,6 +118,6 @@ def deletion_picture(curves: pd.DataFrame) -> Figure:
             how: Any = {"color": look.COLOURS[i % 7], "marker": look.MARKERS[i % 7], "ms": 3.5}
             handles += ax.plot(part["fraction"], part["morf"], label=label, **how)
             ax.plot(part["fraction"], part["lerf"], linestyle="--", **how)
-        ax.set_title(f"fill: {name}")
+        ax.set_title(f"replaced by {name}")
     look.legend_below(fig, handles)
     return fig

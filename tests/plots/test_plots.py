@@ -65,31 +65,24 @@ FIGURES = {
     "evidence": lambda: plots.record_with_evidence(
         ECG_MV, RATE_HZ, np.abs(ECG_MV) > 0.3, ATTRIBUTION, leads=("II", "V1", "V2", "V6")
     ),
-    "map": lambda: plots.attribution_map(
-        ATTRIBUTION.reshape(12, 20, 50).sum(-1), np.arange(20) * 0.5
-    ),
     "resampling": lambda: plots.resampling_picture({100: ECG_MV[1], 50: ECG_MV[1, ::2]}),
     "roc": lambda: plots.roc_pr(PREDICTIONS),
     "response": lambda: plots.response(INTERVALS, panel="task", marks={"QRS": 110}),
     "by_rate": lambda: plots.response(INTERVALS),
     "noise": lambda: plots.response(INTERVALS, log=False, falling=True, x_label="SNR [dB]"),
-    "matrices": lambda: plots.matrices(
-        INTERVALS.assign(test_hz=62), row="rate_hz", column="test_hz", panel="model"
-    ),
     "reliability": lambda: plots.reliability(PREDICTIONS),
     "forest": lambda: plots.forest(INTERVALS, reference=0.9, margin=0.01),
     "answer": lambda: plots.answer_bars(
         [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]
     ),
     "learning": lambda: plots.learning_curves(HISTORY, best_epoch=1),
-    "leads": lambda: plots.lead_bars(ATTRIBUTION, -12.0, title="record 1"),
     "beats": lambda: plots.beat_averages(
         np.arange(-30, 51) / RATE_HZ,
         {"MI": ECG_MV[:, BEAT], "NORM": 0.5 * ECG_MV[:, BEAT]},
         {"MI": ATTRIBUTION[:, BEAT], "NORM": -ATTRIBUTION[:, BEAT]},
     ),
     "deletion": lambda: plots.deletion_picture(deletion()),
-    "counts": lambda: plots.class_counts(pd.DataFrame({"records": [5, 3]}, index=["A", "B"])),
+    "counts": lambda: plots.class_counts(pd.Series({"A": 5, "B": 3})),
 }
 
 
@@ -161,12 +154,6 @@ def test_frames_lie_where_the_segments_are():
     frames = figure.axes[0].patches
     assert sorted(round(p.get_x(), 2) for p in frames) == [1.0, 5.2, 9.9]
     assert frames[-1].get_width() == pytest.approx(0.1)  # cut off at the end of the record
-
-
-def test_bars_of_leads_and_bias_add_up_to_the_logit():
-    contribution = np.random.default_rng(0).normal(size=(12, 50))
-    bars = plots.lead_bars(contribution, 1.5).axes[0].patches
-    assert sum(bar.get_height() for bar in bars) == pytest.approx(contribution.sum() + 1.5)
 
 
 def test_an_interval_that_could_not_be_computed_is_left_out():
