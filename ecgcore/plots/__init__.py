@@ -16,6 +16,5 @@ from ecgcore.plots.scores import answer_bars as answer_bars
 from ecgcore.plots.scores import class_counts as class_counts
 from ecgcore.plots.scores import forest as forest
 from ecgcore.plots.scores import learning_curves as learning_curves
-from ecgcore.plots.scores import reliability as reliability
 from ecgcore.plots.scores import response as response
 from ecgcore.plots.scores import roc_pr as roc_pr

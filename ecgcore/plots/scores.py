@@ -12,7 +12,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.plots import look
-from ecgcore.statistics import evaluate, reliability_curve
+from ecgcore.statistics import evaluate
 from ecgcore.statistics.scores import require_columns
 
 _DIAGONAL: dict[str, Any] = {"color": look.GREY, "linewidth": 0.8, "linestyle": ":"}
@@ -47,39 +47,6 @@ def roc_pr(predictions: pd.DataFrame) -> Figure:
         precision_recall.axhline(of_panel["y"].mean(), **_DIAGONAL)
         precision_recall.set(title="precision-recall", xlabel="sensitivity", ylabel="precision")
         look.legend_below(row, handles, 3, title="AUROC, AUPRC", title_fontsize=8.5)
-    return fig
-
-
-@look.style()
-def reliability(predictions: pd.DataFrame, *, panel: str = "model") -> Figure:
-    """Draw observed against predicted frequency, with 95 % Wilson intervals, and records per bin.
-
-    ``predictions`` are those of :func:`roc_pr`, with probabilities in ``score``; each value of
-    ``panel`` has a panel of its own. There are 10 bins.
-    """
-    require_columns(predictions, ["y", "score", panel, "rate_hz"], "predictions")
-    panels, n_lines = look.in_order(predictions[panel]), predictions["rate_hz"].nunique()
-    fig = look.new_figure(4.8)
-    names = {"observed": "value", "observed_low": "low", "observed_high": "high"}
-    for name, sub in zip(panels, fig.subfigures(1, len(panels), squeeze=False)[0], strict=True):
-        top, below = sub.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        top.plot([0, 1], [0, 1], **_DIAGONAL)
-        of_panel, handles = predictions[predictions[panel] == name], []
-        for i, label, part in look.series(of_panel, predictions, "rate_hz"):
-            ece = evaluate(part["y"], part["score"])["ece"]
-            table = reliability_curve(part["y"], part["score"]).query("n > 0")
-            shift = (i - (n_lines - 1) / 2) / (10 * (n_lines + 2))
-            place = (table["low"] + table["high"]) / 2 + shift
-            below.plot(place, table["n"], look.MARKERS[i % 7], color=look.COLOURS[i % 7], ms=4)
-            table = table.drop(columns=["low", "high"]).rename(columns=names)
-            how = {"linewidth": 1, "label": f"{label}: {ece:.3f}"}
-            handles.append(look.draw_intervals(top, table["mean_predicted"], table, i, **how))
-        top.set(title=str(name), xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="observed frequency")
-        below.set(xlabel="predicted probability", yscale="log", ylabel="records")
-        below.set_ylim(bottom=0.7)
-        sub.align_ylabels()
-        n_columns = 1 if len(panels) > 2 else 2
-        look.legend_below(sub, handles, n_columns, title="ECE, 10 bins", title_fontsize=8.5)
     return fig
 
 

@@ -4,11 +4,6 @@ Resampling is by patient wherever patients are given: two records of one patient
 of evidence.
 """
 
-from ecgcore.statistics.calibration import METHODS as METHODS
-from ecgcore.statistics.calibration import calibrated as calibrated
-from ecgcore.statistics.calibration import fit_temperature as fit_temperature
-from ecgcore.statistics.calibration import prior_shift as prior_shift
-from ecgcore.statistics.calibration import reliability_curve as reliability_curve
 from ecgcore.statistics.delong import delong as delong
 from ecgcore.statistics.delong import holm as holm
 from ecgcore.statistics.metrics import METRICS as METRICS
@@ -19,6 +14,7 @@ from ecgcore.statistics.resampling import bootstrap_mean as bootstrap_mean
 from ecgcore.statistics.resampling import paired_bootstrap as paired_bootstrap
 from ecgcore.statistics.resampling import resample_metrics as resample_metrics
 from ecgcore.statistics.scores import balanced_subset as balanced_subset
+from ecgcore.statistics.scores import fit_temperature as fit_temperature
 from ecgcore.statistics.scores import moments as moments
 from ecgcore.statistics.scores import positive_logit as positive_logit
 from ecgcore.statistics.scores import positive_probability as positive_probability

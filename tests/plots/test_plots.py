@@ -70,7 +70,6 @@ FIGURES = {
     "response": lambda: plots.response(INTERVALS, panel="task", marks={"QRS": 110}),
     "by_rate": lambda: plots.response(INTERVALS),
     "noise": lambda: plots.response(INTERVALS, log=False, falling=True, x_label="SNR [dB]"),
-    "reliability": lambda: plots.reliability(PREDICTIONS),
     "forest": lambda: plots.forest(INTERVALS, reference=0.9, margin=0.01),
     "answer": lambda: plots.answer_bars(
         [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]
