@@ -4,8 +4,6 @@ Resampling is by patient wherever patients are given: two records of one patient
 of evidence.
 """
 
-from ecgcore.statistics.delong import delong as delong
-from ecgcore.statistics.delong import holm as holm
 from ecgcore.statistics.metrics import METRICS as METRICS
 from ecgcore.statistics.metrics import evaluate as evaluate
 from ecgcore.statistics.resampling import auroc_score_interval as auroc_score_interval
@@ -20,6 +18,7 @@ from ecgcore.statistics.scores import positive_logit as positive_logit
 from ecgcore.statistics.scores import positive_probability as positive_probability
 from ecgcore.statistics.scores import ranking as ranking
 from ecgcore.statistics.seeds import compare_models as compare_models
+from ecgcore.statistics.seeds import delong as delong
 from ecgcore.statistics.seeds import interaction as interaction
 from ecgcore.statistics.seeds import obuchowski_rockette as obuchowski_rockette
 from ecgcore.statistics.seeds import records_needed as records_needed
@@ -30,3 +29,4 @@ from ecgcore.statistics.verdicts import Claim as Claim
 from ecgcore.statistics.verdicts import SeedDifference as SeedDifference
 from ecgcore.statistics.verdicts import claims_table as claims_table
 from ecgcore.statistics.verdicts import difference_verdict as difference_verdict
+from ecgcore.statistics.verdicts import holm as holm
