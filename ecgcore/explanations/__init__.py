@@ -8,13 +8,11 @@ from ecgcore.explanations.attribute import METHODS as METHODS
 from ecgcore.explanations.attribute import attribute as attribute
 from ecgcore.explanations.controls import compare_with_controls as compare_with_controls
 from ecgcore.explanations.controls import control_maps as control_maps
-from ecgcore.explanations.controls import randomised as randomised
 from ecgcore.explanations.deletion import Units as Units
 from ecgcore.explanations.deletion import deletion_curves as deletion_curves
 from ecgcore.explanations.deletion import filled as filled
 from ecgcore.explanations.deletion import lerf_minus_morf as lerf_minus_morf
 from ecgcore.explanations.examination import Effort as Effort
-from ecgcore.explanations.examination import bias_and_weights as bias_and_weights
 from ecgcore.explanations.examination import examine as examine
 from ecgcore.explanations.examination import gini as gini
 from ecgcore.explanations.examination import gradient_agreement as gradient_agreement

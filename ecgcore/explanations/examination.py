@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from ecgcore import models
@@ -16,9 +16,8 @@ from ecgcore.errors import EcgcoreError
 from ecgcore.explanations.attribute import COSTLY, attribute
 from ecgcore.explanations.controls import control_maps
 from ecgcore.explanations.deletion import Units, attainable, deletion_curves, lerf_minus_morf
-from ecgcore.explanations.forward import Decomposition, decompose, native_method, positive_logits
+from ecgcore.explanations.forward import decompose, native_method, positive_logits
 from ecgcore.explanations.localisation import mass_accuracy
-from ecgcore.statistics import bootstrap, bootstrap_mean
 
 Maps = dict[str, Floats32]
 
@@ -179,28 +178,3 @@ def gradient_agreement(
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = (w * g).sum(axis=1) / (norm_w * norm_g)
         return pd.DataFrame({"cosine": cosine, "norm_ratio": norm_w / norm_g})
-
-
-def bias_and_weights(
-    y: ArrayLike,
-    parts: Decomposition,
-    *,
-    groups: ArrayLike | None = None,
-    n_resamples: int = 1000,
-    seed: int,
-) -> pd.DataFrame:
-    """AUROC of the bias alone and of sum(W * x) alone, and the bias's share of the logit.
-
-    ``y`` are labels ``(record,)``, ``parts`` belong to the same records, and ``groups`` is the
-    patient of every record.  Rows are ``auroc_logit``, ``auroc_explained``, ``auroc_bias`` and
-    ``bias_share`` (mean of |b| / (|b| + |sum(W * x)|)), columns ``value, low, high, se``.  A bias
-    with an AUROC well above 0.5 answers by itself.
-    """
-    resampling: Any = {"groups": groups, "n_resamples": n_resamples, "seed": seed}
-    scores = {"logit": parts.logit, "explained": parts.explained, "bias": parts.bias}
-    rows = {
-        f"auroc_{name}": bootstrap(y, score, metrics=["auroc"], **resampling).iloc[0]
-        for name, score in scores.items()
-    }
-    rows["bias_share"] = pd.Series(bootstrap_mean(parts.bias_share, **resampling))
-    return pd.DataFrame(rows).T[["value", "low", "high", "se"]].astype(float)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
 
 from ecgcore.arrays import Bools
 from ecgcore.errors import EcgcoreError
@@ -19,6 +20,7 @@ from ecgcore.leads import LEADS
 from ecgcore.plots import look
 from ecgcore.plots.look import Samples
 
+EVIDENCE = "#D9D9D9"
 LARGEST_MV, LONGEST_S = 10.0, 60.0
 """Larger amplitudes are drawn at this height, and longer windows refused: pictures stay small."""
 
@@ -207,4 +209,46 @@ def resampling_picture(traces_mv: Mapping[int, Samples], *, window_s: float = 1.
         ax.set_title(f"{rate:g} Hz: one sample every {1000 / rate:.3g} ms", fontsize=9)
     axes[len(rates) // 2].set_ylabel("amplitude [mV]")
     axes[-1].set(xlabel="time [s], lead II", xlim=(0, window_s))
+    return fig
+
+
+@look.style()
+def record_with_evidence(
+    signals_mv: Samples,
+    rate_hz: float,
+    evidence: NDArray[np.generic] | None,
+    attribution: Samples,
+    *,
+    leads: Sequence[str] = ("II", "V1", "V5"),
+    title: str = "",
+) -> Figure:
+    """Draw a few leads with the known evidence of the disease and, below each, the attribution.
+
+    ``signals_mv`` [mV], ``attribution``, on one scale for all ``leads``, and ``evidence`` (grey
+    columns where it is not zero; None where it is not known) have the shape ``(12, sample)``, else
+    :class:`EcgcoreError`.
+    """
+    look.require_shape(signals_mv, evidence=evidence, attribution=attribution)
+    if not set(leads) <= set(LEADS):
+        raise EcgcoreError(f"leads: expected names among {', '.join(LEADS)}, got {list(leads)}.")
+    t = np.arange(signals_mv.shape[1]) / rate_hz
+    fig = look.new_figure(1.35 * len(leads) + 0.7)
+    axes = fig.subplots(2 * len(leads), 1, sharex=True, height_ratios=[1.4, 1] * len(leads))
+    chosen = [LEADS.index(lead) for lead in leads]
+    limit = 1.05 * float(np.abs(attribution[chosen]).max()) or 1.0
+    for lead, top, below in zip(chosen, axes[::2], axes[1::2], strict=True):
+        top.plot(t, signals_mv[lead], color=look.BLACK, linewidth=0.9)
+        top.set_ylabel(f"{LEADS[lead]} [mV]")
+        look.draw_signed_area(below, t, 0, attribution[lead])
+        below.set(ylabel="logit", ylim=(-limit, limit))
+        for ax in (top, below):
+            ax.grid(False)
+            if evidence is not None:
+                how = {"color": EVIDENCE, "linewidth": 0, "transform": ax.get_xaxis_transform()}
+                ax.fill_between(t, 0, 1, where=evidence[lead] != 0, **how)
+    axes[0].set(title=title, xlim=(t[0], t[-1]))
+    axes[-1].set_xlabel("time [s]")
+    fig.align_ylabels(axes)
+    known = [] if evidence is None else [Patch(color=EVIDENCE, label="evidence")]
+    look.legend_below(fig, [*known, *look.sign_handles()])
     return fig

@@ -1,4 +1,4 @@
-"""Figures of scores: estimates with intervals, discrimination, calibration, training, counts."""
+"""Figures of scores: estimates with intervals, discrimination, training, deletion, counts."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from sklearn.metrics import precision_recall_curve, roc_curve
@@ -242,4 +243,28 @@ def class_counts(counts: pd.Series) -> Figure:
     _finish_rows(ax, len(counts) - 0.4, None, None)
     ax.set(xlabel="number of records", ylabel="")
     ax.margins(x=0.1)
+    return fig
+
+
+@look.style()
+def deletion_picture(curves: pd.DataFrame) -> Figure:
+    """Draw the mean logit as units are masked: most relevant first, and least relevant first.
+
+    ``curves`` is tidy: ``method``, ``fraction``, ``morf``, ``lerf``, and ``fill`` in words, what
+    replaces the units; each has a panel.
+    """
+    require_columns(curves, ["fraction", "morf", "lerf", "fill", "method"], "curves")
+    labels = {"x": "share of pieces taken out", "y": "mean positive logit [SD]"}
+    panels = look.in_order(curves["fill"])
+    fig, axes = look.new_panels(panels, len(panels), 2.9, sharey=True, **labels)
+    handles = [Line2D([], [], color=look.BLACK, label="most relevant first")]
+    handles += [Line2D([], [], color=look.BLACK, linestyle="--", label="least relevant first")]
+    for name, ax in axes.items():
+        of_panel = curves[curves["fill"] == name].sort_values("fraction")
+        for i, label, part in look.series(of_panel, curves, "method"):
+            how: Any = {"color": look.COLOURS[i % 7], "marker": look.MARKERS[i % 7], "ms": 3.5}
+            handles += ax.plot(part["fraction"], part["morf"], label=label, **how)
+            ax.plot(part["fraction"], part["lerf"], linestyle="--", **how)
+        ax.set_title(f"replaced by {name}")
+    look.legend_below(fig, handles)
     return fig

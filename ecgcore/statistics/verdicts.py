@@ -130,6 +130,11 @@ class Spread:
         parts = seeds**2 / self.df_seeds + self.common**2 / self.df_patients
         return float((seeds + self.common) ** 2 / parts) if parts > 0 else float("inf")
 
+    @property
+    def p(self) -> float:
+        """Two-sided p value of a contrast of 0."""
+        return float(2 * stats.t.sf(abs(self.value) / self.se, self.degrees_of_freedom))
+
     def interval(self, level: float = 1 - ALPHA) -> tuple[float, float]:
         """Return Student's interval of this level."""
         half = float(stats.t.ppf((1 + level) / 2, self.degrees_of_freedom)) * self.se
@@ -179,10 +184,7 @@ class SeedDifference:
     @property
     def p(self) -> float:
         """Two-sided p value; ``nan`` below :data:`~ecgcore.statistics.MINIMUM`."""
-        if MINIMUM.shortfall(**self.sizes):
-            return float("nan")
-        statistic = abs(self.difference) / self.spread.se
-        return float(2 * stats.t.sf(statistic, self.spread.degrees_of_freedom))
+        return float("nan") if MINIMUM.shortfall(**self.sizes) else self.spread.p
 
     def row(self) -> dict[str, float]:
         """Return ``difference, low, high, p, equivalence_low, equivalence_high``."""
@@ -245,12 +247,12 @@ def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     rows = []
     for one in claims:
         bounds = ((one.holds_above, "at least"), (one.holds_below, "at most"))
-        sizes = ((one.n_records, "records"), (one.n_seeds, "seeds"))
+        sizes = ((one.n_records, "record"), (one.n_seeds, "seed"))
         is_known = np.isfinite([one.low, one.high]).all()
         value = f"{one.value:.3f}" if np.isfinite(one.value) else ""
         interval = f"{one.low:.3f} to {one.high:.3f}" if is_known else ""
         level = f"{100 * one.level:g} %" if is_known else ""
-        n = ", ".join(f"{n:g} {what}" for n, what in sizes if n is not None)
+        n = ", ".join(f"{n:g} {what}{'' if n == 1 else 's'}" for n, what in sizes if n is not None)
         holds = " and ".join(f"{words} {b:g}" for b, words in bounds if np.isfinite(b))
         verdict = (one.verdict.word, one.verdict.reason)
         rows.append((one.claim, one.measured, value, interval, level, n, holds, *verdict))

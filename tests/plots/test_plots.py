@@ -54,7 +54,6 @@ def deletion() -> pd.DataFrame:
 
 HISTORY = pd.DataFrame({"train_loss": [3, 2, 1], "valid_loss": [3, 2, 2], "valid_f1": [0, 1, 1]})
 COUNTS = pd.DataFrame([{"model": name, **evaluate([0, 1, 1], [0.1, 0.9, 0.2])} for name in "abc"])
-BEAT = slice(120, 201)
 FIGURES = {
     "ecg": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, title="record 1"),
     "attribution": lambda: plots.ecg_12_lead(
@@ -75,11 +74,6 @@ FIGURES = {
         [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]
     ),
     "learning": lambda: plots.learning_curves(HISTORY, best_epoch=1),
-    "beats": lambda: plots.beat_averages(
-        np.arange(-30, 51) / RATE_HZ,
-        {"MI": ECG_MV[:, BEAT], "NORM": 0.5 * ECG_MV[:, BEAT]},
-        {"MI": ATTRIBUTION[:, BEAT], "NORM": -ATTRIBUTION[:, BEAT]},
-    ),
     "deletion": lambda: plots.deletion_picture(deletion()),
     "counts": lambda: plots.class_counts(pd.Series({"A": 5, "B": 3})),
 }
