@@ -35,8 +35,7 @@ from traitlets.config import Config
 
 from ecgcore import explanations, labels, splits, statistics, training
 from ecgcore.data import Archive, prepare
-from ecgcore.explanations.attribute import COSTLY
-from ecgcore.explanations.forward import Decomposition
+from ecgcore.explanations.attribute import COSTLY, Decomposition
 from ecgcore.models import EcgModel, logits_of
 from ecgcore.runs import InputPipeline, parameters, recorded, trained
 from ecgcore.runs.provenance import peak_memory_mib

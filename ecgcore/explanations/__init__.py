@@ -6,6 +6,9 @@ against it.  A further module: ``beats``.
 
 from ecgcore.explanations.attribute import METHODS as METHODS
 from ecgcore.explanations.attribute import attribute as attribute
+from ecgcore.explanations.attribute import decompose as decompose
+from ecgcore.explanations.attribute import native_method as native_method
+from ecgcore.explanations.attribute import positive_logits as positive_logits
 from ecgcore.explanations.controls import compare_with_controls as compare_with_controls
 from ecgcore.explanations.controls import control_maps as control_maps
 from ecgcore.explanations.deletion import Units as Units
@@ -17,9 +20,6 @@ from ecgcore.explanations.examination import examine as examine
 from ecgcore.explanations.examination import gini as gini
 from ecgcore.explanations.examination import gradient_agreement as gradient_agreement
 from ecgcore.explanations.examination import rank_agreement as rank_agreement
-from ecgcore.explanations.forward import decompose as decompose
-from ecgcore.explanations.forward import native_method as native_method
-from ecgcore.explanations.forward import positive_logits as positive_logits
 from ecgcore.explanations.localisation import expected_leads as expected_leads
 from ecgcore.explanations.localisation import lead_shares as lead_shares
 from ecgcore.explanations.localisation import mass_accuracy as mass_accuracy

@@ -13,10 +13,15 @@ from scipy import stats
 from ecgcore import models
 from ecgcore.arrays import Bools, Floats, Floats32
 from ecgcore.errors import EcgcoreError
-from ecgcore.explanations.attribute import COSTLY, attribute
+from ecgcore.explanations.attribute import (
+    COSTLY,
+    attribute,
+    decompose,
+    native_method,
+    positive_logits,
+)
 from ecgcore.explanations.controls import control_maps
 from ecgcore.explanations.deletion import Units, attainable, deletion_curves, lerf_minus_morf
-from ecgcore.explanations.forward import decompose, native_method, positive_logits
 from ecgcore.explanations.localisation import mass_accuracy
 
 Maps = dict[str, Floats32]

@@ -8,7 +8,7 @@ from torch import nn
 
 from ecgcore import explanations, models
 from ecgcore.errors import EcgcoreError
-from ecgcore.explanations.forward import PositiveLogit
+from ecgcore.explanations.attribute import PositiveLogit
 
 RATE_HZ, N_LEADS, N_SAMPLES = 50, 12, 100
 NAMES = ("cnn1d", "cnn_lstm", "imn", "imn_categorical", "imn_direct", "blackbox_cnn2d")
@@ -118,7 +118,7 @@ def test_equal_to_captum(name, method):
 def test_batches_do_not_show(name, method, monkeypatch):
     model, x = network(name), signals(3)
     whole = explanations.attribute(model, x, method, n_steps=4, window_s=1.0)
-    monkeypatch.setattr("ecgcore.explanations.forward.rows_at_once", lambda *_: 2)
+    monkeypatch.setattr("ecgcore.explanations.attribute.rows_at_once", lambda *_: 2)
     parts = explanations.attribute(model, x, method, n_steps=4, window_s=1.0)
     assert whole.shape == x.shape
     np.testing.assert_allclose(whole, parts, rtol=1e-3, atol=1e-4 * np.abs(whole).max())

@@ -10,7 +10,7 @@ from torch import nn
 
 from ecgcore import models
 from ecgcore.errors import EcgcoreError
-from ecgcore.models import REGISTRY, IMNOutput, build, count_parameters, logits_of, positive_logit
+from ecgcore.models import REGISTRY, IMNOutput, build, count_parameters, logits_of
 
 PUBLISHED = {
     "cnn1d": 154_146,
@@ -51,7 +51,6 @@ def test_any_length_and_number_of_leads_and_a_batch_of_one(name, n_samples):
     model = small(name, n_samples, n_leads=n_leads).eval()
     output = model(signals(1, n_samples, n_leads))
     assert logits_of(output).shape == (1, model.n_outputs)
-    assert positive_logit(logits_of(output)).shape == (1,)
     assert model.writes_weights == isinstance(output, IMNOutput) == (name in IMN_FAMILY)
     if model.writes_weights:
         assert output.weights.shape == (1, model.n_outputs, n_leads, n_samples)
@@ -287,7 +286,6 @@ def test_dropout_uses_the_masks_of_its_source(shape):
         (lambda: build("cnn1d", rate_hz=0, n_samples=10), ["rate_hz", "positive"]),
         (lambda: small("cnn1d")(torch.zeros(2, 200, 12)), ["(2, 200, 12)", "12 leads"]),
         (lambda: small("cnn1d")(torch.zeros(12, 200)), ["(12, 200)", "(record, lead, sample)"]),
-        (lambda: positive_logit(torch.zeros(2, 5)), ["5 outputs"]),
         (lambda: small("imn", bias="learned"), ["bias", "constant"]),
         (lambda: small("imn", logit_scale="half"), ["logit_scale", "sqrt"]),
         (lambda: small("blackbox_cnn2d", lead_mixing="some"), ["lead_mixing", "image"]),
