@@ -72,9 +72,10 @@ def test_resumed_run_ends_with_the_same_bytes(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     fit(whole, *PARTS, config)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "save_checkpoint", save_and_stop)
+    monkeypatch.setattr(loop, "save_checkpoint", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
         fit(network("cnn_lstm"), *PARTS, config, checkpoint_dir=tmp_path)
+    monkeypatch.undo()
     fit(again, *PARTS, config, checkpoint_dir=tmp_path)
     for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)

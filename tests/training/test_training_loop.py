@@ -179,9 +179,10 @@ def test_continues_to_the_same_bytes_and_history(tmp_path, monkeypatch):
         if state["epoch"] == 3:
             raise StopAsked
 
-    with monkeypatch.context() as patch, pytest.raises(StopAsked):
-        patch.setattr(loop, "save_checkpoint", save_and_stop)
+    monkeypatch.setattr(loop, "save_checkpoint", save_and_stop)
+    with pytest.raises(StopAsked):
         fitted("cnn_lstm", config, checkpoint_dir=tmp_path)
+    monkeypatch.undo()
     again, result = fitted("cnn_lstm", config, checkpoint_dir=tmp_path, weights=9)
     assert same_weights(whole, again)
     assert_same_history(result, expected)
