@@ -12,8 +12,6 @@ from ecgcore.plots.ecg import record_with_evidence as record_with_evidence
 from ecgcore.plots.ecg import resampling_picture as resampling_picture
 from ecgcore.plots.scores import answer_bars as answer_bars
 from ecgcore.plots.scores import class_counts as class_counts
-from ecgcore.plots.scores import deletion_picture as deletion_picture
 from ecgcore.plots.scores import forest as forest
 from ecgcore.plots.scores import learning_curves as learning_curves
 from ecgcore.plots.scores import response as response
-from ecgcore.plots.scores import roc_pr as roc_pr

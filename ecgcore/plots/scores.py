@@ -1,4 +1,4 @@
-"""Figures of scores: estimates with intervals, discrimination, training, deletion, counts."""
+"""Figures of scores: estimates with their intervals, learning curves and counts."""
 
 from typing import Any
 
@@ -6,49 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.plots import look
-from ecgcore.statistics import evaluate
 from ecgcore.statistics.scores import require_columns
 
 _DIAGONAL: dict[str, Any] = {"color": look.GREY, "linewidth": 0.8, "linestyle": ":"}
-
-
-@look.style()
-def roc_pr(predictions: pd.DataFrame) -> Figure:
-    """Draw ROC and precision-recall curves, one row of panels per model, one line per rate.
-
-    ``predictions`` has one row per record and series: ``y`` (0 or 1, both of them in each series),
-    ``score``, ``model`` and ``rate_hz``.
-    """
-    require_columns(predictions, ["y", "score", "model", "rate_hz"], "predictions")
-    panels = look.in_order(predictions["model"])
-    fig = look.new_figure(3.5 * len(panels))
-    for name, row in zip(panels, fig.subfigures(len(panels), 1, squeeze=False)[:, 0], strict=True):
-        (roc, precision_recall), handles = row.subplots(1, 2), []
-        of_panel = predictions[predictions["model"] == name]
-        for i, label, part in look.series(of_panel, predictions, "rate_hz"):
-            values, how = evaluate(part["y"], part["score"]), look.of_series(i)
-            false_positive, true_positive, _ = roc_curve(part["y"], part["score"])
-            roc.plot(false_positive, true_positive, **how)
-            precision, sensitivity, _ = precision_recall_curve(part["y"], part["score"])
-            precision[-1] = precision[-2]  # scikit-learn ends at a precision of 1, not measured
-            how["label"] = f"{label}: {values['auroc']:.3f}, {values['auprc']:.3f}"
-            handles += precision_recall.step(sensitivity, precision, where="post", **how)
-        for ax in (roc, precision_recall):
-            ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-            ax.set_box_aspect(0.9)
-        roc.plot([0, 1], [0, 1], **_DIAGONAL)
-        roc.set(title=f"{name}: ROC", xlabel="1 − specificity", ylabel="sensitivity")
-        precision_recall.axhline(of_panel["y"].mean(), **_DIAGONAL)
-        precision_recall.set(title="precision-recall", xlabel="sensitivity", ylabel="precision")
-        look.legend_below(row, handles, 3, title="AUROC, AUPRC", title_fontsize=8.5)
-    return fig
 
 
 @look.style()
@@ -243,28 +208,4 @@ def class_counts(counts: pd.Series) -> Figure:
     _finish_rows(ax, len(counts) - 0.4, None, None)
     ax.set(xlabel="number of records", ylabel="")
     ax.margins(x=0.1)
-    return fig
-
-
-@look.style()
-def deletion_picture(curves: pd.DataFrame) -> Figure:
-    """Draw the mean logit as units are masked: most relevant first, and least relevant first.
-
-    ``curves`` is tidy: ``method``, ``fraction``, ``morf``, ``lerf``, and ``fill`` in words, what
-    replaces the units; each has a panel.
-    """
-    require_columns(curves, ["fraction", "morf", "lerf", "fill", "method"], "curves")
-    labels = {"x": "share of pieces taken out", "y": "mean positive logit [SD]"}
-    panels = look.in_order(curves["fill"])
-    fig, axes = look.new_panels(panels, len(panels), 2.9, sharey=True, **labels)
-    handles = [Line2D([], [], color=look.BLACK, label="most relevant first")]
-    handles += [Line2D([], [], color=look.BLACK, linestyle="--", label="least relevant first")]
-    for name, ax in axes.items():
-        of_panel = curves[curves["fill"] == name].sort_values("fraction")
-        for i, label, part in look.series(of_panel, curves, "method"):
-            how: Any = {"color": look.COLOURS[i % 7], "marker": look.MARKERS[i % 7], "ms": 3.5}
-            handles += ax.plot(part["fraction"], part["morf"], label=label, **how)
-            ax.plot(part["fraction"], part["lerf"], linestyle="--", **how)
-        ax.set_title(f"replaced by {name}")
-    look.legend_below(fig, handles)
     return fig

@@ -42,13 +42,6 @@ def probabilities(score: ArrayLike, n_records: int, name: str = "y_score") -> Fl
     return values
 
 
-def share(value: float, name: str) -> float:
-    """Return a share that lies above 0 and below 1; :class:`EcgcoreError` otherwise."""
-    if not 0 < value < 1:
-        raise EcgcoreError(f"{name}: expected a share above 0 and below 1, got {value}.")
-    return float(value)
-
-
 def group_codes(groups: ArrayLike | None, n_records: int) -> Ints:
     """Number the groups from 0 in sorted order; without groups every record is its own group."""
     values = np.arange(n_records) if groups is None else np.asarray(groups)

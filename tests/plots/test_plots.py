@@ -31,27 +31,6 @@ INTERVALS = pd.DataFrame(
 )
 
 
-def simulated_predictions() -> pd.DataFrame:
-    rng = np.random.default_rng(1)
-    y = (rng.random(400) < 0.2).astype(int)
-    parts = []
-    for model in ("cnn1d", "cnn_lstm"):
-        for rate_hz in (62, 500):
-            score = 1 / (1 + np.exp(-(rng.normal(size=400) + 3 * y - 2)))
-            parts.append(pd.DataFrame({"model": model, "rate_hz": rate_hz, "y": y, "score": score}))
-    return pd.concat(parts, ignore_index=True)
-
-
-PREDICTIONS = simulated_predictions()
-
-
-def deletion() -> pd.DataFrame:
-    steps = np.array([0, 0.05, 0.2, 1.0])
-    curve = pd.DataFrame({"fraction": steps, "morf": 3 - 4 * steps, "lerf": 3 - steps})
-    names = [(fill, method) for fill in ("bridge", "donor") for method in ("imn", "random")]
-    return pd.concat([curve.assign(fill=fill, method=method) for fill, method in names])
-
-
 HISTORY = pd.DataFrame({"train_loss": [3, 2, 1], "valid_loss": [3, 2, 2], "valid_f1": [0, 1, 1]})
 COUNTS = pd.DataFrame([{"model": name, **evaluate([0, 1, 1], [0.1, 0.9, 0.2])} for name in "abc"])
 FIGURES = {
@@ -65,7 +44,6 @@ FIGURES = {
         ECG_MV, RATE_HZ, np.abs(ECG_MV) > 0.3, ATTRIBUTION, leads=("II", "V1", "V2", "V6")
     ),
     "resampling": lambda: plots.resampling_picture({100: ECG_MV[1], 50: ECG_MV[1, ::2]}),
-    "roc": lambda: plots.roc_pr(PREDICTIONS),
     "response": lambda: plots.response(INTERVALS, panel="task", marks={"QRS": 110}),
     "by_rate": lambda: plots.response(INTERVALS),
     "noise": lambda: plots.response(INTERVALS, log=False, falling=True, x_label="SNR [dB]"),
@@ -74,7 +52,6 @@ FIGURES = {
         [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]
     ),
     "learning": lambda: plots.learning_curves(HISTORY, best_epoch=1),
-    "deletion": lambda: plots.deletion_picture(deletion()),
     "counts": lambda: plots.class_counts(pd.Series({"A": 5, "B": 3})),
 }
 
@@ -162,7 +139,6 @@ def test_an_interval_that_could_not_be_computed_is_left_out():
         (lambda: plots.ecg_12_lead(ECG_MV, 100, ECG_MV[:, :9]), "attribution: expected shape"),
         (lambda: plots.ecg_12_lead(ECG_MV, 100, columns=5), "columns: expected 1, 2, 3 or 4"),
         (lambda: plots.ecg_12_lead(ECG_MV, 10), "at most 60 s"),
-        (lambda: plots.roc_pr(pd.DataFrame({"y": [1]})), "score"),
         (lambda: plots.learning_curves(pd.DataFrame({"loss": [1]})), "train_"),
         (lambda: plots.forest(INTERVALS[:0]), "the table has no row"),
     ],
