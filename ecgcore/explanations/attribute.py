@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ecgcore.arrays import Floats, Floats32
 from ecgcore.errors import EcgcoreError
 from ecgcore.explanations.deletion import Fill, Units
-from ecgcore.models import IMNOutput, logits_of
+from ecgcore.models import EcgModel, IMNOutput, logits_of
 
 COSTLY = ("integrated_gradients", "gradient_shap", "occlusion", "kernel_shap", "lime")
 """Methods that run the network tens to thousands of times per record."""
@@ -147,11 +147,10 @@ class _Options(NamedTuple):
 
 
 def attribute(
-    model: nn.Module,
+    model: EcgModel,
     x: NDArray[np.floating],
     method: str,
     *,
-    rate_hz: float | None = None,
     n_steps: int | None = None,
     window_s: float = 0.1,
     fill: Fill = "bridge",
@@ -169,8 +168,8 @@ def attribute(
 
     ``n_steps`` are the steps of ``integrated_gradients`` and draws of ``gradient_shap`` (default
     50), or runs of the model per record for ``kernel_shap`` and ``lime`` (default 1,000).  Windows
-    have ``window_s`` [s] at ``rate_hz`` [Hz], by default that of ``model.spec``; ``fill`` is what
-    ``occlusion`` puts there (:func:`filled`).  Methods with random draws depend on ``seed`` alone.
+    have ``window_s`` [s]; ``fill`` is what ``occlusion`` puts there (:func:`filled`).  Methods with
+    random draws depend on ``seed`` alone.
 
     Raises :class:`EcgcoreError` for an unknown method, one that the model does not offer, or shapes
     that do not fit.
@@ -179,17 +178,13 @@ def attribute(
         raise EcgcoreError(f"method: unknown {method!r}; expected one of {', '.join(METHODS)}.")
     if x.ndim != 3:
         raise EcgcoreError(f"x: expected shape (record, lead, sample), got {x.shape}.")
-    spec = getattr(model, "spec", None)
-    rate: float = rate_hz or (spec.rate_hz if spec else 0.0)
-    surrogate = method in ("kernel_shap", "lime")
-    if (surrogate or method == "occlusion") and not rate:
-        raise EcgcoreError(f"rate_hz: method {method!r} needs the sampling rate in Hz.")
+    rate_hz, surrogate = model.spec.rate_hz, method in ("kernel_shap", "lime")
     if method == "imn":
         return decompose(model, x).contribution
     if method == "occlusion":
-        units = Units(partial(positive_logits, model), x, rate, window_s, fill)
+        units = Units(partial(positive_logits, model), x, rate_hz, window_s, fill)
         return units.spread(units.single_falls).astype(np.float32)
-    rows, window = rows_at_once(model, x.shape[-1]), max(1, round(window_s * rate))
+    rows, window = rows_at_once(model, x.shape[-1]), max(1, round(window_s * rate_hz))
     options = _Options(n_steps or (1000 if surrogate else 50), window, seed, rows)
     result = np.empty(x.shape, np.float32)
     with evaluating(model) as forward:

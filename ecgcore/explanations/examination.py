@@ -55,7 +55,6 @@ def examine(
     x: Floats32,
     methods: Sequence[str],
     *,
-    rate_hz: float,
     seed: int,
     effort: Effort | None = None,
     masks: Mapping[str, Bools] | None = None,
@@ -73,10 +72,11 @@ def examine(
     deletion score to compare across networks.
     """
     effort = effort or Effort()
-    maps = _method_maps(model, x, methods, effort, rate_hz, seed)
+    maps = _method_maps(model, x, methods, effort, seed)
     controls, linear = _controls(model, x, seed)
     n = min(effort.n_rerun, len(x))
-    units = [Units(lambda s: positive_logits(model, s) / logit_sd, x[:n], rate_hz, effort.window_s)]
+    rate_hz, window_s = model.spec.rate_hz, effort.window_s
+    units = [Units(lambda s: positive_logits(model, s) / logit_sd, x[:n], rate_hz, window_s)]
     if donor is not None:
         units.append(replace(units[0], fill="donor", donor=donor[:n]))
     frames, curves = {}, []
@@ -109,7 +109,6 @@ def _method_maps(
     x: Floats32,
     methods: Sequence[str],
     effort: Effort,
-    rate_hz: float,
     seed: int,
 ) -> Maps:
     """The map of each method."""
@@ -121,7 +120,7 @@ def _method_maps(
         how: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
         if name in ("kernel_shap", "lime"):
             how = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
-        maps[name] = attribute(model, subject, name, rate_hz=rate_hz, seed=seed, **how)
+        maps[name] = attribute(model, subject, name, seed=seed, **how)
     return maps
 
 

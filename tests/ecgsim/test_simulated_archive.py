@@ -111,17 +111,6 @@ def test_lead_identities_hold_to_half_an_adu(simulated_archive: Path, table: pd.
         assert np.abs(adu - twelve_from_eight(independent)).max() <= 0.5
 
 
-def test_the_parts_add_up_to_the_signal() -> None:
-    names: set[str] = set()
-    for case in plan_cohort(60, 5, PREVALENCE, Shortcut("MI")):
-        _, record = draw(case, 5, NoiseLevels(), Shortcut("MI"))
-        total = sum(SIGNS[name] * part for name, part in record.parts.items() if name != "signal")
-        np.testing.assert_allclose(record.parts["signal"], total, atol=1e-5)
-        assert "evidence" not in record.parts or case.condition != "NORM"
-        names |= set(record.parts)
-    assert names == {"signal", *SIGNS}
-
-
 def test_stored_layers_are_the_parts_of_the_stored_signal(
     simulated_archive: Path, table: pd.DataFrame
 ) -> None:

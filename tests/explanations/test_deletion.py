@@ -81,23 +81,3 @@ def test_the_true_map_of_a_linear_model_attains_the_best_order():
     for seed in range(3):
         noise = np.random.default_rng(seed).normal(size=x.shape)
         assert (score(units, x * w + noise) <= best + 1e-6).all()
-
-
-def test_sets_and_records_share_batches_and_the_last_unit_may_be_short(monkeypatch):
-    x, w, _ = linear()
-    x, rows = x[..., :97], []
-
-    def counting(signals):
-        rows.append(len(signals))
-        return (signals * w[:, :97]).sum((1, 2), dtype=np.float64)
-
-    units = Units(counting, x, RATE_HZ, fill="zero")
-    curves = deletion_curves(units, x, (0.1, 0.5, 1.0))
-    assert sorted(rows) == [6, 6, 2 * 2 * 6]  # complete, emptied, and all sets of both orders
-    np.testing.assert_allclose(curves.morf[:, -1], 0, atol=1e-5)
-    monkeypatch.setattr("ecgcore.explanations.deletion._MOST_VALUES", 2 * x.size)
-    again = deletion_curves(Units(counting, x, RATE_HZ, fill="zero"), x, (0.1, 0.5, 1.0))
-    assert max(rows[3:]) == 12
-    np.testing.assert_array_equal(curves.lerf, again.lerf)
-    with pytest.raises(EcgcoreError, match="shape"):
-        units.sums(x[:, :, :50])

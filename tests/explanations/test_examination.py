@@ -42,7 +42,7 @@ def test_an_imn_with_known_weights(monkeypatch):
         mask[record, record % 12, start : start + 10] = True
     x[mask] += 4.0
     result = examine(
-        model, x, ["imn", "input_x_gradient", "occlusion"], rate_hz=50, seed=0,
+        model, x, ["imn", "input_x_gradient", "occlusion"], seed=0,
         masks={"evidence": mask, "evidence_st": mask, "shortcut": ~mask},
         donor=np.roll(x, 1, axis=0) * ~mask,
     )  # fmt: skip
@@ -64,7 +64,7 @@ def test_without_a_mask_nothing_is_said_about_place():
     x = signals(n_samples=100)
     effort = Effort(n_rerun=2, n_attainable=1, n_steps=2, n_runs=30, shap_window_s=2.0)
     methods = ["imn", "grad_cam", "integrated_gradients", "kernel_shap"]
-    result = examine(model, x, methods, rate_hz=RATE_HZ, seed=0, effort=effort, logit_sd=2.0)
+    result = examine(model, x, methods, seed=0, effort=effort, logit_sd=2.0)
     assert "imn" not in set(result.records["method"])
     assert not {"mass_accuracy", "cosine"} & set(result.records)
     n_of = result.records.query("not control").groupby("method").size().to_dict()
@@ -75,7 +75,7 @@ def test_without_a_mask_nothing_is_said_about_place():
 def test_every_network_of_the_chapter_can_be_examined(name):
     model = models.build(name, rate_hz=RATE_HZ, n_samples=75, seed=1).eval()
     effort = Effort(n_rerun=2, n_attainable=0)
-    result = examine(model, signals(2), ["imn", "saliency"], rate_hz=RATE_HZ, seed=0, effort=effort)
+    result = examine(model, signals(2), ["imn", "saliency"], seed=0, effort=effort)
     expected = {"saliency"} | ({"imn"} if name.startswith("imn") else set())
     assert set(result.records.query("not control")["method"]) == expected
     controls = {"random", "abs_signal", "squared_signal", "other_record", "untrained"}

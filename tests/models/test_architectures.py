@@ -96,14 +96,6 @@ def test_where_the_bias_comes_from():
     assert count_parameters(small("imn", bias="constant")) == 139_490 - 64
 
 
-@pytest.mark.parametrize(("scale", "factor"), [("sqrt", (12 * 200) ** 0.5), ("mean", 12 * 200)])
-def test_logit_scale_divides_the_weights(scale, factor):
-    x = signals(2, 200)
-    torch.testing.assert_close(
-        small("imn", logit_scale=scale).eval()(x).weights * factor, small("imn").eval()(x).weights
-    )
-
-
 def test_a_zero_head_starts_without_an_opinion_and_can_learn():
     model = small("imn", zero_head=True, bias="none").eval()
     assert (model(signals(2, 200)).logits == 0).all()
@@ -258,23 +250,6 @@ def test_untrained_control_answers_at_random(name):
     assert min(layer.weight.std().item() for layer in layers) > 0
 
 
-@pytest.mark.parametrize("shape", [(6, 4), (2, 5, 3, 7)])
-def test_dropout_uses_the_masks_of_its_source(shape):
-    layer, x = models.base.Dropout(0.5).train(), torch.ones(shape)
-    requests = []
-
-    def source(shape: torch.Size, p: float, device: torch.device) -> torch.Tensor:
-        requests.append((shape, p, device.type))
-        return torch.arange(shape.numel(), dtype=torch.float32).view(shape)
-
-    layer.source = source
-    masked = layer(x)
-    assert requests == [(shape, 0.5, "cpu")]
-    in_memory = masked.permute(0, 2, 3, 1) if len(shape) == 4 else masked
-    assert in_memory.flatten().tolist() == list(range(x.numel()))
-    assert layer.eval()(x) is x
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -282,11 +257,10 @@ def test_dropout_uses_the_masks_of_its_source(shape):
         (lambda: small("cnn1d", drop_out=0.1), ["drop_out", "dropout"]),
         (lambda: small("cnn1d", width=16), ["width", "receptive_field_ms"]),
         (lambda: small("cnn1d", n_leads=-1), ["n_leads", "positive"]),
+        (lambda: small("cnn1d", receptive_field_ms=-1), ["-1", "number of milliseconds"]),
+        (lambda: small("xresnet1d101", receptive_field_ms=900), ["cannot be set"]),
         (lambda: small("cnn1d", dropout=1.0), ["dropout", "from 0 up to 1"]),
-        (lambda: build("cnn1d", rate_hz=0, n_samples=10), ["rate_hz", "positive"]),
         (lambda: small("cnn1d")(torch.zeros(2, 200, 12)), ["(2, 200, 12)", "12 leads"]),
-        (lambda: small("cnn1d")(torch.zeros(12, 200)), ["(12, 200)", "(record, lead, sample)"]),
-        (lambda: small("imn", bias="learned"), ["bias", "constant"]),
         (lambda: small("imn", logit_scale="half"), ["logit_scale", "sqrt"]),
         (lambda: small("blackbox_cnn2d", lead_mixing="some"), ["lead_mixing", "image"]),
     ],
