@@ -17,12 +17,9 @@ from ecgcore.explanations.deletion import filled as filled
 from ecgcore.explanations.deletion import lerf_minus_morf as lerf_minus_morf
 from ecgcore.explanations.examination import Effort as Effort
 from ecgcore.explanations.examination import examine as examine
-from ecgcore.explanations.examination import gini as gini
-from ecgcore.explanations.examination import gradient_agreement as gradient_agreement
 from ecgcore.explanations.examination import rank_agreement as rank_agreement
 from ecgcore.explanations.localisation import expected_leads as expected_leads
 from ecgcore.explanations.localisation import lead_shares as lead_shares
 from ecgcore.explanations.localisation import mass_accuracy as mass_accuracy
-from ecgcore.explanations.localisation import pathology as pathology
 from ecgcore.explanations.localisation import top_segments as top_segments
 from ecgcore.explanations.localisation import window_sums as window_sums

@@ -105,11 +105,7 @@ def examine(
 
 
 def _method_maps(
-    model: models.EcgModel,
-    x: Floats32,
-    methods: Sequence[str],
-    effort: Effort,
-    seed: int,
+    model: models.EcgModel, x: Floats32, methods: Sequence[str], effort: Effort, seed: int
 ) -> Maps:
     """The map of each method."""
     maps = {}

@@ -116,8 +116,3 @@ def expected_leads(codes: Mapping[str, float]) -> Bools:
     """Leads in which any of a record's statements is looked for, shape ``(12,)``."""
     names = " ".join(v for k, v in EXPECTED_LEADS.items() if not codes.keys().isdisjoint(k.split()))
     return np.isin(LEADS, names.split())
-
-
-def pathology(codes: Mapping[str, float], among: set[str]) -> str:
-    """The most likely statement of a record among ``among``, the first by name; empty for none."""
-    return max(sorted(among & codes.keys()), key=lambda code: codes[code], default="")

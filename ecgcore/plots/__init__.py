@@ -7,8 +7,6 @@ normal.
 """
 
 from ecgcore.plots.ecg import ecg_12_lead as ecg_12_lead
-from ecgcore.plots.ecg import ecg_side_by_side as ecg_side_by_side
-from ecgcore.plots.ecg import record_with_evidence as record_with_evidence
 from ecgcore.plots.ecg import resampling_picture as resampling_picture
 from ecgcore.plots.scores import answer_bars as answer_bars
 from ecgcore.plots.scores import class_counts as class_counts

@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from ecgcore import explanations, models
 from ecgcore.explanations import Effort, control_maps, examine
+from ecgcore.explanations.examination import gini, gradient_agreement
 
 RATE_HZ = 25
 NETWORKS = ("imn", "imn_categorical", "imn_direct", "imn_plus", "blackbox_cnn2d", "xresnet1d101")
@@ -107,7 +108,7 @@ def test_rank_agreement_is_spearmans():
 
 def test_gini_and_gradient_agreement_by_hand():
     values = np.array([[1.0, 1, 1, 1], [0, 0, 0, -5]])
-    np.testing.assert_allclose(explanations.gini(values), [0, 0.75])
-    assert np.isnan(explanations.gini(np.zeros((1, 4)))).all()
+    np.testing.assert_allclose(gini(values), [0, 0.75])
+    assert np.isnan(gini(np.zeros((1, 4)))).all()
     w = signals(3)
-    np.testing.assert_allclose(explanations.gradient_agreement(2 * w, -w), [[-1, 2]] * 3, rtol=1e-6)
+    np.testing.assert_allclose(gradient_agreement(2 * w, -w), [[-1, 2]] * 3, rtol=1e-6)

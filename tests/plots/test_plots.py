@@ -39,9 +39,11 @@ FIGURES = {
         ECG_MV, RATE_HZ, ATTRIBUTION, title="x", mask=np.abs(ECG_MV) > 0.3, boxes=BOXES
     ),
     "column": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, ATTRIBUTION, columns=1),
-    "side_by_side": lambda: plots.ecg_side_by_side(ECG_MV, -ECG_MV, RATE_HZ, titles=("A", "B")),
-    "evidence": lambda: plots.record_with_evidence(
-        ECG_MV, RATE_HZ, np.abs(ECG_MV) > 0.3, ATTRIBUTION, leads=("II", "V1", "V2", "V6")
+    "gap": lambda: plots.ecg_12_lead(
+        np.hstack([ECG_MV[:, :320], np.full((12, 30), np.nan), -ECG_MV[:, :320]]),
+        RATE_HZ,
+        columns=1,
+        title="left: A\nright: B",
     ),
     "resampling": lambda: plots.resampling_picture({100: ECG_MV[1], 50: ECG_MV[1, ::2]}),
     "response": lambda: plots.response(INTERVALS, panel="task", marks={"QRS": 110}),
