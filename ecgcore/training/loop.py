@@ -82,7 +82,7 @@ def fit(
     config = replace(config, precision=precision)
     directory = None if checkpoint_dir is None else Path(checkpoint_dir)
     patience = math.inf if config.patience is None else config.patience
-    with numerics(tf32=config.tf32):
+    with numerics(tf32=True):
         t = _start(model, config, device, (x_train, y_train), (x_valid, y_valid))
         tensors = [t.x_train, t.y_train, t.x_valid, t.y_valid]
         identity = training_identity(model.spec, config, tensors) if directory else {}
