@@ -12,7 +12,6 @@ from scipy import stats
 
 from ecgcore import models
 from ecgcore.arrays import Bools, Floats, Floats32
-from ecgcore.errors import EcgcoreError
 from ecgcore.explanations.attribute import (
     COSTLY,
     attribute,
@@ -142,11 +141,9 @@ def rank_agreement(
 ) -> Floats:
     """Spearman's correlation of two attributions of the same records, shape ``(record,)``.
 
-    Attributions ``(record, lead, sample)`` of one shape, else :class:`EcgcoreError`, are summed
-    over ``pool_samples`` neighbours first; nan where one of them is constant.
+    Attributions ``(record, lead, sample)`` of one shape are summed over ``pool_samples`` neighbours
+    first; nan where one of them is constant.
     """
-    if one.shape != other.shape:
-        raise EcgcoreError(f"rank_agreement: shapes {one.shape} and {other.shape} differ.")
     starts = np.arange(0, one.shape[-1], pool_samples)
     pairs = np.add.reduceat(np.stack([one, other], 1), starts, axis=-1, dtype=np.float64)
     with warnings.catch_warnings():

@@ -161,14 +161,13 @@ def response(
     panel: str | None = None,
     x_label: str = "sampling rate [Hz]",
     log: bool = True,
-    falling: bool = False,
     marks: dict[str, float] | None = None,
 ) -> Figure:
     """Draw AUROC against the sampling rate, or another quantity, with 95 % intervals.
 
     ``table`` has one row per point: the columns ``x``, ``line``, ``value``, ``low``, ``high`` and,
     where given, ``panel``. Series are drawn a little beside each other. The axis is ``log`` or
-    linear, and ``falling`` from large to small; ``marks`` are vertical lines by name.
+    linear; ``marks`` are vertical lines by name.
     """
     columns = [x, line, "value", "low", "high", *([panel] if panel else [])]
     require_columns(table, columns, "table")
@@ -191,8 +190,6 @@ def response(
             ax.set_xscale("log")
             ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             ax.minorticks_off()
-    if falling:
-        axes[panels[0]].invert_xaxis()
     look.legend_below(fig, handles)
     return fig
 

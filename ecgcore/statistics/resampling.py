@@ -145,8 +145,6 @@ def resample_metrics(
 
 def resample(sample: Sample, metrics: Sequence[str], settings: Settings) -> dict[str, Floats]:
     """Return metrics of the data and of resampled patients, each ``(score, 1 + resample)``."""
-    if settings.n_resamples < 1:
-        raise EcgcoreError(f"n_resamples: expected at least 1, got {settings.n_resamples}.")
     n_records, n_groups, coded = sample.y.size, int(sample.group.max()) + 1, []
     for score in sample.scores:
         distinct, position = np.unique(score, return_inverse=True)

@@ -22,16 +22,6 @@ def score(units: Units, attribution: np.ndarray) -> np.ndarray:
     return lerf_minus_morf(deletion_curves(units, attribution))
 
 
-def test_bridge_by_hand():
-    x = np.array([[0.0, 1, 9, 9, 4, 5], [3, 3, 3, 3, 3, 8], [1, 2, 3, 4, 5, 6]], np.float32)
-    removed = np.zeros(x.shape, bool)
-    removed[0, 2:4], removed[1, 4:], removed[2] = True, True, True
-    np.testing.assert_allclose(
-        filled(x, removed), [[0, 1, 2, 3, 4, 5], [3, 3, 3, 3, 3, 3], [0] * 6]
-    )
-    assert filled(x, removed, "zero")[0].tolist() == [0, 1, 0, 0, 4, 5]
-
-
 def test_bridge_is_numpys_interpolation_in_every_row_of_a_broadcast_array():
     rng = np.random.default_rng(0)
     x, removed = rng.normal(size=(1, 12, 40)).astype(np.float32), rng.random((5, 12, 40)) < 0.4

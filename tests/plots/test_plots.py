@@ -48,7 +48,7 @@ FIGURES = {
     "resampling": lambda: plots.resampling_picture({100: ECG_MV[1], 50: ECG_MV[1, ::2]}),
     "response": lambda: plots.response(INTERVALS, panel="task", marks={"QRS": 110}),
     "by_rate": lambda: plots.response(INTERVALS),
-    "noise": lambda: plots.response(INTERVALS, log=False, falling=True, x_label="SNR [dB]"),
+    "noise": lambda: plots.response(INTERVALS, log=False, x_label="SNR [dB]"),
     "forest": lambda: plots.forest(INTERVALS, reference=0.9, margin=0.01),
     "answer": lambda: plots.answer_bars(
         [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]

@@ -119,7 +119,6 @@ def test_bootstrap_mean_by_patient_and_with_gaps():
     ("options", "words"),
     [
         ({"metrics": ["auc"]}, "auroc"),
-        ({"n_resamples": 0}, "n_resamples"),
         ({"groups": [1, 2]}, "groups"),
         ({"prevalence": 13}, "prevalence"),
     ],
