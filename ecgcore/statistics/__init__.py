@@ -1,4 +1,4 @@
-"""Metrics, intervals, paired tests, seeds, calibration and verdicts; no torch.
+"""Metrics, intervals, paired tests, seeds, temperature and verdicts; no torch.
 
 Resampling is by patient wherever patients are given: two records of one patient are not two pieces
 of evidence.

@@ -253,7 +253,6 @@ def test_untrained_control_answers_at_random(name):
         (lambda: small("xresnet1d101", receptive_field_ms=900), ["cannot be set"]),
         (lambda: small("cnn1d", dropout=1.0), ["dropout", "from 0 up to 1"]),
         (lambda: small("cnn1d")(torch.zeros(2, 200, 12)), ["(2, 200, 12)", "12 leads"]),
-        (lambda: small("imn", logit_scale="half"), ["logit_scale", "sqrt"]),
         (lambda: small("blackbox_cnn2d", lead_mixing="some"), ["lead_mixing", "image"]),
     ],
 )
