@@ -35,12 +35,11 @@ from traitlets.config import Config
 
 from ecgcore import explanations, labels, splits, statistics, training
 from ecgcore.data import Archive, prepare
-from ecgcore.explanations.attribute import COSTLY
-from ecgcore.explanations.forward import Decomposition
+from ecgcore.explanations.attribute import COSTLY, Decomposition
 from ecgcore.models import EcgModel, logits_of
 from ecgcore.runs import InputPipeline, parameters, recorded, trained
 from ecgcore.runs.provenance import peak_memory_mib
-from ecgcore.training import loop, memory
+from ecgcore.training import loop
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -96,9 +95,25 @@ def fill(result: Any, n: int) -> Any:
     return np.resize(result, (n, *result.shape[1:])) if is_array else result
 
 
+def stored_bytes(model: EcgModel) -> int:
+    """Return what a step stores for its gradients per record, counted on meta tensors."""
+    ghost = copy.deepcopy(model).to("meta").train()
+    stored: dict[int, torch.UntypedStorage] = {}
+
+    def store(tensor: torch.Tensor) -> torch.Tensor:
+        stored[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(store, lambda tensor: tensor):
+        ghost(torch.empty(2, model.n_leads, model.n_samples, device="meta"))
+    for weight in (*ghost.parameters(), *ghost.buffers()):
+        stored.pop(weight.untyped_storage()._cdata, None)
+    return sum(storage.nbytes() for storage in stored.values()) // 2
+
+
 def arithmetic(model: EcgModel, config: training.TrainConfig) -> dict[str, float]:
     """Return what a training step computes and stores per record, counted without memory."""
-    stored, times = memory._activation_bytes(model, model.n_samples, config), 1
+    stored, times = stored_bytes(model) * config.batch_size, 1
     times += bool(config.local_fidelity)  # each record with a neighbour
     ghost, conv_bytes = copy.deepcopy(model).to("meta").train(), list[int]()
     for layer in ghost.modules():

@@ -36,7 +36,7 @@ def posthoc(folder: Path) -> pd.DataFrame:
     test = directory.load_predictions(folder).query("part == 'test'")
     network = run.networks[0].to(training.resolve_device())
     scores = explanations.examine(
-        network, x, METHODS, rate_hz=run.rate_hz, seed=int(run.params["seed"]),
+        network, x, METHODS, seed=int(run.params["seed"]),
         effort=EFFORT, logit_sd=float(test["logit"].std()),
     ).records  # fmt: skip
     named = ids.to_numpy()[scores["record"]]

@@ -1,8 +1,14 @@
-"""One entry for every attribution method; the target is always the positive logit."""
+"""Attributions of the positive logit by every method, and the linear models of an IMN.
+
+``logit = sum(W * x) + b`` holds exactly for an IMN, whatever W is: the logit is computed so.  It
+does not say that the answer would change if x were changed where W * x is large, because W and b
+depend on x too: the gradient of the logit is ``W + (dW/dx)' x + db/dx``.
+"""
 
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,17 +18,125 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecgcore.arrays import Floats32
+from ecgcore.arrays import Floats, Floats32
 from ecgcore.errors import EcgcoreError
-from ecgcore.explanations import forward as fwd
 from ecgcore.explanations.deletion import Fill, Units
-from ecgcore.explanations.forward import PositiveLogit
+from ecgcore.models import EcgModel, IMNOutput, logits_of
 
 COSTLY = ("integrated_gradients", "gradient_shap", "occlusion", "kernel_shap", "lime")
 """Methods that run the network tens to thousands of times per record."""
 
 _SEEDED = ("gradient_shap", "kernel_shap", "lime")
 _SHAP_ROWS = 10  # captum draws all samples of GradientSHAP in one batch; so many bound the memory
+_BATCH_BYTES = {"cpu": 2**28, "cuda": 2**32, "mps": 2**30}
+_STORED_LAYERS = 16  # activations that the backward pass needs, in units of the widest one
+
+
+class PositiveLogit(nn.Module):
+    """A model from signals ``(record, lead, sample)`` to the positive logit ``(record,)``."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _positive(logits_of(self.model(x)))
+
+
+def _positive(outputs: Tensor) -> Tensor:
+    """Return the one output (sigmoid), or positive minus negative (softmax); outputs lie last."""
+    return outputs[..., 0] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[PositiveLogit]:
+    """Yield the positive logit in evaluation mode; every module's mode is restored after."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield PositiveLogit(model.eval())
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def rows_at_once(model: nn.Module, n_samples: int) -> int:
+    """Rows of a forward and backward pass that stay within a fixed number of bytes."""
+    units = int(getattr(model, "widest_units", 512))
+    limit = _BATCH_BYTES.get(_device(model).type, _BATCH_BYTES["cpu"])
+    return max(1, min(256, limit // (4 * _STORED_LAYERS * units * n_samples)))
+
+
+def batches(
+    model: nn.Module, x: NDArray[np.floating], rows: int | None = None
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yield (which records, their float32 copy on the model's device), ``rows`` at a time."""
+    step, device = rows or rows_at_once(model, x.shape[-1]), _device(model)
+    for start in range(0, len(x), step):
+        part = slice(start, start + step)
+        yield part, torch.from_numpy(np.array(x[part], np.float32, order="C")).to(device)
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def positive_logits(model: nn.Module, x: NDArray[np.floating]) -> Floats:
+    """Positive logit ``(record,)`` of preprocessed signals ``(record, lead, sample)``."""
+    logits = np.empty(len(x))
+    with evaluating(model) as forward, torch.inference_mode():
+        for part, batch in batches(model, x):
+            logits[part] = forward(batch).cpu().numpy()
+    return logits
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """The parts of the positive logit: ``logit == contribution.sum((1, 2)) + bias``.
+
+    ``weights`` and ``contribution`` (W * x) have shape ``(record, lead, sample)``, ``bias`` and
+    ``logit`` ``(record,)``.
+    """
+
+    weights: Floats32
+    contribution: Floats32
+    bias: Floats
+    logit: Floats
+
+    @property
+    def explained(self) -> Floats:
+        """sum(W * x), shape ``(record,)``."""
+        return np.asarray(self.contribution.sum(axis=(1, 2), dtype=np.float64))
+
+    @property
+    def bias_share(self) -> Floats:
+        """|b| / (|b| + |sum(W * x)|), shape ``(record,)``; nan where both are 0."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.abs(self.bias) / (np.abs(self.bias) + np.abs(self.explained)))
+
+
+def decompose(model: nn.Module, x: NDArray[np.floating]) -> Decomposition:
+    """Return W, W * x and b of every record, for the positive class (with softmax: the log odds).
+
+    A model that writes no weights raises :class:`EcgcoreError`.
+    """
+    if native_method(model) != "imn":
+        raise EcgcoreError(
+            f"method 'imn': {type(model).__name__} writes no weights; expected a model of the IMN "
+            "family (imn, imn_categorical, imn_direct, imn_plus)."
+        )
+    weights, bias, logit = np.empty(x.shape, np.float32), np.empty(len(x)), np.empty(len(x))
+    with evaluating(model), torch.inference_mode():
+        for part, batch in batches(model, x):
+            output: IMNOutput = model(batch)
+            weights[part] = _positive(output.weights.movedim(1, -1)).cpu().numpy()
+            bias[part] = _positive(output.bias).cpu().numpy()
+            logit[part] = _positive(output.logits).cpu().numpy()
+    return Decomposition(weights, weights * np.asarray(x, np.float32), bias, logit)
+
+
+def native_method(model: nn.Module) -> str:
+    """``imn`` (W * x) for a model that writes weights, else ``grad_cam`` as in paper A."""
+    return "imn" if getattr(model, "writes_weights", False) else "grad_cam"
 
 
 class _Options(NamedTuple):
@@ -33,11 +147,10 @@ class _Options(NamedTuple):
 
 
 def attribute(
-    model: nn.Module,
+    model: EcgModel,
     x: NDArray[np.floating],
     method: str,
     *,
-    rate_hz: float | None = None,
     n_steps: int | None = None,
     window_s: float = 0.1,
     fill: Fill = "bridge",
@@ -55,8 +168,8 @@ def attribute(
 
     ``n_steps`` are the steps of ``integrated_gradients`` and draws of ``gradient_shap`` (default
     50), or runs of the model per record for ``kernel_shap`` and ``lime`` (default 1,000).  Windows
-    have ``window_s`` [s] at ``rate_hz`` [Hz], by default that of ``model.spec``; ``fill`` is what
-    ``occlusion`` puts there (:func:`filled`).  Methods with random draws depend on ``seed`` alone.
+    have ``window_s`` [s]; ``fill`` is what ``occlusion`` puts there (:func:`filled`).  Methods with
+    random draws depend on ``seed`` alone.
 
     Raises :class:`EcgcoreError` for an unknown method, one that the model does not offer, or shapes
     that do not fit.
@@ -65,21 +178,17 @@ def attribute(
         raise EcgcoreError(f"method: unknown {method!r}; expected one of {', '.join(METHODS)}.")
     if x.ndim != 3:
         raise EcgcoreError(f"x: expected shape (record, lead, sample), got {x.shape}.")
-    spec = getattr(model, "spec", None)
-    rate: float = rate_hz or (spec.rate_hz if spec else 0.0)
-    surrogate = method in ("kernel_shap", "lime")
-    if (surrogate or method == "occlusion") and not rate:
-        raise EcgcoreError(f"rate_hz: method {method!r} needs the sampling rate in Hz.")
+    rate_hz, surrogate = model.spec.rate_hz, method in ("kernel_shap", "lime")
     if method == "imn":
-        return fwd.decompose(model, x).contribution
+        return decompose(model, x).contribution
     if method == "occlusion":
-        units = Units(partial(fwd.positive_logits, model), x, rate, window_s, fill)
+        units = Units(partial(positive_logits, model), x, rate_hz, window_s, fill)
         return units.spread(units.single_falls).astype(np.float32)
-    rows, window = fwd.rows_at_once(model, x.shape[-1]), max(1, round(window_s * rate))
+    rows, window = rows_at_once(model, x.shape[-1]), max(1, round(window_s * rate_hz))
     options = _Options(n_steps or (1000 if surrogate else 50), window, seed, rows)
     result = np.empty(x.shape, np.float32)
-    with fwd.evaluating(model) as forward:
-        for part, batch in fwd.batches(model, x, 1 if method in _SEEDED else rows):
+    with evaluating(model) as forward:
+        for part, batch in batches(model, x, 1 if method in _SEEDED else rows):
             values = _EXPLAIN[method](forward, batch.requires_grad_(), options, part.start)
             result[part] = values.detach().cpu().numpy()
     return result

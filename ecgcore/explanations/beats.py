@@ -1,17 +1,16 @@
-"""Beats: where they lie, averages over them, and another heart's beats in a record's rhythm.
+"""Beats: where they lie, and another heart's beats in a record's rhythm.
 
 R peaks come from neurokit2 (Makowski et al. 2021, Behav Res Methods 53:1689), on lead II or, where
 no beats are found there, V5; all leads share them.
 """
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from ecgcore.arrays import Floats, Floats32, Ints
+from ecgcore.arrays import Floats32, Ints
 from ecgcore.leads import LEADS
 
 _FINE_HZ = 500  # the detector is made for rates of this order
@@ -34,24 +33,6 @@ def r_peaks(signal: NDArray[np.floating], rate_hz: float) -> Ints:
             at = np.round(np.asarray(peaks) * (rate_hz / _FINE_HZ)).astype(np.int64)
             return np.asarray(np.minimum(at, len(trace) - 1))
     return np.empty(0, np.int64)
-
-
-def aligned(
-    values: NDArray[np.floating], peaks: Sequence[Ints], rate_hz: float
-) -> tuple[Floats32, Floats]:
-    """Mean over the beats of every record of signals or attributions ``(record, lead, sample)``.
-
-    Returns the beats ``(record, lead, sample)``, from 0.3 s before to 0.5 s after the R peak, nan
-    for a record without a whole beat, and their time in s ``(sample,)``, 0 at the R peak.
-    """
-    first, last = round(0.3 * rate_hz), round(0.5 * rate_hz)
-    offsets = np.arange(-first, last + 1)
-    mean = np.full((*values.shape[:2], len(offsets)), np.nan, np.float32)
-    for record, at in enumerate(peaks):
-        whole = at[(at >= first) & (at + last < values.shape[-1])]
-        if len(whole):
-            mean[record] = values[record][:, whole[:, None] + offsets].mean(axis=1)
-    return mean, offsets / rate_hz
 
 
 def swapped_beats(

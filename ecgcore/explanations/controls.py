@@ -1,14 +1,11 @@
 """Controls: maps that know nothing must lose, and a method must beat the strongest of them."""
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
-from torch import nn
 
 from ecgcore.arrays import Floats32
 from ecgcore.errors import EcgcoreError
@@ -40,19 +37,6 @@ def control_maps(
         share = np.asarray(bias, np.float32)[:, None, None] / signals[0].size
         maps["bias_only"] = np.broadcast_to(share, signals.shape).copy()
     return maps
-
-
-def randomised(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Cascading randomisation (Adebayo et al. 2018): layers lose their training, output first.
-
-    Yields the name of the layer just given the weights of ``fresh``, the same architecture
-    untrained, and a copy of the model; the last copy is wholly untrained.
-    """
-    current = copy.deepcopy(model)
-    for name, layer in reversed(list(current.named_modules())):
-        if list(layer.parameters(recurse=False)):
-            layer.load_state_dict(fresh.get_submodule(name).state_dict())
-            yield name, copy.deepcopy(current)
 
 
 @dataclass(frozen=True)
@@ -119,6 +103,5 @@ def _estimate(values: pd.DataFrame) -> dict[str, float]:
     n = len(influence)
     covariance = influence.T @ influence * n / (n - 1)
     spread = obuchowski_rockette([whole.mean().to_numpy()], covariance, [1.0], df_patients=n - 1)
-    law = stats.t(spread.degrees_of_freedom, spread.value, spread.se)
-    low, high = law.interval(0.95)
-    return result | {"low": low, "high": high, "p": 2 * min(law.cdf(0), law.sf(0))}
+    low, high = spread.interval()
+    return result | {"low": low, "high": high, "p": spread.p}

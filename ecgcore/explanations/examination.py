@@ -7,18 +7,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from ecgcore import models
 from ecgcore.arrays import Bools, Floats, Floats32
-from ecgcore.errors import EcgcoreError
-from ecgcore.explanations.attribute import COSTLY, attribute
+from ecgcore.explanations.attribute import (
+    COSTLY,
+    attribute,
+    decompose,
+    native_method,
+    positive_logits,
+)
 from ecgcore.explanations.controls import control_maps
 from ecgcore.explanations.deletion import Units, attainable, deletion_curves, lerf_minus_morf
-from ecgcore.explanations.forward import Decomposition, decompose, native_method, positive_logits
 from ecgcore.explanations.localisation import mass_accuracy
-from ecgcore.statistics import bootstrap, bootstrap_mean
 
 Maps = dict[str, Floats32]
 
@@ -51,7 +54,6 @@ def examine(
     x: Floats32,
     methods: Sequence[str],
     *,
-    rate_hz: float,
     seed: int,
     effort: Effort | None = None,
     masks: Mapping[str, Bools] | None = None,
@@ -69,10 +71,11 @@ def examine(
     deletion score to compare across networks.
     """
     effort = effort or Effort()
-    maps = _method_maps(model, x, methods, effort, rate_hz, seed)
+    maps = _method_maps(model, x, methods, effort, seed)
     controls, linear = _controls(model, x, seed)
     n = min(effort.n_rerun, len(x))
-    units = [Units(lambda s: positive_logits(model, s) / logit_sd, x[:n], rate_hz, effort.window_s)]
+    rate_hz, window_s = model.spec.rate_hz, effort.window_s
+    units = [Units(lambda s: positive_logits(model, s) / logit_sd, x[:n], rate_hz, window_s)]
     if donor is not None:
         units.append(replace(units[0], fill="donor", donor=donor[:n]))
     frames, curves = {}, []
@@ -101,12 +104,7 @@ def examine(
 
 
 def _method_maps(
-    model: models.EcgModel,
-    x: Floats32,
-    methods: Sequence[str],
-    effort: Effort,
-    rate_hz: float,
-    seed: int,
+    model: models.EcgModel, x: Floats32, methods: Sequence[str], effort: Effort, seed: int
 ) -> Maps:
     """The map of each method."""
     maps = {}
@@ -117,7 +115,7 @@ def _method_maps(
         how: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
         if name in ("kernel_shap", "lime"):
             how = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
-        maps[name] = attribute(model, subject, name, rate_hz=rate_hz, seed=seed, **how)
+        maps[name] = attribute(model, subject, name, seed=seed, **how)
     return maps
 
 
@@ -143,11 +141,9 @@ def rank_agreement(
 ) -> Floats:
     """Spearman's correlation of two attributions of the same records, shape ``(record,)``.
 
-    Attributions ``(record, lead, sample)`` of one shape, else :class:`EcgcoreError`, are summed
-    over ``pool_samples`` neighbours first; nan where one of them is constant.
+    Attributions ``(record, lead, sample)`` of one shape are summed over ``pool_samples`` neighbours
+    first; nan where one of them is constant.
     """
-    if one.shape != other.shape:
-        raise EcgcoreError(f"rank_agreement: shapes {one.shape} and {other.shape} differ.")
     starts = np.arange(0, one.shape[-1], pool_samples)
     pairs = np.add.reduceat(np.stack([one, other], 1), starts, axis=-1, dtype=np.float64)
     with warnings.catch_warnings():
@@ -179,28 +175,3 @@ def gradient_agreement(
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = (w * g).sum(axis=1) / (norm_w * norm_g)
         return pd.DataFrame({"cosine": cosine, "norm_ratio": norm_w / norm_g})
-
-
-def bias_and_weights(
-    y: ArrayLike,
-    parts: Decomposition,
-    *,
-    groups: ArrayLike | None = None,
-    n_resamples: int = 1000,
-    seed: int,
-) -> pd.DataFrame:
-    """AUROC of the bias alone and of sum(W * x) alone, and the bias's share of the logit.
-
-    ``y`` are labels ``(record,)``, ``parts`` belong to the same records, and ``groups`` is the
-    patient of every record.  Rows are ``auroc_logit``, ``auroc_explained``, ``auroc_bias`` and
-    ``bias_share`` (mean of |b| / (|b| + |sum(W * x)|)), columns ``value, low, high, se``.  A bias
-    with an AUROC well above 0.5 answers by itself.
-    """
-    resampling: Any = {"groups": groups, "n_resamples": n_resamples, "seed": seed}
-    scores = {"logit": parts.logit, "explained": parts.explained, "bias": parts.bias}
-    rows = {
-        f"auroc_{name}": bootstrap(y, score, metrics=["auroc"], **resampling).iloc[0]
-        for name, score in scores.items()
-    }
-    rows["bias_share"] = pd.Series(bootstrap_mean(parts.bias_share, **resampling))
-    return pd.DataFrame(rows).T[["value", "low", "high", "se"]].astype(float)

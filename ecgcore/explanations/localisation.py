@@ -49,13 +49,9 @@ def window_sums(
     """Sums of ``values (..., sample)`` over windows, ``(..., window)``, and their starts in s.
 
     Windows start every ``stride_s`` (default: half a window, as in paper A), the last one so that
-    it ends with the record.  Seconds not above 0 raise :class:`EcgcoreError`.
+    it ends with the record.
     """
     stride_s = window_s / 2 if stride_s is None else stride_s
-    if not (window_s > 0 and stride_s > 0):
-        raise EcgcoreError(
-            f"window_s, stride_s: expected seconds above 0, got {window_s} and {stride_s}."
-        )
     n_samples = values.shape[-1]
     size = min(n_samples, max(1, round(window_s * rate_hz)))
     step = max(1, round(stride_s * rate_hz))
@@ -120,8 +116,3 @@ def expected_leads(codes: Mapping[str, float]) -> Bools:
     """Leads in which any of a record's statements is looked for, shape ``(12,)``."""
     names = " ".join(v for k, v in EXPECTED_LEADS.items() if not codes.keys().isdisjoint(k.split()))
     return np.isin(LEADS, names.split())
-
-
-def pathology(codes: Mapping[str, float], among: set[str]) -> str:
-    """The most likely statement of a record among ``among``, the first by name; empty for none."""
-    return max(sorted(among & codes.keys()), key=lambda code: codes[code], default="")

@@ -8,7 +8,7 @@ from torch import nn
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import base
-from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, logits_of, positive_logit
+from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, logits_of
 from ecgcore.models.cnn1d import CNN1D
 from ecgcore.models.cnn_lstm import CNNLSTM
 from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
@@ -16,10 +16,8 @@ from ecgcore.models.xresnet1d import XResNet1d101
 
 __all__ = [
     "REGISTRY", "EcgModel", "IMNOutput", "ModelSpec", "build", "build_from", "count_parameters",
-    "logits_of", "positive_logit", "untrained",
+    "logits_of", "untrained",
 ]  # fmt: skip
-
-IMN_PLUS = {"bias": "none", "logit_scale": "sqrt", "zero_head": True, "lead_mixing": "none"}
 
 REGISTRY: dict[str, tuple[type[EcgModel], dict[str, Any]]] = {
     "cnn1d": (CNN1D, {}),
@@ -29,7 +27,10 @@ REGISTRY: dict[str, tuple[type[EcgModel], dict[str, Any]]] = {
     "imn_direct": (IMNDirect, {}),
     "blackbox_cnn2d": (BlackBoxCNN2D, {}),
     "xresnet1d101": (XResNet1d101, {}),
-    "imn_plus": (IMN, IMN_PLUS),  # this study's own, not in the paper
+    "imn_plus": (  # this study's own, not in the paper
+        IMN,
+        {"bias": "none", "logit_scale": "sqrt", "zero_head": True, "lead_mixing": "none"},
+    ),
 }
 """Architecture and its preset options, by name."""
 

@@ -104,17 +104,6 @@ def logits_of(output: Tensor | IMNOutput) -> Tensor:
     return output.logits if isinstance(output, IMNOutput) else output
 
 
-def positive_logit(logits: Tensor) -> Tensor:
-    """Return the log odds of the positive class, shape ``(record,)``.
-
-    One output is that logit itself (sigmoid), two are negative and positive (softmax).
-    """
-    n_outputs = logits.shape[-1]
-    if n_outputs not in (1, 2):
-        raise EcgcoreError(f"positive_logit: expected 1 or 2 outputs, not {n_outputs} outputs.")
-    return logits[..., 0] if n_outputs == 1 else logits[..., 1] - logits[..., 0]
-
-
 def check_choice(what: str, value: object, allowed: Any) -> None:
     """Refuse a value that is not among the allowed ones, naming the nearest of them.
 

@@ -6,19 +6,10 @@ marker or line style. In every figure of an explanation, red is towards disease 
 normal.
 """
 
-from ecgcore.plots.comparisons import answer_bars as answer_bars
-from ecgcore.plots.comparisons import class_counts as class_counts
-from ecgcore.plots.comparisons import forest as forest
-from ecgcore.plots.comparisons import matrices as matrices
-from ecgcore.plots.comparisons import response as response
 from ecgcore.plots.ecg import ecg_12_lead as ecg_12_lead
-from ecgcore.plots.ecg import ecg_side_by_side as ecg_side_by_side
 from ecgcore.plots.ecg import resampling_picture as resampling_picture
-from ecgcore.plots.explanations import attribution_map as attribution_map
-from ecgcore.plots.explanations import beat_averages as beat_averages
-from ecgcore.plots.explanations import deletion_picture as deletion_picture
-from ecgcore.plots.explanations import lead_bars as lead_bars
-from ecgcore.plots.explanations import record_with_evidence as record_with_evidence
+from ecgcore.plots.scores import answer_bars as answer_bars
+from ecgcore.plots.scores import class_counts as class_counts
+from ecgcore.plots.scores import forest as forest
 from ecgcore.plots.scores import learning_curves as learning_curves
-from ecgcore.plots.scores import reliability as reliability
-from ecgcore.plots.scores import roc_pr as roc_pr
+from ecgcore.plots.scores import response as response

@@ -44,7 +44,8 @@ def ecg_12_lead(
 
     Leads are arranged as an ECG machine prints them: down the 1 to 4 ``columns``, each column with
     its own share of the time, at most 60 s, and lead II in full in a last row;
-    ``columns=1`` shows every lead in full. Amplitudes beyond 10 mV are drawn at 10 mV.
+    ``columns=1`` shows every lead in full. Amplitudes beyond 10 mV are drawn at 10 mV, and NaN
+    leaves a gap.
     ``attribution``, signed, same shape, is an area on the trace, red above it towards disease and
     blue below it towards normal; the 99th percentile of its absolute values is 0.5 mV high.
     ``mask``, same shape, draws a grey bar under the trace where it is true (evidence); ``boxes``
@@ -95,29 +96,6 @@ def _draw_frames(ax: Axes, boxes: pd.DataFrame, ends_s: tuple[float, float], lev
             ax.add_patch(Rectangle(corner, *size, fill=False, ec=colour, ls=line, lw=1.4, zorder=4))
 
 
-@look.style()
-def ecg_side_by_side(
-    left_mv: Samples, right_mv: Samples, rate_hz: float, *, titles: tuple[str, str]
-) -> Figure:
-    """Draw the first 3.2 s of two ECGs on one sheet of ECG paper, lead beside lead.
-
-    Both have shape ``(12, sample)``, in mV, with leads in PTB-XL's order, at ``rate_hz``.
-    """
-    look.require_shape(left_mv, right_mv=right_mv)
-    both = np.concatenate([left_mv, right_mv])[:, : round(3.2 * rate_hz)]
-    both, area, n_shown = both.clip(-LARGEST_MV, LARGEST_MV), np.zeros_like(both), both.shape[1]
-    rows: list[list[Strip]] = [[(k, 0, n_shown), (12 + k, 0, n_shown)] for k in range(12)]
-    levels, extent = _row_levels(both, area, rows, rate_hz)
-    t, right_s = np.arange(n_shown) / rate_hz, n_shown / rate_hz + 0.3
-    fig, ax = _new_paper(right_s + n_shown / rate_hz, extent, levels, "")
-    for k, level in enumerate(levels):
-        _draw_strip(ax, LEADS[k], t, both[k], level, area[k])
-        _draw_strip(ax, LEADS[k], t + right_s, both[12 + k], level, area[k])
-    for from_s, title in zip((0, right_s), titles, strict=True):
-        ax.text(from_s, extent[1] + 0.1, title, fontsize=10, fontweight="bold")
-    return fig
-
-
 def _row_levels(
     signals_mv: Samples, area_mv: Samples, rows: Sequence[Sequence[Strip]], rate_hz: float
 ) -> tuple[list[float], tuple[float, float]]:
@@ -125,9 +103,9 @@ def _row_levels(
     bottom, top = signals_mv + np.minimum(area_mv, 0), signals_mv + np.maximum(area_mv, 0)
     low, high = [], []
     for row in rows:
-        low.append(min(-0.6, *(float(bottom[i, a:b].min()) - 0.3 for i, a, b in row)))
+        low.append(min(-0.6, *(float(np.nanmin(bottom[i, a:b])) - 0.3 for i, a, b in row)))
         names = [_name_height(top[i, a:b], rate_hz) + _NAME_MV for i, a, b in row]
-        high.append(max(0.8, *names, *(float(top[i, a:b].max()) + 0.2 for i, a, b in row)))
+        high.append(max(0.8, *names, *(float(np.nanmax(top[i, a:b])) + 0.2 for i, a, b in row)))
     levels = [0.0]
     for above, below in zip(low[:-1], high[1:], strict=True):
         levels.append(levels[-1] - np.ceil((below - above) / 0.5) * 0.5)

@@ -1,98 +1,19 @@
-"""Figures of predictions: discrimination, calibration, and the training behind them."""
+"""Figures of scores: estimates with their intervals, learning curves and counts."""
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import precision_recall_curve, roc_curve
+from numpy.typing import ArrayLike
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.plots import look
-from ecgcore.statistics import evaluate, reliability_curve
 from ecgcore.statistics.scores import require_columns
 
 _DIAGONAL: dict[str, Any] = {"color": look.GREY, "linewidth": 0.8, "linestyle": ":"}
-
-
-@look.style()
-def roc_pr(predictions: pd.DataFrame) -> Figure:
-    """Draw ROC and precision-recall curves, one row of panels per model, one line per rate.
-
-    ``predictions`` has one row per record and series: ``y`` (0 or 1, both of them in each series),
-    ``score``, ``model`` and ``rate_hz``. If a curve has an AUROC above 0.9, the corner of the ROC
-    panel is drawn again, enlarged.
-    """
-    require_columns(predictions, ["y", "score", "model", "rate_hz"], "predictions")
-    by_series = predictions.groupby(["model", "rate_hz"], sort=False)[["y", "score"]]
-    metrics = {key: evaluate(part["y"], part["score"]) for key, part in by_series}
-    n_columns = 2 + any(values["auroc"] > 0.9 for values in metrics.values())
-    panels = look.in_order(predictions["model"])
-    fig = look.new_figure((2.9 if n_columns == 3 else 3.5) * len(panels))
-    for name, row in zip(panels, fig.subfigures(len(panels), 1, squeeze=False)[:, 0], strict=True):
-        axes, handles = list(row.subplots(1, n_columns)), []
-        of_panel = predictions[predictions["model"] == name]
-        for i, label, part in look.series(of_panel, predictions, "rate_hz"):
-            values = metrics[name, part["rate_hz"].iloc[0]]
-            label += f": {values['auroc']:.3f}, {values['auprc']:.3f}"
-            handles += _draw_curves(axes, part, i, label)
-        for ax in axes:
-            ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel="1 − specificity")
-            ax.set_box_aspect(0.9)
-        for ax in axes[:-1]:
-            ax.plot([0, 1], [0, 1], **_DIAGONAL)
-        if n_columns == 3:
-            axes[1].set(title="enlarged corner", xlim=(-0.003, 0.3), ylim=(0.7, 1.006))
-        axes[0].set(title=f"{name}: ROC", ylabel="sensitivity")
-        axes[-1].axhline(of_panel["y"].mean(), **_DIAGONAL)
-        axes[-1].set(title="precision-recall", xlabel="sensitivity", ylabel="precision")
-        look.legend_below(row, handles, 3, title="AUROC, AUPRC", title_fontsize=8.5)
-    return fig
-
-
-def _draw_curves(axes: list[Axes], part: pd.DataFrame, i: int, label: str) -> list[Any]:
-    """Draw ROC on all axes but the last, precision-recall on the last; return a legend handle."""
-    false_positive, true_positive, _ = roc_curve(part["y"], part["score"], drop_intermediate=False)
-    precision, sensitivity, _ = precision_recall_curve(part["y"], part["score"])
-    for ax in axes[:-1]:
-        ax.plot(false_positive, true_positive, **look.of_series(i))
-    precision[-1] = precision[-2]  # scikit-learn ends at a precision of 1 that was not measured
-    steps = {"where": "pre", "label": label, **look.of_series(i)}
-    return axes[-1].step(sensitivity[::-1], precision[::-1], **steps)
-
-
-@look.style()
-def reliability(predictions: pd.DataFrame, *, panel: str = "model") -> Figure:
-    """Draw observed against predicted frequency, with 95 % Wilson intervals, and records per bin.
-
-    ``predictions`` are those of :func:`roc_pr`, with probabilities in ``score``; each value of
-    ``panel`` has a panel of its own. There are 10 bins.
-    """
-    require_columns(predictions, ["y", "score", panel, "rate_hz"], "predictions")
-    panels, n_lines = look.in_order(predictions[panel]), predictions["rate_hz"].nunique()
-    fig = look.new_figure(4.8)
-    names = {"observed": "value", "observed_low": "low", "observed_high": "high"}
-    for name, sub in zip(panels, fig.subfigures(1, len(panels), squeeze=False)[0], strict=True):
-        top, below = sub.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        top.plot([0, 1], [0, 1], **_DIAGONAL)
-        of_panel, handles = predictions[predictions[panel] == name], []
-        for i, label, part in look.series(of_panel, predictions, "rate_hz"):
-            ece = evaluate(part["y"], part["score"])["ece"]
-            table = reliability_curve(part["y"], part["score"]).query("n > 0")
-            shift = (i - (n_lines - 1) / 2) / (10 * (n_lines + 2))
-            place = (table["low"] + table["high"]) / 2 + shift
-            below.plot(place, table["n"], look.MARKERS[i % 7], color=look.COLOURS[i % 7], ms=4)
-            table = table.drop(columns=["low", "high"]).rename(columns=names)
-            how = {"linewidth": 1, "label": f"{label}: {ece:.3f}"}
-            handles.append(look.draw_intervals(top, table["mean_predicted"], table, i, **how))
-        top.set(title=str(name), xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="observed frequency")
-        below.set(xlabel="predicted probability", yscale="log", ylabel="records")
-        below.set_ylim(bottom=0.7)
-        sub.align_ylabels()
-        n_columns = 1 if len(panels) > 2 else 2
-        look.legend_below(sub, handles, n_columns, title="ECE, 10 bins", title_fontsize=8.5)
-    return fig
 
 
 @look.style()
@@ -128,4 +49,160 @@ def learning_curves(
         ax.set_title(name.upper() if acronym else name.replace("_", " "))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     look.legend_below(fig, handles, 5)
+    return fig
+
+
+@look.style()
+def answer_bars(
+    values: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    labels: list[str],
+    *,
+    n: list[str] | list[int] | None = None,
+    metric_label: str = "AUROC",
+    reference: float = 0.0,
+    margin: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw a few horizontal bars with 95 % intervals: one figure that gives an answer.
+
+    Estimates and the ends of their intervals have the shape ``(bar,)``; ``n`` is the size of each
+    comparison, a number of records or words such as ``"2,273 records, 5 seeds"``. Bars start at
+    ``reference``; ``margin`` is half the width of a grey zone around it: irrelevant differences.
+    """
+    columns = {"value": values, "low": low, "high": high}
+    table = pd.DataFrame({name: np.asarray(each, float) for name, each in columns.items()})
+    fig = look.new_figure(0.42 * len(table) + 0.8)
+    ax = fig.add_subplot()
+    height = table["value"] - reference
+    ax.barh(table.index, height, 0.55, left=reference, color=look.BLUE, alpha=0.75)
+    for i, row in enumerate(table.to_dict("records")):
+        ax.plot([row["low"], row["high"]], [i, i], "|-", color=look.BLACK)
+        more = "" if n is None else f"\nn = {n[i]:,}" if isinstance(n[i], int) else f"\n{n[i]}"
+        _write_estimate(ax, i, row, more)
+    ax.set_yticks(table.index, labels)
+    _finish_rows(ax, len(table) - 0.5, reference, margin)
+    ax.set(xlabel=f"{metric_label} (95 % interval)", title=title)
+    return fig
+
+
+@look.style()
+def forest(
+    intervals: pd.DataFrame,
+    *,
+    metric_label: str = "AUROC",
+    group: str = "task",
+    item: str = "model",
+    reference: float | None = None,
+    margin: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw a forest plot: estimates with 95 % intervals, items within groups, values beside them.
+
+    ``intervals`` has the columns ``group``, ``item``, ``value``, ``low``, ``high`` and at least one
+    row, else :class:`EcgcoreError`. ``reference`` is a vertical line (0 for differences, 0.5 for
+    AUROC), ``margin`` half the width of a grey zone around it: irrelevant differences.
+    """
+    require_columns(intervals, [group, item, "value", "low", "high"], "intervals")
+    if intervals.empty:
+        raise EcgcoreError("intervals: the table has no row; check the filter that selected it.")
+    items = look.in_order(intervals[item])
+    ordered = intervals.sort_values(item, key=lambda c: c.map(items.index), kind="stable")
+    groups = look.in_order(intervals[group])
+    fig = look.new_figure(0.21 * len(intervals) + 0.28 * len(groups) + 0.9)
+    ax = fig.add_subplot()
+    y, ticks = 0.0, {}
+    for name in groups:
+        ticks[y] = str(name)
+        y += 1
+        for row in ordered[ordered[group] == name].to_dict("records"):
+            ax.plot([row["low"], row["high"]], [y, y], color=look.BLUE)
+            ax.plot([row["value"]], [y], "o", color=look.BLUE)
+            _write_estimate(ax, y, row)
+            ticks[y] = f"{row[item]}   "
+            y += 0.8
+        y += 0.25
+    ax.set_yticks(list(ticks), list(ticks.values()))
+    for label in ax.get_yticklabels():
+        label.set_fontweight("normal" if label.get_text().endswith("   ") else "bold")
+    _finish_rows(ax, y - 0.6, reference, margin)
+    ax.set(xlabel=f"{metric_label} (95 % interval)", title=title)
+    return fig
+
+
+def _write_estimate(ax: Axes, y: float, row: dict[Any, float], more: str = "") -> None:
+    """Write a value and its interval right of the axes."""
+    words = f"{row['value']:.3f}"
+    if np.isfinite([row["low"], row["high"]]).all():
+        words += f" [{row['low']:.3f}, {row['high']:.3f}]"
+    where = ax.get_yaxis_transform()
+    ax.text(1.01, y, words + more, transform=where, va="center", fontsize=8)
+
+
+def _finish_rows(ax: Axes, end: float, reference: float | None, margin: float | None) -> None:
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(end, -0.6)
+    ax.yaxis.grid(False)
+    ax.spines["left"].set_visible(False)
+    if reference is not None:
+        ax.axvline(reference, color=look.GREY, linewidth=0.9, linestyle=":")
+    if reference is not None and margin is not None:
+        ends = reference - margin, reference + margin
+        ax.axvspan(*ends, color=look.GREY, alpha=0.15, linewidth=0, zorder=0)
+
+
+@look.style()
+def response(
+    table: pd.DataFrame,
+    *,
+    x: str = "rate_hz",
+    line: str = "model",
+    panel: str | None = None,
+    x_label: str = "sampling rate [Hz]",
+    log: bool = True,
+    marks: dict[str, float] | None = None,
+) -> Figure:
+    """Draw AUROC against the sampling rate, or another quantity, with 95 % intervals.
+
+    ``table`` has one row per point: the columns ``x``, ``line``, ``value``, ``low``, ``high`` and,
+    where given, ``panel``. Series are drawn a little beside each other. The axis is ``log`` or
+    linear; ``marks`` are vertical lines by name.
+    """
+    columns = [x, line, "value", "low", "high", *([panel] if panel else [])]
+    require_columns(table, columns, "table")
+    panels, n_lines = look.in_order(table[panel]) if panel else [""], table[line].nunique()
+    fig, axes = look.new_panels(panels, 2, 2.5, sharex=True, sharey=True, x=x_label, y="AUROC")
+    handles = []
+    for name, ax in axes.items():
+        of_panel = table[table[panel] == name] if panel else table
+        for i, label, part in look.series(of_panel.sort_values(x), table, line):
+            step = i - (n_lines - 1) / 2
+            place = part[x] * 1.05**step if log else part[x] + 0.012 * step * np.ptp(part[x])
+            handles.append(look.draw_intervals(ax, place, part, i, label=label))
+        for words, at in (marks or {}).items():
+            ax.axvline(at, color=look.GREY, linewidth=0.8, linestyle=":")
+            how: Any = {"transform": ax.get_xaxis_transform(), "color": look.GREY, "fontsize": 7.5}
+            ax.text(at, 1.0, words, va="bottom", ha="center", **how)
+        ax.set_title(str(name), pad=14 if marks else None)
+        if log:
+            ticks = look.in_order(int(v) for v in table[x].round())
+            ax.set_xscale("log")
+            ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            ax.minorticks_off()
+    look.legend_below(fig, handles)
+    return fig
+
+
+@look.style()
+def class_counts(counts: pd.Series) -> Figure:
+    """Draw horizontal bars of the number of records in each class, named by the index."""
+    fig = look.new_figure(0.24 * len(counts) + 0.9)
+    ax = fig.add_subplot()
+    counts.plot.barh(ax=ax, width=0.8, color=look.BLUE)
+    bars: Any = ax.containers[0]
+    ax.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=7.5)
+    _finish_rows(ax, len(counts) - 0.4, None, None)
+    ax.set(xlabel="number of records", ylabel="")
+    ax.margins(x=0.1)
     return fig

@@ -158,7 +158,7 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
     valid = load_predictions(folder).query("part == 'valid'")
     temperature = None
     if len(valid) >= _LEAST_FOR_TEMPERATURE and valid["y_true"].nunique() == 2:
-        temperature = statistics.fit_temperature(valid["y_true"], valid["logit"]).temperature
+        temperature = statistics.fit_temperature(valid["y_true"], valid["logit"])
     return TrainedRun(
         folder,
         read_json(folder / "params.json"),

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecgcore.arrays import Floats, Ints
+from ecgcore.arrays import Floats
 from ecgcore.errors import EcgcoreError
-from ecgcore.statistics.scores import binary, probabilities, share
+from ecgcore.statistics.scores import binary, probabilities
 
 RANK_METRICS = ("auroc", "auprc")
 LOWER_IS_BETTER = ("ece", "brier", "log_loss")
@@ -27,13 +27,6 @@ class Settings:
     n_resamples: int = 1000
     seed: int = 1
 
-    def bin_index(self, score: Floats) -> Ints:
-        """Return the calibration bin of each score; a bin holds its upper edge, bin 0 also 0."""
-        if self.ece_bins < 1:
-            raise EcgcoreError(f"ece_bins: expected at least 1, got {self.ece_bins}.")
-        edges = np.linspace(0.0, 1.0, self.ece_bins + 1)[1:-1]
-        return np.asarray(np.searchsorted(edges, score))
-
 
 class ScoreTable:
     """Counts of both classes at each distinct score, for one data set or many resamples of it.
@@ -46,7 +39,9 @@ class ScoreTable:
         self, score: Floats, negative: Floats, positive: Floats, settings: Settings
     ) -> None:
         if settings.prevalence is not None:
-            new = share(settings.prevalence, "prevalence")
+            new = settings.prevalence
+            if not 0 < new < 1:
+                raise EcgcoreError(f"prevalence: expected a share above 0, below 1, got {new}.")
             n, n1 = (negative + positive).sum(-1), positive.sum(-1)
             positive = positive * _ratio(new * n, n1)[..., None]
             negative = negative * _ratio((1 - new) * n, n - n1)[..., None]
@@ -88,9 +83,13 @@ def _auprc(t: ScoreTable) -> Floats:
 
 
 def _ece(t: ScoreTable) -> Floats:
-    """Expected calibration error of the positive class: sum over bins n_b/n |observed - mean|."""
-    gap = t.positive - (t.positive + t.negative) * t.score
-    members = t.settings.bin_index(t.score)[:, None] == np.arange(t.settings.ece_bins)
+    """Expected calibration error of the positive class: sum over bins n_b/n |observed - mean|.
+
+    A bin holds its upper edge, the first also 0.
+    """
+    gap, n_bins = t.positive - (t.positive + t.negative) * t.score, t.settings.ece_bins
+    bins = np.searchsorted(np.linspace(0.0, 1.0, n_bins + 1)[1:-1], t.score)
+    members = bins[:, None] == np.arange(n_bins)
     return _ratio(np.asarray(np.abs(gap @ members.astype(float)).sum(-1)), t.n)
 
 

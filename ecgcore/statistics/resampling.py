@@ -145,8 +145,6 @@ def resample_metrics(
 
 def resample(sample: Sample, metrics: Sequence[str], settings: Settings) -> dict[str, Floats]:
     """Return metrics of the data and of resampled patients, each ``(score, 1 + resample)``."""
-    if settings.n_resamples < 1:
-        raise EcgcoreError(f"n_resamples: expected at least 1, got {settings.n_resamples}.")
     n_records, n_groups, coded = sample.y.size, int(sample.group.max()) + 1, []
     for score in sample.scores:
         distinct, position = np.unique(score, return_inverse=True)
@@ -196,25 +194,17 @@ def closed_form(
 ) -> tuple[float, float]:
     """Return the score interval of a metric whose ``value`` is exactly 0 or 1, or ``nan``.
 
-    Newcombe's for AUROC, else Wilson's of patients; F1 through the Jaccard index, F1 = 2J/(1+J),
-    balanced accuracy through its parts' half-widths (MOVER, Zou & Donner 2008).
+    Newcombe's for AUROC; Wilson's of patients for shares of records.
     """
     from statsmodels.stats.proportion import proportion_confint
 
     y, called = sample.y, (sample.scores[0] >= settings.threshold).astype(np.int64)
-    denominators = {"accuracy": np.ones_like(y), "sensitivity": y, "specificity": 1 - y}
-    denominators |= {"precision": called, "f1": y | called}
-
-    def wilson(name: str) -> Floats:
-        n = sample.n_patients(denominators[name])
-        bounds = proportion_confint(value * n, n, method="wilson")
-        return np.clip(np.asarray(bounds, dtype=np.float64), 0, 1)
-
     if metric == "auroc":
         return auroc_score_interval(value, sample.n_patients(y), sample.n_patients(1 - y))
-    if metric == "balanced_accuracy":
-        parts = np.stack([wilson("sensitivity"), wilson("specificity")])
-        half = float(np.sqrt(((parts - value) ** 2).sum(0)).max()) / 2
-        return max(0.0, value - half), min(1.0, value + half)
-    low, high = wilson(metric) if metric in denominators else (np.nan, np.nan)
-    return (2 * low / (1 + low), 2 * high / (1 + high)) if metric == "f1" else (low, high)
+    records = {"accuracy": np.ones_like(y), "sensitivity": y, "specificity": 1 - y}
+    records |= {"precision": called}
+    if metric not in records:
+        return float("nan"), float("nan")
+    n = sample.n_patients(records[metric])
+    low, high = np.clip(proportion_confint(value * n, n, method="wilson"), 0, 1)
+    return float(low), float(high)

@@ -1,10 +1,11 @@
-"""Labels and scores: checks, one number per record from logits, and features of a baseline."""
+"""Labels and scores: checks, numbers from logits, the temperature, and features of a baseline."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import optimize
 
 from ecgcore.arrays import Floats, Ints
 from ecgcore.errors import EcgcoreError
@@ -39,13 +40,6 @@ def probabilities(score: ArrayLike, n_records: int, name: str = "y_score") -> Fl
         extremes = f"{values.min():.4g} to {values.max():.4g}"
         raise EcgcoreError(f"{name}: {extremes} are not probabilities; use positive_probability().")
     return values
-
-
-def share(value: float, name: str) -> float:
-    """Return a share that lies above 0 and below 1; :class:`EcgcoreError` otherwise."""
-    if not 0 < value < 1:
-        raise EcgcoreError(f"{name}: expected a share above 0 and below 1, got {value}.")
-    return float(value)
 
 
 def group_codes(groups: ArrayLike | None, n_records: int) -> Ints:
@@ -88,6 +82,27 @@ def ranking(logits: ArrayLike) -> Floats:
     Probabilities of logits beyond about 37, as of an ECG-IMN, round to exactly 1 and would tie.
     """
     return np.asarray(0.5 + np.arctan(positive_logit(logits)) / np.pi)
+
+
+def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) -> float:
+    """Return the temperature T of least log loss (Guo et al. 2017, arXiv 1706.04599).
+
+    ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes, else
+    :class:`EcgcoreError`.  Calibrated logits are ``logits / T + intercept``, where ``intercept`` is
+    a change of prior odds; with T above 1 the model was overconfident.
+    """
+    labels = binary(y, "y")
+    if labels.min() == labels.max():
+        raise EcgcoreError(f"y: only class {labels[0]}; calibration needs both classes.")
+    z = finite(logits, labels.size, "logits")
+
+    def loss(log_slope: float) -> float:
+        scaled = np.exp(log_slope) * z + intercept
+        return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
+
+    # The loss is convex in the slope; the bounds keep separable data from running to infinity.
+    best = optimize.minimize_scalar(loss, bounds=(-7.0, 7.0), method="bounded")
+    return float(np.exp(-best.x))
 
 
 def balanced_subset(y: ArrayLike, seed: int) -> Ints:

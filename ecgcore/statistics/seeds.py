@@ -1,4 +1,4 @@
-"""Networks trained with several seeds: means, differences, interactions, and records needed.
+"""Comparisons of networks: two given ones (DeLong), or each over its seeds; records needed.
 
 Patients and seeds are both random, as in the multi-reader multi-case analysis of Obuchowski &
 Rockette (1995, Commun Stat Simul Comput 24:285) with the degrees of freedom of Hillis (2007, Stat
@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
-from ecgcore.arrays import Floats
+from ecgcore.arrays import Floats, Ints
 from ecgcore.errors import EcgcoreError
-from ecgcore.statistics.delong import auroc_covariance, holm
 from ecgcore.statistics.metrics import METRICS, RANK_METRICS, Settings
 from ecgcore.statistics.resampling import Sample, closed_form, resample
-from ecgcore.statistics.scores import binary, group_codes, require_columns
-from ecgcore.statistics.verdicts import MINIMUM, SeedDifference, Spread, Verdict
+from ecgcore.statistics.scores import binary, finite, group_codes, require_columns
+from ecgcore.statistics.verdicts import MINIMUM, SeedDifference, Spread, Verdict, holm
 
 Predictions = Mapping[Hashable, pd.DataFrame] | Sequence[pd.DataFrame]
 """One table per seed, one row per record: ``ecg_id, patient_id, y_true``, and ``ranking`` (for
@@ -118,6 +118,51 @@ def _with_covariance(sample: Sample, settings: SeedSettings) -> tuple[Floats, Fl
     if defined.shape[1] < 2:  # such as the MCC of a network that calls every record negative
         return values[:, 0], np.full(shape, np.nan)
     return values[:, 0], np.cov(defined).reshape(shape)
+
+
+def delong(
+    y: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, *, groups: ArrayLike | None = None
+) -> SeedDifference:
+    """Compare two AUROCs on the same records: other patients, these two trainings.
+
+    DeLong, DeLong & Clarke-Pearson (1988, Biometrics 44:837), as computed by Sun & Xu (2014, IEEE
+    SPL 21:1389); with ``groups``, the patients, as by Obuchowski (1997, Biometrics 53:567).  Labels
+    0/1, scores ``(record,)``; :class:`EcgcoreError` with fewer than two patients of either class.
+    """
+    labels = binary(y, "y")
+    scores = np.stack([finite(s, labels.size, "score") for s in (score_a, score_b)])
+    (a, b), covariance = auroc_covariance(labels, scores, group_codes(groups, labels.size))
+    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    spread, sizes = Spread(float(a - b), max(variance, 0.0)), (labels.size, int(labels.sum()))
+    return SeedDifference("auroc", float(a), float(b), spread, None, *sizes)
+
+
+def auroc_covariance(y: Ints, scores: Floats, group: Ints) -> tuple[Floats, Floats]:
+    """Return AUROCs of several scores on the same records, and their covariance over patients.
+
+    ``scores`` has shape ``(score, record)``, ``group`` numbers the patients from 0.
+    """
+    classes, rank, share = (y == 1, y == 0), stats.rankdata(scores, axis=1), np.empty(scores.shape)
+    n_patients = [np.unique(group[one]).size for one in classes]
+    if min(n_patients) < 2:
+        raise EcgcoreError(
+            "y: the variance of an AUROC needs at least two patients with a positive and two with "
+            f"a negative record, got {n_patients[0]} and {n_patients[1]}."
+        )
+    # Structural components: share of the other class that each record beats, ties by half.
+    for one in classes:
+        share[:, one] = (rank[:, one] - stats.rankdata(scores[:, one], axis=1)) / (~one).sum()
+    share[:, y == 0] = 1 - share[:, y == 0]
+    auroc: Floats = share[:, y == 1].mean(axis=1)
+    covariance, sums, size = np.zeros((len(scores), len(scores))), [], int(group.max()) + 1
+    for one, i in zip(classes, n_patients, strict=True):
+        centred = share[:, one] - auroc[:, None]
+        by_patient = np.stack([np.bincount(group[one], row, size) for row in centred]) / one.sum()
+        covariance += by_patient @ by_patient.T * i / (i - 1)
+        sums.append(by_patient)
+    i = np.unique(group).size
+    across = sums[0] @ sums[1].T * i / (i - 1)
+    return auroc, covariance + across + across.T
 
 
 @dataclass(frozen=True)

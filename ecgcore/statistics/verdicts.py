@@ -4,14 +4,17 @@ A difference is *better*, *worse*, *equivalent* or *undecided*; a claim is *supp
 *contradicted* or *undecided*.  Intervals have level 95 %, those of equivalence 90 %.
 """
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from ecgcore.arrays import Floats
 from ecgcore.statistics.metrics import LOWER_IS_BETTER
 
 ALPHA = 0.05
@@ -86,6 +89,19 @@ def difference_verdict(
     return Verdict("undecided", f"the interval includes 0{beyond}")
 
 
+def holm(p: ArrayLike) -> Floats:
+    """Return Holm's (1979) adjusted p values in the given order; ``nan`` counts as no test."""
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted = np.array(p, dtype=np.float64)
+    tested = np.isfinite(adjusted)
+    gc.freeze()  # multipletests collects garbage, which takes 0.1 s where many objects live
+    if tested.any():
+        adjusted[tested] = multipletests(adjusted[tested], method="holm")[1]
+    gc.unfreeze()
+    return adjusted
+
+
 @dataclass(frozen=True)
 class Spread:
     """A contrast of mean values with the parts of its variance.
@@ -113,6 +129,11 @@ class Spread:
         seeds = self.own + self.seeds
         parts = seeds**2 / self.df_seeds + self.common**2 / self.df_patients
         return float((seeds + self.common) ** 2 / parts) if parts > 0 else float("inf")
+
+    @property
+    def p(self) -> float:
+        """Two-sided p value of a contrast of 0."""
+        return float(2 * stats.t.sf(abs(self.value) / self.se, self.degrees_of_freedom))
 
     def interval(self, level: float = 1 - ALPHA) -> tuple[float, float]:
         """Return Student's interval of this level."""
@@ -163,10 +184,7 @@ class SeedDifference:
     @property
     def p(self) -> float:
         """Two-sided p value; ``nan`` below :data:`~ecgcore.statistics.MINIMUM`."""
-        if MINIMUM.shortfall(**self.sizes):
-            return float("nan")
-        statistic = abs(self.difference) / self.spread.se
-        return float(2 * stats.t.sf(statistic, self.spread.degrees_of_freedom))
+        return float("nan") if MINIMUM.shortfall(**self.sizes) else self.spread.p
 
     def row(self) -> dict[str, float]:
         """Return ``difference, low, high, p, equivalence_low, equivalence_high``."""
@@ -229,12 +247,12 @@ def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     rows = []
     for one in claims:
         bounds = ((one.holds_above, "at least"), (one.holds_below, "at most"))
-        sizes = ((one.n_records, "records"), (one.n_seeds, "seeds"))
+        sizes = ((one.n_records, "record"), (one.n_seeds, "seed"))
         is_known = np.isfinite([one.low, one.high]).all()
         value = f"{one.value:.3f}" if np.isfinite(one.value) else ""
         interval = f"{one.low:.3f} to {one.high:.3f}" if is_known else ""
         level = f"{100 * one.level:g} %" if is_known else ""
-        n = ", ".join(f"{n:g} {what}" for n, what in sizes if n is not None)
+        n = ", ".join(f"{n:g} {what}{'' if n == 1 else 's'}" for n, what in sizes if n is not None)
         holds = " and ".join(f"{words} {b:g}" for b, words in bounds if np.isfinite(b))
         verdict = (one.verdict.word, one.verdict.reason)
         rows.append((one.claim, one.measured, value, interval, level, n, holds, *verdict))

@@ -54,7 +54,6 @@ class TrainConfig:
     seed: int = 42  # of the order of records, dropout and down-sampling; build() draws weights
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "fp32"  # auto: see resolve_precision
-    tf32: bool = True  # on CUDA, matrix products and convolutions round their inputs to TF32
     cuda_graph: bool = True  # on CUDA, record a step once and replay it: launches take longer
 
     def __post_init__(self) -> None:

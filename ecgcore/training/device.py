@@ -1,4 +1,4 @@
-"""Which device computes, the switches of PyTorch that affect its numbers, and CUDA graphs."""
+"""Which device computes, its memory, the switches that affect its numbers, and CUDA graphs."""
 
 import contextlib
 import os
@@ -10,7 +10,11 @@ import torch
 from torch import Tensor
 
 from ecgcore.errors import EcgcoreError
+from ecgcore.models import EcgModel
 from ecgcore.models.base import check_choice
+from ecgcore.training.config import TrainConfig
+
+_STORED_LAYERS = 10  # widest activations that a step stores for its gradients: 10 to 38 by network
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -69,6 +73,49 @@ def numerics(*, tf32: bool) -> Iterator[None]:
             before.callback(setattr, place, name, getattr(place, name))
             setattr(place, name, value)
         yield
+
+
+def check_memory(
+    model: EcgModel, config: TrainConfig, device: torch.device, signals: list[Tensor]
+) -> None:
+    """Raise :class:`EcgcoreError` unless the signals and one step may fit: a lower bound."""
+    copied = [x for x in signals if device.type != "cpu" or x.dtype != torch.float32]
+    needed = 4 * sum(x.numel() for x in copied)
+    needed += 16 * sum(p.numel() for p in model.parameters())  # with gradients, Adam's moments
+    rows = config.batch_size * (2 if config.local_fidelity else 1)  # records with their neighbours
+    number_bytes = 2 if config.precision == "bf16" else 4
+    needed += number_bytes * _STORED_LAYERS * model.widest_units * signals[0].shape[-1] * rows
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        available = torch.cuda.mem_get_info(device)[0] + cached
+    else:
+        import psutil  # only needed here
+
+        available = psutil.virtual_memory().available
+    if needed > available:
+        raise EcgcoreError(
+            f"memory: the signals and one step with batches of {config.batch_size} records need "
+            f"{needed / 2**30:.1f} GiB on {device}, but {available / 2**30:.1f} GiB are available; "
+            "use a smaller batch_size, fewer records or a lower rate."
+        )
+
+
+@contextlib.contextmanager
+def clear_errors(config: TrainConfig, device: torch.device) -> Iterator[None]:
+    """Turn PyTorch's errors about a step into an :class:`EcgcoreError` that says what helps."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "primitive descriptor" in str(error) and config.precision == "bf16":
+            message = "precision: this CPU cannot compute the network in bf16; use fp32."
+            raise EcgcoreError(message) from None
+        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+            raise
+        size = config.batch_size
+        raise EcgcoreError(
+            f"out of memory on {device} with batches of {size} records; run it again with -p "
+            f"batch_size={max(1, size // 2)}, or with precision 'bf16', which needs about half."
+        ) from None
 
 
 class RecordedSteps:

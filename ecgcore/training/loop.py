@@ -26,10 +26,16 @@ from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel
 from ecgcore.models.base import arrange_weights
 from ecgcore.statistics.scores import binary
-from ecgcore.training import memory
 from ecgcore.training.checkpoint import load_checkpoint, save_checkpoint, training_identity
 from ecgcore.training.config import TrainConfig, resolve_precision
-from ecgcore.training.device import RecordedSteps, device_summary, numerics, resolve_device
+from ecgcore.training.device import (
+    RecordedSteps,
+    check_memory,
+    clear_errors,
+    device_summary,
+    numerics,
+    resolve_device,
+)
 from ecgcore.training.losses import batch_loss, class_weights, fidelity_penalty, neighbours
 from ecgcore.training.prediction import predict_logits
 from ecgcore.training.randomness import Masks, epoch_order, set_mask_source
@@ -60,14 +66,13 @@ def fit(
     config: TrainConfig,
     *,
     checkpoint_dir: str | Path | None = None,
-    on_epoch: Callable[[Row], None] | None = None,
 ) -> FitResult:
     """Train one model; afterwards it holds the weights of its best epoch on the validation part.
 
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
     saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
-    ends with the same bytes as if it had never stopped. ``on_epoch`` is called with each row of the
-    history. A terminal shows a bar, and a notebook that a person runs one line that changes.
+    ends with the same bytes as if it had never stopped. A terminal shows a bar, and a notebook that
+    a person runs one line that changes.
 
     Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
     are not finite, memory does not suffice, or the checkpoint belongs to another training.
@@ -77,7 +82,7 @@ def fit(
     config = replace(config, precision=precision)
     directory = None if checkpoint_dir is None else Path(checkpoint_dir)
     patience = math.inf if config.patience is None else config.patience
-    with numerics(tf32=config.tf32):
+    with numerics(tf32=True):
         t = _start(model, config, device, (x_train, y_train), (x_valid, y_valid))
         tensors = [t.x_train, t.y_train, t.x_valid, t.y_valid]
         identity = training_identity(model.spec, config, tensors) if directory else {}
@@ -86,7 +91,7 @@ def fit(
         recorded: dict[torch.Size, RecordedSteps] = {}
         n, total = len(t.index), len(t.index) * config.epochs
         bar = tqdm(total=total, initial=n * t.epoch, unit="record", unit_scale=True, disable=None)
-        with bar, memory.clear_errors(config, device):
+        with bar, clear_errors(config, device):
             while t.epoch < config.epochs and (t.epoch == 0 or t.epoch - t.best_epoch < patience):
                 began = time.perf_counter()
                 t.epoch += 1
@@ -98,14 +103,12 @@ def fit(
                 losses = torch.cat([run() for run in runs]).cpu()  # the one wait for the device
                 train_loss = _mean_loss(t, losses, [len(batch) for batch in batches])
                 logits = predict_logits(model, t.x_valid, device=str(device), precision=precision)
-                row = _close_epoch(t, train_loss, logits, time.perf_counter() - began)
+                _close_epoch(t, train_loss, logits, time.perf_counter() - began)
                 if directory:
                     save_checkpoint(directory, t.state(), identity)
                 bar.set_postfix(epoch=t.epoch, loss=f"{train_loss:.3f}", refresh=False)
                 bar.update(n)
                 progress.show_in_notebook(_progress(t))
-                if on_epoch is not None:
-                    on_epoch(row)
         progress.show_in_notebook(_progress(t), is_last=True)
     t.model.load_state_dict(t.best)
     t.model.zero_grad(set_to_none=True)
@@ -183,7 +186,7 @@ def _start(
             f"n_outputs={model.n_outputs}; use loss {fitting!r}."
         )
     x_train, x_valid = torch.as_tensor(train[0]), torch.as_tensor(valid[0])
-    memory.check_memory(model, config, device, [x_train, x_valid])
+    check_memory(model, config, device, [x_train, x_valid])
     x_train, y_train = _on_device("train", x_train, train[1], device)
     x_valid, y_valid = _on_device("valid", x_valid, valid[1], device)
     y = y_train.cpu().numpy()
@@ -298,7 +301,7 @@ def _mean_loss(t: Training, losses: Tensor, sizes: list[int]) -> float:
     return float((losses.double() * n_records).sum() / n_records.sum())
 
 
-def _close_epoch(t: Training, train_loss: float, logits: Floats32, seconds: float) -> Row:
+def _close_epoch(t: Training, train_loss: float, logits: Floats32, seconds: float) -> None:
     """Write the history, keep the best weights, set the learning rate of the next epoch."""
     y, config = t.y_valid.cpu(), t.config
     scores = statistics.evaluate(y.numpy(), statistics.positive_probability(logits))
@@ -321,4 +324,3 @@ def _close_epoch(t: Training, train_loss: float, logits: Floats32, seconds: floa
         t.best = {k: v.detach().clone() for k, v in t.model.state_dict().items()}
     if t.scheduler is not None:
         t.scheduler.step(*([valid_loss] if config.scheduler == "plateau" else []))
-    return row

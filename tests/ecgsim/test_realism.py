@@ -10,7 +10,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from ecgcore.data import Archive
-from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgsim import CONDITIONS, NoiseLevels, draw, plan_cohort, realism
 from ecgsim.cohort import single_condition
@@ -88,19 +87,6 @@ def test_the_interval_of_the_auroc_is_delongs() -> None:
     labels = np.repeat([1, 0], [40, 60])
     assert row["auroc"] == pytest.approx(roc_auc_score(labels, np.r_[real, simulated]))
     assert row["auroc_high"] - row["auroc"] == pytest.approx(1.959964 * np.sqrt(variance))
-
-
-def test_examples(simulated_archive: Path) -> None:
-    example = realism.simulated_example("CD", "CLBBB", 100, seed=1)
-    assert (example.title, example.signals_mv.shape) == ("simulated: CLBBB", (12, 1000))
-    with pytest.raises(EcgcoreError, match="no simulated MI record with CLBBB"):
-        realism.simulated_example("MI", "CLBBB", 100, seed=1)
-    archive = Archive(simulated_archive)  # any archive will do
-    first, second = (realism.real_example(archive, "AFIB", 100, choice) for choice in (0, 1))
-    assert first is not None and second is not None  # noqa: PT018
-    assert "AFIB" in first.title
-    assert first.title != second.title
-    assert realism.real_example(archive, "XYZ", 100) is None
 
 
 def test_offset_and_bands_lie_within_the_spread_of_raw_real_records(ptbxl_500: Path) -> None:

@@ -3,12 +3,10 @@
 import ast
 import hashlib
 import json
-import threading
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 import wfdb
 
@@ -109,17 +107,6 @@ def test_lead_identities_hold_to_half_an_adu(simulated_archive: Path, table: pd.
         independent = adu[[0, 1, *range(6, 12)]]
         np.testing.assert_array_equal(adu[2], adu[1] - adu[0])
         assert np.abs(adu - twelve_from_eight(independent)).max() <= 0.5
-
-
-def test_the_parts_add_up_to_the_signal() -> None:
-    names: set[str] = set()
-    for case in plan_cohort(60, 5, PREVALENCE, Shortcut("MI")):
-        _, record = draw(case, 5, NoiseLevels(), Shortcut("MI"))
-        total = sum(SIGNS[name] * part for name, part in record.parts.items() if name != "signal")
-        np.testing.assert_allclose(record.parts["signal"], total, atol=1e-5)
-        assert "evidence" not in record.parts or case.condition != "NORM"
-        names |= set(record.parts)
-    assert names == {"signal", *SIGNS}
 
 
 def test_stored_layers_are_the_parts_of_the_stored_signal(
@@ -236,9 +223,7 @@ def test_a_shortcut_can_be_planted_in_records_of_any_archive() -> None:
         ({"n_records": 0}, "n_records"),
         ({"rates_hz": (250,)}, "rates_hz"),
         ({"prevalence": {"AFIB": 1.0}}, "prevalence"),
-        ({"prevalence": {"NORM": 0.0}}, "prevalence"),
         ({"shortcut": Shortcut("MI", "aVF")}, "shortcut.lead"),
-        ({"shortcut": Shortcut("AMI")}, "shortcut.condition"),
         ({"device_confounding": 1.5}, "device_confounding"),
         ({"jobs": 0}, "jobs"),
     ],
@@ -251,23 +236,3 @@ def test_impossible_parameters_are_named(
     assert not list(tmp_path.iterdir())
     with pytest.raises(EcgcoreError, match="exists"):
         simulate_archive(tmp_path, n_records=3, seed=1)
-
-
-def test_a_killed_worker_gives_one_sentence(tmp_path: Path) -> None:
-    errors: list[BaseException] = []
-
-    def simulate() -> None:
-        try:
-            simulate_archive(tmp_path / "a", n_records=200, seed=1, rates_hz=(100,), jobs=2)
-        except EcgcoreError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=simulate)
-    thread.start()
-    while thread.is_alive():
-        for child in psutil.Process().children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                child.kill()
-        thread.join(0.2)
-    assert "worker processes was killed" in str(errors[0])
-    assert not (tmp_path / "a").exists()

@@ -8,7 +8,7 @@ from torch import nn
 
 from ecgcore import explanations, models
 from ecgcore.errors import EcgcoreError
-from ecgcore.explanations.forward import PositiveLogit
+from ecgcore.explanations.attribute import PositiveLogit
 
 RATE_HZ, N_LEADS, N_SAMPLES = 50, 12, 100
 NAMES = ("cnn1d", "cnn_lstm", "imn", "imn_categorical", "imn_direct", "blackbox_cnn2d")
@@ -19,6 +19,7 @@ class Linear(nn.Module):
 
     def __init__(self, *, n_outputs: int = 1, seed: int = 0) -> None:
         super().__init__()
+        self.spec = models.ModelSpec("linear", RATE_HZ, N_SAMPLES)
         generator = torch.Generator().manual_seed(seed)
         self.w = nn.Parameter(
             torch.randn(n_outputs, N_LEADS, N_SAMPLES, generator=generator), requires_grad=False
@@ -58,9 +59,7 @@ def network(name: str) -> nn.Module:
 )
 def test_a_linear_model_is_explained_by_w_times_x(method, n_outputs):
     model, x = Linear(n_outputs=n_outputs), signals()
-    values = explanations.attribute(
-        model, x, method, rate_hz=RATE_HZ, window_s=1 / RATE_HZ, fill="zero"
-    )
+    values = explanations.attribute(model, x, method, window_s=1 / RATE_HZ, fill="zero")
     assert values.dtype == np.float32
     np.testing.assert_allclose(values, model.positive * x, rtol=1e-3, atol=2e-4)
 
@@ -68,11 +67,9 @@ def test_a_linear_model_is_explained_by_w_times_x(method, n_outputs):
 def test_kernel_shap_and_lime_find_a_linear_model():
     model, x = Linear(), signals(1)
     sums = (model.positive * x)[0].reshape(N_LEADS, 2, -1).sum(-1)
-    shap = explanations.attribute(
-        model, x, "kernel_shap", rate_hz=RATE_HZ, window_s=1.0, n_steps=400
-    )[0]
+    shap = explanations.attribute(model, x, "kernel_shap", window_s=1.0, n_steps=400)[0]
     np.testing.assert_allclose(shap[:, ::50], sums, atol=0.05 * np.abs(sums).max())
-    lime = explanations.attribute(model, x, "lime", rate_hz=RATE_HZ, window_s=1.0, n_steps=400)[0]
+    lime = explanations.attribute(model, x, "lime", window_s=1.0, n_steps=400)[0]
     assert np.corrcoef(lime[:, ::50].ravel(), sums.ravel())[0, 1] > 0.98
 
 
@@ -118,7 +115,7 @@ def test_equal_to_captum(name, method):
 def test_batches_do_not_show(name, method, monkeypatch):
     model, x = network(name), signals(3)
     whole = explanations.attribute(model, x, method, n_steps=4, window_s=1.0)
-    monkeypatch.setattr("ecgcore.explanations.forward.rows_at_once", lambda *_: 2)
+    monkeypatch.setitem(explanations.attribute.__globals__, "rows_at_once", lambda *_: 2)
     parts = explanations.attribute(model, x, method, n_steps=4, window_s=1.0)
     assert whole.shape == x.shape
     np.testing.assert_allclose(whole, parts, rtol=1e-3, atol=1e-4 * np.abs(whole).max())
@@ -155,7 +152,6 @@ def test_the_model_is_left_as_it_was():
     ("options", "words"),
     [
         ({"method": "ig"}, "integrated_gradients"),
-        ({"method": "occlusion"}, "rate_hz"),
         ({"method": "grad_cam"}, "last_conv"),
         ({"method": "imn"}, "IMN family"),
         ({"method": "saliency", "x": np.zeros((12, 100))}, "record, lead, sample"),

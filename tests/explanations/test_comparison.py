@@ -145,7 +145,7 @@ def test_the_positive_control_wins_in_place_and_in_deletion():
         logits = explanations.positive_logits(model, x)
         assert roc_auc_score(y, logits) > 0.9
         result = explanations.examine(
-            model, x[y == 1], ["imn"], rate_hz=50, seed=0, effort=effort,
+            model, x[y == 1], ["imn"], seed=0, effort=effort,
             masks={"evidence": mask[y == 1]}, logit_sd=float(logits.std()),
         )  # fmt: skip
         parts.append(result.records.assign(seed=seed))

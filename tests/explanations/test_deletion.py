@@ -22,16 +22,6 @@ def score(units: Units, attribution: np.ndarray) -> np.ndarray:
     return lerf_minus_morf(deletion_curves(units, attribution))
 
 
-def test_bridge_by_hand():
-    x = np.array([[0.0, 1, 9, 9, 4, 5], [3, 3, 3, 3, 3, 8], [1, 2, 3, 4, 5, 6]], np.float32)
-    removed = np.zeros(x.shape, bool)
-    removed[0, 2:4], removed[1, 4:], removed[2] = True, True, True
-    np.testing.assert_allclose(
-        filled(x, removed), [[0, 1, 2, 3, 4, 5], [3, 3, 3, 3, 3, 3], [0] * 6]
-    )
-    assert filled(x, removed, "zero")[0].tolist() == [0, 1, 0, 0, 4, 5]
-
-
 def test_bridge_is_numpys_interpolation_in_every_row_of_a_broadcast_array():
     rng = np.random.default_rng(0)
     x, removed = rng.normal(size=(1, 12, 40)).astype(np.float32), rng.random((5, 12, 40)) < 0.4
@@ -81,23 +71,3 @@ def test_the_true_map_of_a_linear_model_attains_the_best_order():
     for seed in range(3):
         noise = np.random.default_rng(seed).normal(size=x.shape)
         assert (score(units, x * w + noise) <= best + 1e-6).all()
-
-
-def test_sets_and_records_share_batches_and_the_last_unit_may_be_short(monkeypatch):
-    x, w, _ = linear()
-    x, rows = x[..., :97], []
-
-    def counting(signals):
-        rows.append(len(signals))
-        return (signals * w[:, :97]).sum((1, 2), dtype=np.float64)
-
-    units = Units(counting, x, RATE_HZ, fill="zero")
-    curves = deletion_curves(units, x, (0.1, 0.5, 1.0))
-    assert sorted(rows) == [6, 6, 2 * 2 * 6]  # complete, emptied, and all sets of both orders
-    np.testing.assert_allclose(curves.morf[:, -1], 0, atol=1e-5)
-    monkeypatch.setattr("ecgcore.explanations.deletion._MOST_VALUES", 2 * x.size)
-    again = deletion_curves(Units(counting, x, RATE_HZ, fill="zero"), x, (0.1, 0.5, 1.0))
-    assert max(rows[3:]) == 12
-    np.testing.assert_array_equal(curves.lerf, again.lerf)
-    with pytest.raises(EcgcoreError, match="shape"):
-        units.sums(x[:, :, :50])

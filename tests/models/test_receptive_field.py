@@ -76,7 +76,7 @@ def test_field_is_the_requested_one_and_what_gradients_show(name, rate_hz, field
 @settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(2, 12), st.integers(1, 3)), min_size=1, max_size=5),
-    st.floats(1, 40),
+    st.just(1.0) | st.floats(1, 40),
     st.sampled_from(["dilation", "kernel"]),
 )
 def test_widened_stages_are_as_close_as_they_can_be(sizes, factor, widen) -> None:
@@ -84,6 +84,7 @@ def test_widened_stages_are_as_close_as_they_can_be(sizes, factor, widen) -> Non
     native = field_samples(stages)
     requested = factor * native
     made = stages_for(stages, requested, 1000, widen)
+    assert factor > 1 or list(made) == stages  # its own field leaves a network as it is
     error = abs(field_samples(made) - requested)
     assert [s.pool for s in made] == [s.pool for s in stages]
     if widen == "kernel":
@@ -96,15 +97,6 @@ def test_widened_stages_are_as_close_as_they_can_be(sizes, factor, widen) -> Non
         last_step = math.prod(s.pool for s in stages[:-1])
         widest = max(s.kernel - 1 for s in stages) * last_step
         assert error <= widest / 2 + 1e-6
-
-
-@pytest.mark.parametrize("widen", ["dilation", "kernel"])
-@pytest.mark.parametrize("name", SETTABLE)
-def test_its_own_field_leaves_a_network_as_it_is(name, widen) -> None:
-    own = models.build(name, rate_hz=62, n_samples=62)
-    field = {"receptive_field_ms": own.receptive_field_ms, "widen": widen}
-    same = models.build(name, rate_hz=62, n_samples=62, **field)
-    assert same.stages == own.stages == tuple(type(own).stages)
 
 
 @pytest.mark.parametrize("name", SETTABLE)
@@ -133,18 +125,3 @@ def test_narrower_field_than_the_taps_span_is_refused(rate_hz, field_ms) -> None
     assert all(word in str(caught.value) for word in words)
     enough_hz = int(str(caught.value).split(" Hz or more")[0].split()[-1])
     models.build("cnn1d", rate_hz=enough_hz, n_samples=1000, receptive_field_ms=field_ms)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "words"),
-    [
-        ("cnn1d", {"receptive_field_ms": 900, "widen": "x"}, ["widen", "dilation, kernel"]),
-        ("cnn1d", {"receptive_field_ms": -1}, ["-1", "positive number of milliseconds"]),
-        ("cnn1d", {"receptive_field_ms": math.nan}, ["nan", "positive number of milliseconds"]),
-        ("xresnet1d101", {"receptive_field_ms": 900}, ["XResNet1d101", "cannot be set"]),
-    ],
-)
-def test_misuse_raises_one_clear_sentence(name, options, words) -> None:
-    with pytest.raises(EcgcoreError) as caught:
-        models.build(name, rate_hz=100, n_samples=1000, **options)
-    assert all(word in str(caught.value) for word in words)

@@ -31,65 +31,30 @@ INTERVALS = pd.DataFrame(
 )
 
 
-def simulated_predictions() -> pd.DataFrame:
-    rng = np.random.default_rng(1)
-    y = (rng.random(400) < 0.2).astype(int)
-    parts = []
-    for model in ("cnn1d", "cnn_lstm"):
-        for rate_hz in (62, 500):
-            score = 1 / (1 + np.exp(-(rng.normal(size=400) + 3 * y - 2)))
-            parts.append(pd.DataFrame({"model": model, "rate_hz": rate_hz, "y": y, "score": score}))
-    return pd.concat(parts, ignore_index=True)
-
-
-PREDICTIONS = simulated_predictions()
-
-
-def deletion() -> pd.DataFrame:
-    steps = np.array([0, 0.05, 0.2, 1.0])
-    curve = pd.DataFrame({"fraction": steps, "morf": 3 - 4 * steps, "lerf": 3 - steps})
-    names = [(fill, method) for fill in ("bridge", "donor") for method in ("imn", "random")]
-    return pd.concat([curve.assign(fill=fill, method=method) for fill, method in names])
-
-
 HISTORY = pd.DataFrame({"train_loss": [3, 2, 1], "valid_loss": [3, 2, 2], "valid_f1": [0, 1, 1]})
 COUNTS = pd.DataFrame([{"model": name, **evaluate([0, 1, 1], [0.1, 0.9, 0.2])} for name in "abc"])
-BEAT = slice(120, 201)
 FIGURES = {
     "ecg": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, title="record 1"),
     "attribution": lambda: plots.ecg_12_lead(
         ECG_MV, RATE_HZ, ATTRIBUTION, title="x", mask=np.abs(ECG_MV) > 0.3, boxes=BOXES
     ),
     "column": lambda: plots.ecg_12_lead(ECG_MV, RATE_HZ, ATTRIBUTION, columns=1),
-    "side_by_side": lambda: plots.ecg_side_by_side(ECG_MV, -ECG_MV, RATE_HZ, titles=("A", "B")),
-    "evidence": lambda: plots.record_with_evidence(
-        ECG_MV, RATE_HZ, np.abs(ECG_MV) > 0.3, ATTRIBUTION, leads=("II", "V1", "V2", "V6")
-    ),
-    "map": lambda: plots.attribution_map(
-        ATTRIBUTION.reshape(12, 20, 50).sum(-1), np.arange(20) * 0.5
+    "gap": lambda: plots.ecg_12_lead(
+        np.hstack([ECG_MV[:, :320], np.full((12, 30), np.nan), -ECG_MV[:, :320]]),
+        RATE_HZ,
+        columns=1,
+        title="left: A\nright: B",
     ),
     "resampling": lambda: plots.resampling_picture({100: ECG_MV[1], 50: ECG_MV[1, ::2]}),
-    "roc": lambda: plots.roc_pr(PREDICTIONS),
     "response": lambda: plots.response(INTERVALS, panel="task", marks={"QRS": 110}),
     "by_rate": lambda: plots.response(INTERVALS),
-    "noise": lambda: plots.response(INTERVALS, log=False, falling=True, x_label="SNR [dB]"),
-    "matrices": lambda: plots.matrices(
-        INTERVALS.assign(test_hz=62), row="rate_hz", column="test_hz", panel="model"
-    ),
-    "reliability": lambda: plots.reliability(PREDICTIONS),
+    "noise": lambda: plots.response(INTERVALS, log=False, x_label="SNR [dB]"),
     "forest": lambda: plots.forest(INTERVALS, reference=0.9, margin=0.01),
     "answer": lambda: plots.answer_bars(
         [0.01, 0.02], [0, 0.01], [0.02, 0.04], ["as published", "noise added"], n=[2273, 500]
     ),
     "learning": lambda: plots.learning_curves(HISTORY, best_epoch=1),
-    "leads": lambda: plots.lead_bars(ATTRIBUTION, -12.0, title="record 1"),
-    "beats": lambda: plots.beat_averages(
-        np.arange(-30, 51) / RATE_HZ,
-        {"MI": ECG_MV[:, BEAT], "NORM": 0.5 * ECG_MV[:, BEAT]},
-        {"MI": ATTRIBUTION[:, BEAT], "NORM": -ATTRIBUTION[:, BEAT]},
-    ),
-    "deletion": lambda: plots.deletion_picture(deletion()),
-    "counts": lambda: plots.class_counts(pd.DataFrame({"records": [5, 3]}, index=["A", "B"])),
+    "counts": lambda: plots.class_counts(pd.Series({"A": 5, "B": 3})),
 }
 
 
@@ -163,12 +128,6 @@ def test_frames_lie_where_the_segments_are():
     assert frames[-1].get_width() == pytest.approx(0.1)  # cut off at the end of the record
 
 
-def test_bars_of_leads_and_bias_add_up_to_the_logit():
-    contribution = np.random.default_rng(0).normal(size=(12, 50))
-    bars = plots.lead_bars(contribution, 1.5).axes[0].patches
-    assert sum(bar.get_height() for bar in bars) == pytest.approx(contribution.sum() + 1.5)
-
-
 def test_an_interval_that_could_not_be_computed_is_left_out():
     table = INTERVALS.assign(low=np.nan, high=np.nan)
     assert plots.forest(table).axes[0].texts[0].get_text() == "0.910"
@@ -182,7 +141,6 @@ def test_an_interval_that_could_not_be_computed_is_left_out():
         (lambda: plots.ecg_12_lead(ECG_MV, 100, ECG_MV[:, :9]), "attribution: expected shape"),
         (lambda: plots.ecg_12_lead(ECG_MV, 100, columns=5), "columns: expected 1, 2, 3 or 4"),
         (lambda: plots.ecg_12_lead(ECG_MV, 10), "at most 60 s"),
-        (lambda: plots.roc_pr(pd.DataFrame({"y": [1]})), "score"),
         (lambda: plots.learning_curves(pd.DataFrame({"loss": [1]})), "train_"),
         (lambda: plots.forest(INTERVALS[:0]), "the table has no row"),
     ],

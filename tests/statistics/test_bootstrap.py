@@ -58,9 +58,8 @@ def test_perfect_score_of_few_records_keeps_a_wide_interval():
     assert table.loc["sensitivity", "low"] == pytest.approx(13 / (13 + 1.959964**2))
     assert 0.75 < table.loc["auroc", "low"] < 0.97
     assert table.loc["auroc", "high"] == 1
-    assert table.loc["f1", "low"] < table.loc["specificity", "low"] < 1
-    assert table.loc["balanced_accuracy", "low"] < 1
-    assert np.isnan(table.loc["mcc", "low"])
+    assert table.loc["specificity", "low"] < 1
+    assert np.isnan(table.loc[["mcc", "f1"], "low"]).all()
     pairs = bootstrap(y, y * 0.98 + 0.01, groups=np.arange(200) // 2, n_resamples=50, seed=0)
     assert pairs.set_index("metric").low["sensitivity"] < table.low["sensitivity"]
 
@@ -120,7 +119,6 @@ def test_bootstrap_mean_by_patient_and_with_gaps():
     ("options", "words"),
     [
         ({"metrics": ["auc"]}, "auroc"),
-        ({"n_resamples": 0}, "n_resamples"),
         ({"groups": [1, 2]}, "groups"),
         ({"prevalence": 13}, "prevalence"),
     ],

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ecgcore.models import build, logits_of
-from ecgcore.training import TrainConfig, fit, predict_logits
+from ecgcore.training import TrainConfig, fit, loop, predict_logits
+from ecgcore.training.checkpoint import save_checkpoint
 from ecgcore.training.device import numerics
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -61,17 +62,20 @@ def test_same_bytes_twice(name):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_resumed_run_ends_with_the_same_bytes(tmp_path):
+def test_resumed_run_ends_with_the_same_bytes(tmp_path, monkeypatch):
     whole, again = network("cnn_lstm"), network("cnn_lstm")
     config = dataclasses.replace(CONFIG, epochs=3)
 
-    def stop(row):
-        if row["epoch"] == 2:
+    def save_and_stop(directory, state, identity):
+        save_checkpoint(directory, state, identity)
+        if state["epoch"] == 2:
             raise KeyboardInterrupt
 
     fit(whole, *PARTS, config)
+    monkeypatch.setattr(loop, "save_checkpoint", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        fit(network("cnn_lstm"), *PARTS, config, checkpoint_dir=tmp_path, on_epoch=stop)
+        fit(network("cnn_lstm"), *PARTS, config, checkpoint_dir=tmp_path)
+    monkeypatch.undo()
     fit(again, *PARTS, config, checkpoint_dir=tmp_path)
     for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
