@@ -55,7 +55,7 @@ def test_an_exported_notebook_begins_its_run(
     """All cells up to the one that begins the run are executed; a person's cell comes first."""
     from nbclient import NotebookClient
 
-    launch.export(root / "notebooks", tmp_path / "to", repository="a/b", ref="c0ffee")
+    launch.export(root / "notebooks", tmp_path / "to", "a/b", "c0ffee")
     notebook = nbformat.read(tmp_path / "to" / f"{name}.ipynb", as_version=4)
     assert "https://github.com/a/b" in notebook.cells[0].source
     source = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4)

@@ -28,7 +28,8 @@ def test_a_page_carries_its_card_and_no_path(root: Path, run: Path, tmp_path: Pa
     assert "/somewhere" not in (to / "notebooks" / "page.ipynb").read_text()
     assert all("hide-input" in cell.metadata.tags for cell in page.cells[2:4])
     assert json.loads((to / "results.json").read_text()) == {"page": {"auroc": 0.9}}
-    assert json.loads((to / "build.json").read_text())["kind"] == "simulated records"
+    sentence = json.loads((to / "build.json").read_text())["sentence"]
+    assert "come from simulated records, tier smoke, code aaaaaaaaaa. This tier shows" in sentence
     assert (to / "book" / "_generated" / "a-figure.png").stat().st_size > 50
     assert (to / "tables" / "page" / "metrics.csv").exists()
     assert len(list((to / "tables" / "recorded").glob("*.csv"))) >= 5
@@ -52,8 +53,9 @@ def test_a_failed_run_is_not_staged(root: Path, run: Path, tmp_path: Path) -> No
 
 def test_a_page_without_a_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["book", "--runs", "r", "--tier", "t", "--staging", "s", "--html", "h", "--page", "x"]
-    assert main(command) == 2
-    assert capsys.readouterr().err.startswith("book.tools: --page x: expected NAME=RUN")
+    with pytest.raises(SystemExit, match="2"):
+        main(command)
+    assert "--page: x: expected NAME=RUN" in capsys.readouterr().err
 
 
 def test_facts_of_runs_are_plain(run: Path) -> None:
