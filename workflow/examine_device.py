@@ -1,9 +1,9 @@
 """Ask the networks of study 5 about the records of the archive that they were not trained on.
 
-Usage: ``examine_device.py RUNS DATA``. RUNS holds the folders ``independent`` and ``tied`` with runs
-of ``frequency_train``, DATA the stores ``independent-store`` and ``tied-store``. Each record is
-answered by the network of the fold whose patients it never saw; ``results/device/elsewhere`` keeps
-the answers, as ``results/plans/device.md`` describes them.
+Usage: ``examine_device.py RUNS DATA``. RUNS holds the folders ``independent`` and ``tied`` with
+runs of ``frequency_train``, DATA the stores ``independent-store`` and ``tied-store``. Each record
+is answered by the network of the fold whose patients it never saw; ``results/device/elsewhere``
+keeps the answers, as ``results/plans/device.md`` describes them.
 """
 
 import sys

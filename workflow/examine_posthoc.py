@@ -1,8 +1,8 @@
 """Ask the trained networks of study 3 for their costly explanations.
 
 Usage: ``examine_posthoc.py RUNS [NETWORK]``. On a GPU if there is one; about an hour per network on
-one core. A network's answers are kept in ``posthoc.csv`` of its run, so that processes can share the work; delete it to
-ask again. Without NETWORK, what has been answered is recorded.
+one core. A network's answers are kept in ``posthoc.csv`` of its run, so that processes can share
+the work; delete it to ask again. Without NETWORK, what has been answered is recorded.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
 occlusion, KernelSHAP and LIME beside W * x and gradient times input, on the first infarctions of
