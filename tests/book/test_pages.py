@@ -10,9 +10,6 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from browser import DESKTOP, PHONE
-from test_staging import small_book
-
-from book.tools import staging
 
 # All pages are opened in one fixture, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(1500)]
@@ -228,18 +225,6 @@ def test_no_verdict_is_lost_with_a_section(root: Path, html: Path) -> None:
     for name in with_verdict:
         page = (html / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
         assert re.search(r'admonition-title">Verdict', page), name
-
-
-def test_a_section_without_data_is_left_out(root: Path, tmp_path: Path) -> None:
-    mark = (
-        "## {0}\n\n```{{with-result}} page.{1}\n```\n\nText of {0}.\n\n### Below {0}\n\nMore.\n\n"
-    )
-    text = mark.format("Absent", "nothing") + mark.format("Present", "auroc") + "## Last\n\nEnd.\n"
-    staging.build_book(small_book(tmp_path, root, text), tmp_path / "html")
-    page = (tmp_path / "html" / "book" / "index.html").read_text(encoding="utf-8")
-    assert "Absent" not in page
-    for words in ("Text of Present.", "Below Present", "End."):
-        assert words in page
 
 
 def test_search_works_offline(html: Path, context: Any) -> None:

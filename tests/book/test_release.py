@@ -27,8 +27,7 @@ def released(root: Path, html: Path, tmp_path_factory: pytest.TempPathFactory) -
         (place / name).symlink_to(root / name)
     # in a process of its own, since Playwright refuses a second one beside that of other tests
     command = [sys.executable, "-m", "book.tools", "release", "--html", html, "--to", "made"]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    subprocess.run(command, cwd=place, check=True)
     return place / "made"
 
 
@@ -84,10 +83,3 @@ def test_a_book_that_lacks_a_page_is_not_released(root: Path, tmp_path: Path) ->
     with pytest.raises(EcgcoreError, match=r"no page book/index.*make book"):
         release.make_release(html, tmp_path / "made", root=tmp_path)
     assert not (tmp_path / "made").exists()
-
-
-def test_pages_come_in_the_order_of_the_contents(root: Path) -> None:
-    pages = release.pages_in_order((root / "_toc.yml").read_text())
-    assert pages[0] == "book/index"
-    assert "CHANGELOG" in pages
-    assert len(pages) == len(set(pages)) > 25
