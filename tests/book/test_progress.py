@@ -9,15 +9,9 @@ from book.tools import progress
 
 LOG = """\
 Job stats:
-job         count
---------  -------
 long_run        1
 run             3
 book            1
-total           5
-
-Execute 2 jobs...
-[Tue Nov 25 12:00:00]
 rule simulate:
     jobid: 9
 Finished jobid: 9 (Rule: simulate)
@@ -30,9 +24,6 @@ localrule run:
     jobid: 2
     wildcards: path=other
 Finished jobid: 2 (Rule: run)
-2 of 5 steps (40%) done
-Error in rule book:
-    jobid: 3
 """
 
 

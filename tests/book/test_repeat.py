@@ -1,10 +1,11 @@
 """*Repeat this run*, as it stands on every page: it gives the page's own numbers."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -18,18 +19,9 @@ NOT_REPEATED = ("seconds", "records_per_s", "cpu_s", "memory")
 """Costs, which differ from time to time."""
 
 
-class _Text(HTMLParser):
-    text = ""
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def command_on(page: Path) -> str:
-    parser = _Text()
-    parser.feed(page.read_text(encoding="utf-8"))
-    lines = [line for line in parser.text.splitlines() if line.startswith("python -m ecgcore run")]
-    return next(line for line in lines if line.endswith("--out my_run"))
+    text = unescape(re.sub("<[^>]+>", "", page.read_text(encoding="utf-8")))
+    return next(re.finditer(r"^python -m ecgcore run .* --out my_run$", text, re.M))[0]
 
 
 def is_cost(name: str) -> bool:
