@@ -8,8 +8,9 @@ from typing import Any
 
 import nbformat
 import pytest
-from browser import missing, offline_browser
+from browser import DESKTOP, FLAGS, chromium, missing
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,9 +33,11 @@ def built_runs(html: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def context() -> Iterator[Any]:
-    """A context of Chromium with the network off, the same for all tests of a process."""
-    with offline_browser() as opened:
-        yield opened
+    """Chromium without a network, for all tests of a process: Playwright allows one in each."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser.new_context(offline=True, viewport=DESKTOP)
+        browser.close()
 
 
 @pytest.fixture

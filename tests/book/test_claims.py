@@ -47,9 +47,10 @@ def test_a_page_adds_evidence_to_the_claims_of_another(tmp_path: Path) -> None:
     columns = {"measured": "AUROC", "value": "1", "interval": "", "level": "", "holds where": "",
                "verdict": "undecided"}  # fmt: skip
     own = [{"claim": "as good", "data": "real", **columns}]
+    rest = {"data": "simulated", **columns}
     added = [
-        {"claim": "as good", "data": "simulated", "page": "real_imn", **columns},
-        {"claim": "new", "data": "simulated", "page": "not in this tier", **columns},
+        {"claim": "as good", "page": "real_imn", **rest},
+        {"claim": "new", "page": "not in this tier", **rest},
     ]
     runs = {"real_imn": tmp_path / "real_imn", "simulated": tmp_path / "simulated"}
     for (_, run), rows in zip(runs.items(), (own, added), strict=True):

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser import missing
+from browser import chromium
 
 from book.tools import release
 from ecgcore.errors import EcgcoreError
@@ -18,8 +18,7 @@ CHAPTERS = ["book/index", "book/explorer", "notebooks/imn_belief"]
 @pytest.fixture(scope="module")
 def released(root: Path, html: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three chapters of the built book; all its pages in the zip."""
-    if not any(map(release.shutil.which, release.CHROMIUM)):
-        missing("no Chromium on this machine: run .ci/install-browser")
+    assert chromium()
     place = tmp_path_factory.mktemp("release")
     listed = "".join(f"  - file: {name}\n" for name in CHAPTERS[1:])
     (place / "_toc.yml").write_text(f"format: jb-book\nroot: {CHAPTERS[0]}\nchapters:\n{listed}")
@@ -74,12 +73,8 @@ def test_pdf_has_chapters_contents_and_links_inside(released: Path) -> None:
 
 
 def test_a_book_that_lacks_a_page_is_not_released(root: Path, tmp_path: Path) -> None:
-    html = tmp_path / "html"
-    html.mkdir()
-    with pytest.raises(EcgcoreError, match="no built book"):
-        release.make_release(html, tmp_path / "made", root=root)
-    (html / "index.html").write_text("")
-    (tmp_path / "_toc.yml").write_text("root: book/index\nchapters:\n  - file: book/nowhere\n")
-    with pytest.raises(EcgcoreError, match=r"no page book/index.*make book"):
-        release.make_release(html, tmp_path / "made", root=tmp_path)
+    for problem in ("no built book", "no page book/index.*make book"):
+        with pytest.raises(EcgcoreError, match=problem):
+            release.make_release(tmp_path, tmp_path / "made", root=root)
+        (tmp_path / "index.html").write_text("")
     assert not (tmp_path / "made").exists()

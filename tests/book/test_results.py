@@ -58,10 +58,5 @@ def test_an_address_names_one_value(source: Path, address: str, value: object) -
 def test_what_is_not_there_is_refused(source: Path, address: str, reason: str) -> None:
     with pytest.raises(EcgcoreError, match=reason):
         results.look_up(source, address)
-
-
-def test_values_are_shown_in_their_format() -> None:
-    assert results.as_shown(-0.25, "+.1%") == "\u221225.0%"
-    assert results.as_shown("so-so", "") == "so-so"
     with pytest.raises(EcgcoreError, match="cannot be shown"):
         results.as_shown("so-so", ".3f")
