@@ -44,20 +44,17 @@ def test_evidence_is_labelled_and_complete_the_real_first(tmp_path: Path) -> Non
 
 
 def test_a_page_adds_evidence_to_the_claims_of_another(tmp_path: Path) -> None:
-    columns = {"measured": "AUROC", "value": "1", "interval": "", "level": "", "holds where": "",
-               "verdict": "undecided"}  # fmt: skip
-    own = [{"claim": "as good", "data": "real", **columns}]
-    rest = {"data": "simulated", **columns}
-    added = [
-        {"claim": "as good", "page": "real_imn", **rest},
-        {"claim": "new", "page": "not in this tier", **rest},
-    ]
-    runs = {"real_imn": tmp_path / "real_imn", "simulated": tmp_path / "simulated"}
-    for (_, run), rows in zip(runs.items(), (own, added), strict=True):
-        run.mkdir()
-        pd.DataFrame(rows).to_csv(run / "claims.csv", index=False)
-        (run / "provenance.json").write_text("{}")
-    first, second = claims.gather(runs, tmp_path)
+    rest = "AUROC,1,,,,undecided\n"
+    columns = "claim,data,page,measured,value,interval,level,holds where,verdict\n"
+    tables = {
+        "real_imn": columns.replace("page,", "") + f"as good,real,{rest}",
+        "simulated": f"{columns}as good,simulated,real_imn,{rest}new,simulated,not here,{rest}",
+    }
+    for page, table in tables.items():
+        (tmp_path / page).mkdir()
+        (tmp_path / page / "claims.csv").write_text(table)
+        (tmp_path / page / "provenance.json").write_text("{}")
+    first, second = claims.gather({page: tmp_path / page for page in tables}, tmp_path)
     assert (first["page"], first["claim"]) == ("real_imn", "as good")
     assert [(row["data"], row["source"]) for row in first["evidence"]] == [
         ("real", "real_imn"), ("simulated", "simulated"),

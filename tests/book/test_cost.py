@@ -18,13 +18,11 @@ import cost  # noqa: E402
 
 
 def test_the_paper_tiers_plan_says_what_it_takes() -> None:
-    done = subprocess.run(
-        [sys.executable, "workflow/cost.py", "paper"], cwd=ROOT, capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
+    command = [sys.executable, "workflow/cost.py", "paper"]
+    report = subprocess.check_output(command, cwd=ROOT, text=True)
     for word in ("810 runs", "GiB", "estimates", "H100", "12 GB card", "laptop", "To cut"):
-        assert word in done.stdout
-    assert "nan" not in done.stdout
+        assert word in report
+    assert "nan" not in report
     assert "no minutes are known" in cost.report("smoke"), "which was not rehearsed"
 
 
@@ -77,8 +75,8 @@ def test_a_rehearsal_goes_on_where_it_stopped(tmp_path: Path, simulated_archive:
         "store", kind,
     ]  # fmt: skip
     for n_lines in (3, 0):
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        assert done.stdout.count("minutes left") == n_lines
+        printed = subprocess.check_output(command, cwd=ROOT, text=True)
+        assert printed.count("minutes left") == n_lines
     log = (tmp_path / "300" / "rows.jsonl").read_text().splitlines()
     rows = {row["kind"]: row for row in map(json.loads, log)}
     assert rows["store"]["n_af_vs_rest"] == 300

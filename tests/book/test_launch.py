@@ -15,11 +15,7 @@ from nbclient import NotebookClient
 from book.tools import launch
 from ecgcore.errors import EcgcoreError
 
-PROBE = """
-import ecgcore, ecgcore.runs.recorded
-print(ecgcore.__file__)
-print(ecgcore.runs.recorded.FOLDER.is_dir())
-"""
+PROBE = "import ecgcore.runs.recorded as one; print(one.__file__, one.FOLDER.is_dir())"
 
 
 def test_the_set_up_cell_installs_where_nothing_is(root: Path, tmp_path: Path) -> None:
@@ -38,10 +34,9 @@ def test_the_set_up_cell_installs_where_nothing_is(root: Path, tmp_path: Path) -
         return subprocess.check_output(command, cwd=place, env=environment, text=True)
 
     cell = launch.setup_cell(root.as_uri(), "HEAD").source
-    assert "None" in run("import importlib.util; print(importlib.util.find_spec('ecgcore'))")
-    first = run(cell + PROBE)
-    assert str(tmp_path / "work" / "ecg-book" / "ecgcore") in first
-    assert "True" in first
+    assert run("import importlib.util as a; print(a.find_spec('ecgcore'))") == "None\n"
+    place = tmp_path / "work" / "ecg-book" / "ecgcore" / "runs" / "recorded.py"
+    assert run(cell + PROBE) == f"{place} True\n"
     assert run(cell + "print('again')") == "again\n"  # installed now, so nothing is cloned
 
 

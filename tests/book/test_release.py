@@ -32,8 +32,7 @@ def released(root: Path, html: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_checksums_hold(released: Path) -> None:
     command = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
-    done = subprocess.run(command, cwd=released, capture_output=True, text=True, check=True)
-    assert done.stdout.count(": OK") == 4
+    assert subprocess.check_output(command, cwd=released, text=True).count(": OK") == 4
     listed = json.loads((released / "manifest.json").read_text())["bytes"]
     files = (release.PAGES, release.PDF, release.RESULTS)
     assert listed == {name: (released / name).stat().st_size for name in files}

@@ -30,7 +30,6 @@ def source(tmp_path: Path) -> Path:
     [
         ("page.n", 3),
         ("page.differences[cnn1d,500].low", -0.25),
-        ("page.differences[cnn1d, 100].low", 3),
         ("page.differences[cnn1d,100].note", "a word"),
         ('page.differences["a, b"].note', "x"),
         ("recorded.claims[A].value", 0.5),

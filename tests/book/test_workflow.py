@@ -133,9 +133,9 @@ def test_gpus_are_shared_out_the_longest_runs_first() -> None:
 def test_as_many_runs_share_a_gpu_as_are_allowed(tmp_path: Path) -> None:
     assert runs_at_once(2) == runs_at_once(2, "") == {"gpu_0": 1, "gpu_1": 1}
     assert runs_at_once(1, "8") == {"gpu_0": 8}
+    with pytest.raises(SystemExit, match="RUNS_PER_GPU=0: expected a whole number above zero"):
+        runs_at_once(1, 0)
     assert plan(tmp_path, "lecture", "gpus=1", "runs_per_gpu=8").returncode == 0
-    refused = plan(tmp_path, "lecture", "gpus=1", "runs_per_gpu=0")
-    assert "RUNS_PER_GPU=0: expected a whole number above zero." in refused.stderr
 
 
 def test_a_local_build_keeps_to_the_memory_and_gpus_of_the_machine(
@@ -173,11 +173,6 @@ def plan(tmp_path: Path, tier: str, *config: str) -> subprocess.CompletedProcess
     )  # fmt: skip
 
 
-def test_a_simulated_tier_can_be_planned(tmp_path: Path) -> None:
-    done = plan(tmp_path, "lecture", "gpus=2")
-    assert done.returncode == 0, done.stderr
-
-
 def test_what_is_no_archive_is_refused_at_once(tmp_path: Path, archive: str) -> None:
     done = plan(tmp_path, "real", "archive=/nowhere")
     assert done.returncode != 0
@@ -190,14 +185,12 @@ def test_what_is_no_archive_is_refused_at_once(tmp_path: Path, archive: str) -> 
 def test_a_killed_grid_continues_with_the_same_command(tmp_path: Path) -> None:
     """``kill -9`` leaves no lock behind, and what was incomplete is made again."""
     tier = f"killed_{os.getpid()}"
-    grid = {
-        "tier": tier,
-        "simulate": {"records": 80, "seed": 7, "prevalence": {"NORM": 0.5, "AF": 0.5}},
-        "runs": {"frequency_train": {
-            "grid": {"model": ["cnn1d"], "rate_hz": [62, 75], "seed": [1]},
-            "fixed": {"folds": 2, "epochs": 1, "n_resamples": 100}}},
-        "summaries": {},
-    }  # fmt: skip
+    cells = {
+        "grid": {"model": ["cnn1d"], "rate_hz": [62, 75], "seed": [1]},
+        "fixed": {"folds": 2, "epochs": 1, "n_resamples": 100},
+    }
+    records = {"records": 80, "seed": 7, "prevalence": {"NORM": 0.5, "AF": 0.5}}
+    grid = {"tier": tier, "simulate": records, "runs": {"frequency_train": cells}, "summaries": {}}
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
     runs = ROOT / "_build" / "runs" / tier
     targets = [f"_build/runs/{tier}/frequency_train-cnn1d-{hz}-1/notebook.ipynb" for hz in (62, 75)]
