@@ -222,6 +222,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("run-gallery", RunGallery)
     app.add_directive("difference-bars", DifferenceBars)
     app.add_js_file("print.js", loading_method="defer")
+    app.add_js_file("folded.js", loading_method="defer")
     app.connect("html-page-context", add_files, priority=400)
     app.connect("html-collect-pages", run_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
