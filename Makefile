@@ -2,8 +2,10 @@
 # but Python 3.11 or newer, make and git.
 TIER    ?= lecture
 ARCHIVE ?=
-# by default all that PyTorch finds, each for one run at a time; 0: none
+# by default all that PyTorch finds; 0: none
 GPUS    ?=
+# runs at once on a GPU; more than one only helps while nvidia-cuda-mps-control -d is running
+RUNS_PER_GPU ?= 1
 CORES   ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON  ?= python3
 HTML    ?= _build/html
@@ -26,7 +28,7 @@ help:  ## what there is to make
 book: .venv/book.done  ## run a tier's notebooks and build the book: make book TIER=lecture ARCHIVE= GPUS=
 	$(BIN)/python -m book.tools progress -- \
 	  $(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) --keep-going \
-	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" gpus="$(GPUS)" repository="$(REPOSITORY)"
+	  --configfile workflow/tiers/$(TIER).yaml --config archive="$(ARCHIVE)" html="$(HTML)" gpus="$(GPUS)" runs_per_gpu="$(RUNS_PER_GPU)" repository="$(REPOSITORY)"
 
 plan: .venv/book.done  ## what a tier costs, before anything starts: make plan TIER=paper
 	@$(BIN)/python workflow/cost.py $(TIER)

@@ -217,6 +217,17 @@ def count_gpus() -> int:
     return int(subprocess.run(question, capture_output=True, text=True, check=False).stdout or 0)
 
 
+def runs_at_once(n_gpus: int, runs_per_gpu: int | str | None = None) -> dict[str, int]:
+    """Return the size of each GPU's resource, of which a run takes one; 1 if none is given.
+
+    SystemExit, with one sentence, if ``runs_per_gpu`` is not a whole number above zero.
+    """
+    text = "1" if runs_per_gpu in (None, "") else str(runs_per_gpu)
+    if not text.isdecimal() or int(text) < 1:
+        raise SystemExit(f"RUNS_PER_GPU={text}: expected a whole number above zero.")
+    return {f"gpu_{i}": int(text) for i in range(n_gpus)}
+
+
 def code(*sources: str) -> list[str]:
     """Return the files whose change makes a result of these notebooks or modules stale."""
     paths = {p for source in sources for p in [*_dependencies(ROOT / source), ROOT / source]}

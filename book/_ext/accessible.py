@@ -15,38 +15,23 @@ REPAIRS = {
     # the empty corner above row names is no heading
     "<th></th>": "<td></td>",
     '<th class="head"><p></p></th>': "<td></td>",
-}
-CORNER = re.compile(r'<th (class="(?:blank|index_name)[^"]*")\s*>(?:&nbsp;)?</th>')
-WHOLE_PAGE = {
     # the logo above the contents is outside every landmark
     'class="bd-sidebar-primary bd-sidebar"': (
         'class="bd-sidebar-primary bd-sidebar" role="complementary" aria-label="Sidebar"'
     ),
 }
+CORNER = re.compile(r'<th (class="(?:blank|index_name)[^"]*")\s*>(?:&nbsp;)?</th>')
 
 
-def repair(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
-    body = context.get("body")
-    if body:
-        for wrong, right in REPAIRS.items():
-            body = body.replace(wrong, right)
-        context["body"] = CORNER.sub(r"<td \1></td>", body)
-
-
-def repair_files(app: Sphinx, exception: Exception | None) -> None:
-    """What the theme's own templates write around the text."""
+def repair(app: Sphinx, exception: Exception | None) -> None:
+    """Repair what Sphinx, pandas and the theme's templates wrote."""
     for path in [] if exception else Path(app.outdir).rglob("*.html"):
         text = path.read_text(encoding="utf-8")
-        better = text
-        for wrong, right in WHOLE_PAGE.items():
-            better = better.replace(wrong, right)
-        if better != text:
-            path.write_text(better, encoding="utf-8")
+        for wrong, right in REPAIRS.items():
+            text = text.replace(wrong, right)
+        path.write_text(CORNER.sub(r"<td \1></td>", text), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("html-page-context", repair)
-    app.connect("build-finished", repair_files)
+    app.connect("build-finished", repair)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

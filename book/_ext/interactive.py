@@ -4,36 +4,32 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from book.tools import course
+from book.tools import course, results
 from book.tools.facts import as_text
+from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters
 
+LOGGER = logging.getLogger(__name__)
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
     trim_blocks=True,
     undefined=StrictUndefined,
 )
+TEMPLATES.filters["shown"] = results.as_shown
 EXPLORER = "explorer_data"
-MODELS = {
-    "imn": "IMN (writes its own weights)",
-    "imn_categorical": "IMN with two outputs",
-    "blackbox_cnn2d": "black box (same encoder, linear head)",
-}
-POSITIVE = {
-    "norm_vs_mi": "infarction",
-    "norm_vs_sttc": "ST-T change",
-    "norm_vs_cd": "conduction disturbance",
-    "norm_vs_hyp": "hypertrophy",
-}
+INTERVAL = ("difference", "low", "high")
+TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Steps of an axis; an axis has at most five."""
 RUNS = "runs"
 """Folder of the pages of runs."""
 
@@ -48,9 +44,7 @@ class Interactive(SphinxDirective):
 
     def needs(self, *files: str) -> None:
         """Load these files of ``_static`` on this page, in this order."""
-        meta = self.env.metadata.setdefault(self.env.docname, {})
-        names = dict.fromkeys([*meta.get("needs", "").split(), *files])
-        meta["needs"] = " ".join(names)
+        self.env.metadata[self.env.docname].setdefault("needs", []).extend(files)
 
     def filled(self, template: str, **values: Any) -> list[nodes.Node]:
         """Return the template's HTML; ``facts`` become JSON that a script can read."""
@@ -98,8 +92,6 @@ class EcgExplorer(Interactive):
             folder=folder,
             length_s=facts["n_samples"] / facts["rate_hz"],
             methods=[*facts["methods"], "input_x_gradient"],
-            model_words=MODELS,
-            positive=POSITIVE.get(facts["task"], "positive"),
         )
 
 
@@ -178,11 +170,42 @@ def run_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         yield f"{RUNS}/{run['name']}", {"title": run["name"], "body": body}, "page.html"
 
 
+class DifferenceBars(Interactive):
+    """``{difference-bars} PAGE.TABLE``: a bar with its interval for each line of the content.
+
+    A line is ``words | row``, with the row as in an address of :mod:`book.tools.results`; the
+    table has the columns ``difference``, ``low`` and ``high``.  Options: ``axis``, what is drawn;
+    ``margin``, the address of the largest difference that counts as none, which is drawn in grey.
+    """
+
+    required_arguments = 1
+    has_content = True
+    option_spec: ClassVar = {"axis": str, "margin": str}
+
+    def run(self) -> list[nodes.Node]:
+        bars = []
+        try:
+            margin = float(results.look_up(self.source, self.options["margin"]))
+            for line in self.content:
+                words, _, row = line.partition(" | ")
+                cells = [f"{self.arguments[0]}[{row}].{name}" for name in INTERVAL]
+                bars.append((words, *(float(results.look_up(self.source, a)) for a in cells)))
+        except EcgcoreError as error:
+            LOGGER.warning("%s", error, location=self.get_location())
+            return []
+        ends = [0.0, margin, -margin, *(end for _, *values in bars for end in values)]
+        low, high = min(ends), max(ends)
+        step = next(s for s in TICKS if 5 * s > high - low)
+        ticks = [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        axis = {"label": self.options["axis"], "low": low, "high": high, "ticks": ticks}
+        return self.filled("difference_bars.svg", bars=bars, margin=margin, axis=axis)
+
+
 def add_files(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Load what the page's directives need."""
-    for file in app.env.metadata.get(pagename, {}).get("needs", "").split():
+    for file in dict.fromkeys(app.env.metadata.get(pagename, {}).get("needs", [])):
         if file.endswith(".css"):
             app.add_css_file(file)
         else:
@@ -197,7 +220,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("parameters-form", ParametersForm)
     app.add_directive("notebook-parameters", NotebookParameters)
     app.add_directive("run-gallery", RunGallery)
+    app.add_directive("difference-bars", DifferenceBars)
     app.add_js_file("print.js", loading_method="defer")
+    app.add_js_file("folded.js", loading_method="defer")
     app.connect("html-page-context", add_files, priority=400)
     app.connect("html-collect-pages", run_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

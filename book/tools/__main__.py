@@ -14,11 +14,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options) or 0
+        with files.file_errors("files"):
+            return options.command(options) or 0
     except EcgcoreError as error:
         message, status = str(error), 2
-    except OSError as error:
-        message, status = str(files.file_error(error, "files")), 2
     except KeyboardInterrupt:
         message, status = "stopped; run the same command again to continue.", 130
     print(f"book.tools: {message}", file=sys.stderr)
@@ -36,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = command(_book, "lay out executed notebooks and build the book")
     add("--runs", type=Path, required=True, help="folder of run directories")
-    add("--page", action="append", required=True, metavar="NAME=RUN")
+    add("--page", type=_page, action="append", required=True, metavar="NAME=RUN")
     add("--explorer", type=Path, help="folder that the command explorer wrote")
     add("--tier", required=True)
     add("--repository", default="", metavar="OWNER/NAME", help="for launch links")
@@ -69,34 +68,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def pages_of(texts: Sequence[str], runs: Path) -> dict[str, Path]:
-    """Return the run directory of each page, from words such as ``imn_train=imn_train-62``.
-
-    :class:`EcgcoreError` for a word of another form.
-    """
-    pages = {}
-    for text in texts:
-        name, equals, run = text.partition("=")
-        if not (name and equals and run):
-            raise EcgcoreError(
-                f"--page {text}: expected NAME=RUN, the page and its run directory, for example "
-                "--page imn_train=imn_train-norm_vs_mi-imn."
-            )
-        pages[name] = runs / run
-    return pages
+def _page(text: str) -> tuple[str, str]:
+    """Return page and run of a word such as ``imn_train=imn_train-62``."""
+    name, _, run = text.partition("=")
+    if not (name and run):
+        raise argparse.ArgumentTypeError(f"{text}: expected NAME=RUN, the page and its run.")
+    return name, run
 
 
 def _book(options: argparse.Namespace) -> None:
-    pages = pages_of(options.page, options.runs)
-    from book.tools import launch, staging
+    from book.tools import staging
 
-    repository = options.repository and launch.check_repository(options.repository)
     options.html.parent.mkdir(parents=True, exist_ok=True)
     with files.locked(options.html):
         staging.stage(
-            Path.cwd(), pages, options.staging, tier=options.tier, explorer=options.explorer,
-            gallery=options.runs, repository=repository,
-        )  # fmt: skip
+            Path.cwd(),
+            {page: options.runs / run for page, run in options.page},
+            options.staging,
+            tier=options.tier,
+            explorer=options.explorer,
+            gallery=options.runs,
+            repository=options.repository,
+        )
         staging.build_book(options.staging, options.html)
     print(f"The book: {options.html / 'index.html'}")
 
@@ -104,8 +97,8 @@ def _book(options: argparse.Namespace) -> None:
 def _explorer(options: argparse.Namespace) -> None:
     from book.tools import explorer
 
-    settings = explorer.Settings(options.records, options.steps, options.window)
-    explorer.export(options.run, options.store, options.to, settings)
+    effort = {"n_steps": options.steps, "window_s": options.window}
+    explorer.export(options.run, options.store, options.to, options.records, **effort)
     print(options.to)
 
 
@@ -125,8 +118,7 @@ def _release(options: argparse.Namespace) -> None:
 def _launch(options: argparse.Namespace) -> None:
     from book.tools import launch
 
-    names = {"repository": options.repository, "ref": options.ref}
-    print(*launch.export(Path("notebooks"), options.to, **names), sep="\n")
+    launch.export(Path("notebooks"), options.to, options.repository, options.ref)
 
 
 def _progress(options: argparse.Namespace) -> int:

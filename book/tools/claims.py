@@ -39,11 +39,11 @@ def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dic
         page = row.setdefault("page", page_of.get(row["claim"], ""))
         row.setdefault("source", "")
         claims.setdefault((page, row["claim"]), []).append(row)
-    pages = list(runs)
-    known = sorted((k for k in claims if k[0] in pages), key=lambda k: pages.index(k[0]))
     return [
-        {"page": page, "claim": claim, "evidence": sorted(claims[page, claim], key=_rank)}
-        for page, claim in known
+        {"page": page, "claim": claim, "evidence": sorted(evidence, key=_rank)}
+        for page in runs
+        for (page_of_claim, claim), evidence in claims.items()
+        if page_of_claim == page
     ]
 
 

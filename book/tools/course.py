@@ -14,6 +14,8 @@ from typing import Any
 import nbformat
 import numpy as np
 import yaml
+from jinja2 import Environment, FileSystemLoader
+from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -24,9 +26,10 @@ SETUP = 'archive: str = "simulated"  # a folder in PTB-XL layout, a prepared sto
 PAGES = Path(__file__).parents[1] / "course"
 """The course's pages; what they refer to is found from here."""
 
-_FENCE = re.compile(r"^(`{3,}|~{3,})(.*)$")
-_OPTION = re.compile(r"^:(\w+):\s*(.*)$")
-_GIFT_SPECIAL = re.compile(r"([~=#{}:\\])")
+_DIRECTIVE = re.compile(r"\{([\w-]+)\}\s*(.*)")
+_OPTIONS = re.compile(r"\A(:\w+:.*\n)+")
+_BANK = Environment(loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True)
+_BANK.filters["gift"] = lambda text: re.sub(r"([~=#{}:\\])", r"\\\1", text)
 
 
 @dataclass(frozen=True)
@@ -40,37 +43,21 @@ class Block:
 
 def blocks(source: str) -> Iterator[Block]:
     """Yield the pieces of a page in order; what is inside a directive stays inside its block."""
-    lines, text = iter(source.splitlines()), list[str]()
-    for line in lines:
-        fence = _FENCE.match(line)
-        if not fence:
-            text.append(line)
+    lines, start = source.splitlines(), 0
+    for token in MarkdownIt().parse(source):
+        directive = _DIRECTIVE.match(token.info)
+        if token.type != "fence" or token.map is None or not (directive or token.info == "python"):
             continue
-        inner, info = _inside(lines, line, fence[1]), fence[2].strip()
-        directive = re.match(r"\{([\w-]+)\}\s*(.*)", info)
-        if not directive and info != "python":
-            text += [line, *inner, fence[1]]
-            continue
-        if "".join(text).strip():
-            yield Block("text", "\n".join(text).strip())
-        text = []
-        if not directive:
-            yield Block("python", "\n".join(inner))
-            continue
-        while inner and _OPTION.match(inner[0]):
-            inner.pop(0)
-        yield Block(directive[1], "\n".join(inner).strip(), directive[2])
-    if "".join(text).strip():
-        yield Block("text", "\n".join(text).strip())
-
-
-def _inside(lines: Iterator[str], opening: str, fence: str) -> list[str]:
-    inner = list[str]()
-    for line in lines:
-        if line.strip() == fence:
-            return inner
-        inner.append(line)
-    raise EcgcoreError(f"course page: the block '{opening}' is not closed.")
+        opening, end = token.map
+        if lines[end - 1].strip() != token.markup:
+            raise EcgcoreError(f"course page: the block '{lines[opening]}' is not closed.")
+        if text := "\n".join(lines[start:opening]).strip():
+            yield Block("text", text)
+        kind, title = directive.groups() if directive else ("python", "")
+        yield Block(kind, _OPTIONS.sub("", token.content).strip(), title)
+        start = end
+    if text := "\n".join(lines[start:]).strip():
+        yield Block("text", text)
 
 
 def plain(text: str) -> str:
@@ -147,33 +134,6 @@ def questions(source: Path) -> list[dict[str, Any]]:
     return bank
 
 
-def as_markdown(bank: list[dict[str, Any]], *, with_answers: bool) -> str:
-    """Return the question bank for printing."""
-    lines = ["# Question bank", ""]
-    for number, question in enumerate(bank, start=1):
-        lines += [f"{number}. (session {question['session']}) {question['question']}", ""]
-        lines += [f"   - {'abcdef'[i]}) {c}" for i, c in enumerate(question["choices"])]
-        if with_answers:
-            lines += ["", f"   Answer: {'abcdef'[question['answer']]}. {question['why']}"]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def as_gift(bank: list[dict[str, Any]]) -> str:
-    """Return the question bank in Moodle's GIFT format."""
-    lines = []
-    for question in bank:
-        lines.append(f"::{question['id']}:: {_gift(question['question'])} {{")
-        for position, choice in enumerate(question["choices"]):
-            lines.append(f"\t{'=' if position == question['answer'] else '~'}{_gift(choice)}")
-        lines += [f"\t####{_gift(question['why'])}", "}", ""]
-    return "\n".join(lines)
-
-
-def _gift(text: str) -> str:
-    return _GIFT_SPECIAL.sub(r"\\\1", text)
-
-
 def export(course: Path, to: Path, *, execute: bool = False) -> None:
     """Write ``student`` and ``instructor`` below ``to``: notebooks, question bank, project.
 
@@ -194,11 +154,9 @@ def export(course: Path, to: Path, *, execute: bool = False) -> None:
             session = notebook(path.read_text(encoding="utf-8"), with_solutions=is_told)
             if is_told and execute:
                 print(f"{path.stem} of {len(sessions)} is run with its solutions", flush=True)
-                NotebookClient(
-                    session, timeout=900, kernel_name="python3", extra_arguments=QUIET
-                ).execute()
+                NotebookClient(session, timeout=900, extra_arguments=QUIET).execute()
             nbformat.write(session, folder / f"{path.stem}.ipynb")
-        text = as_markdown(bank, with_answers=is_told)
-        (folder / "questions.md").write_text(text, encoding="utf-8")
         (folder / "project.md").write_text(project, encoding="utf-8")
-    (to / "instructor" / "questions.gift").write_text(as_gift(bank), encoding="utf-8")
+        for name in ["questions.md", "questions.gift"][: 1 + is_told]:  # the latter is for Moodle
+            text = _BANK.get_template(f"{name}.jinja").render(bank=bank, with_answers=is_told)
+            (folder / name).write_text(text, encoding="utf-8")

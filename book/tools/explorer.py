@@ -7,14 +7,13 @@ becomes one. Arrays travel as base64 of little-endian numbers.
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ecgcore import explanations
 from ecgcore.data import Record, Store, open_store
@@ -32,34 +31,30 @@ NETWORKS = ("imn", "imn_categorical", "blackbox_cnn2d")
 METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is shown, and how much is computed for it."""
-
-    n_records: int
-    n_steps: int
-    window_s: float
-
-
-def export(folders: Sequence[Path], store_path: Path, to: Path, settings: Settings) -> None:
+def export(
+    folders: Sequence[Path], store_path: Path, to: Path, n_records: int, **effort: Any
+) -> None:
     """Write ``weights.js``, a script per record, ``explorer.json`` and ``fallback.png``.
 
     ``folders`` are run directories of study A that share task, rate, test records and the store;
-    the first one chooses the records and is shown where scripts are not allowed.
-    :class:`EcgcoreError`: a network that the page cannot compute, or runs that do not belong
-    together.
+    the first one chooses the records and is shown where scripts are not allowed.  ``effort`` is
+    ``n_steps`` and ``window_s`` of the attribution methods.  :class:`EcgcoreError`: a network that
+    the page cannot compute, or runs of another task or rate.
     """
     trained = [load_trained_run(folder) for folder in folders]
     for run in trained:
-        _check(run, trained[0])
+        if run.networks[0].spec.name not in NETWORKS:
+            raise EcgcoreError(f"{run.folder}: the explorer computes only {', '.join(NETWORKS)}.")
+    if len({(run.params["task"], run.rate_hz) for run in trained}) > 1:
+        raise EcgcoreError("the explorer shows one task at one rate: name runs that share both.")
     store, first = open_store(store_path), trained[0]
-    chosen = choose_records(load_predictions(first.folder), settings.n_records)
+    chosen = choose_records(load_predictions(first.folder), n_records)
     records = chosen.to_dict("records")
     to.mkdir(parents=True, exist_ok=True)
     weights = [{"name": r.params["model"], **describe_network(r.networks[0])} for r in trained]
     _write_script(to / "weights.js", "networks", weights)
     for row in records:
-        record = describe_record(store, row["ecg_id"], row["label"], trained, settings)
+        record = describe_record(store, row["ecg_id"], row["label"], trained, **effort)
         _write_script(to / f"record_{row['ecg_id']}.js", f"record_{row['ecg_id']}", record)
     _save_picture(store, records[0]["ecg_id"], first, to / "fallback.png")
     facts = {
@@ -74,23 +69,9 @@ def export(folders: Sequence[Path], store_path: Path, to: Path, settings: Settin
         "training": [run.training_summary for run in trained],
         "methods": list(METHODS),
         "runs": [run.folder.name for run in trained],
-        "window_s": settings.window_s,
+        "window_s": effort["window_s"],
     }
     (to / "explorer.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
-
-
-def _check(run: TrainedRun, first: TrainedRun) -> None:
-    name = run.networks[0].spec.name
-    if name not in NETWORKS:
-        raise EcgcoreError(
-            f"{run.folder}: the explorer computes {', '.join(NETWORKS)}, not {name}."
-        )
-    for key in ("task", "rate_hz"):
-        if run.params[key] != first.params[key]:
-            raise EcgcoreError(
-                f"{run.folder}: has {key} {run.params[key]}, but {first.folder} has "
-                f"{first.params[key]}; the explorer shows one {key} at a time."
-            )
 
 
 def describe_network(model: EcgModel) -> dict[str, Any]:
@@ -112,8 +93,8 @@ def describe_network(model: EcgModel) -> dict[str, Any]:
     head = ready.bias_head if model.writes_weights else ready.classifier
     tensors |= {"head_weight": head.weight, "head_bias": head.bias}
     for name in ("writer_2_weight", "writer_2_bias", "head_weight", "head_bias"):
-        if name in tensors:
-            tensors[name] = _log_odds(tensors[name])
+        if len(tensors.get(name, ())) == 2:
+            tensors[name] = tensors[name][1:] - tensors[name][:1]
     flat = np.concatenate([tensor.detach().numpy().ravel() for tensor in tensors.values()])
     return {
         "leads": model.n_leads,
@@ -121,11 +102,6 @@ def describe_network(model: EcgModel) -> dict[str, Any]:
         "tensors": [[name, list(tensor.shape)] for name, tensor in tensors.items()],
         "weights": as_base64(flat, "<f4"),
     }
-
-
-def _log_odds(tensor: Tensor) -> Tensor:
-    """Return the difference of (negative, positive), and one output as it is."""
-    return tensor[1:] - tensor[:1] if len(tensor) == 2 else tensor
 
 
 def choose_records(predictions: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -149,7 +125,7 @@ def choose_records(predictions: pd.DataFrame, n: int) -> pd.DataFrame:
 
 
 def describe_record(
-    store: Store, ecg_id: int, label: int, trained: Sequence[TrainedRun], settings: Settings
+    store: Store, ecg_id: int, label: int, trained: Sequence[TrainedRun], **effort: Any
 ) -> dict[str, Any]:
     """Return a record for the page: signals, the networks' input, evidence, answers, maps."""
     pipeline = trained[0].pipeline
@@ -163,9 +139,7 @@ def describe_record(
     }
     for run in trained:
         maps = {
-            method: explanations.attribute(
-                run.networks[0], x, method, n_steps=settings.n_steps, window_s=settings.window_s
-            )[0]
+            method: explanations.attribute(run.networks[0], x, method, **effort)[0]
             for method in METHODS
         }
         described["answers"][run.params["model"]] = {

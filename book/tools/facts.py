@@ -76,11 +76,12 @@ def describe_runs(folder: Path, pages: Mapping[str, Path], tier: str) -> list[di
     ``pages`` holds the run directory of each page of ``notebooks/``, by the page's name.
     """
     page_of = {Path(run).name: f"notebooks/{page}" for page, run in pages.items()}
-    finished = sorted(file.parent for file in folder.rglob("params.json"))
-    finished = [
-        run for run in finished if not run.name.endswith(TEMPORARY_SUFFIXES) and not damage(run)
+    runs = sorted(file.parent for file in folder.rglob("params.json"))
+    return [
+        _describe(run, page_of.get(run.name), tier)
+        for run in runs
+        if not run.name.endswith(TEMPORARY_SUFFIXES) and not damage(run)
     ]
-    return [_describe(run, page_of.get(run.name), tier) for run in finished]
 
 
 def _describe(run: Path, page: str | None, tier: str) -> dict[str, Any]:

@@ -31,11 +31,10 @@ if importlib.util.find_spec("ecgcore") is None:
 """
 
 
-def check_repository(repository: str) -> str:
-    """Return the name of a GitHub repository; :class:`EcgcoreError` if not ``OWNER/NAME``."""
+def check_repository(repository: str) -> None:
+    """Check the name of a GitHub repository; :class:`EcgcoreError` if not ``OWNER/NAME``."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
         raise EcgcoreError(f"--repository {repository}: expected OWNER/NAME, as on GitHub.")
-    return repository
 
 
 def links(repository: str, page: str) -> dict[str, str]:
@@ -43,6 +42,7 @@ def links(repository: str, page: str) -> dict[str, str]:
 
     GitHub shows the notebook of the default branch, as it is in git: without outputs.
     """
+    check_repository(repository)
     path = f"notebooks/{page}.ipynb"
     return {
         "Colab": f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{path}",
@@ -56,18 +56,15 @@ def setup_cell(source: str, ref: str) -> nbformat.NotebookNode:
     return new_code_cell(_CELL.format(source=source, ref=ref), id="set-up")
 
 
-def export(notebooks: Path, to: Path, *, repository: str, ref: str) -> list[Path]:
+def export(notebooks: Path, to: Path, repository: str, ref: str) -> None:
     """Write copies of all notebooks of a folder that begin with the set-up cell.
 
     The cell checks out the commit ``ref`` of ``repository``, which is ``OWNER/NAME`` on GitHub;
     ``ecgcore.runs.begin`` finds the parameters cell behind it.
     """
-    source = f"https://github.com/{check_repository(repository)}"
+    check_repository(repository)
     to.mkdir(parents=True, exist_ok=True)
-    written = []
     for path in sorted(notebooks.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        notebook.cells.insert(0, setup_cell(source, ref))
+        notebook.cells.insert(0, setup_cell(f"https://github.com/{repository}", ref))
         files.write_whole(to / path.name, nbformat.writes(notebook) + "\n")
-        written.append(to / path.name)
-    return written

@@ -1,6 +1,5 @@
 """Snakemake's log in one line per finished run: how many are done and how long the rest takes."""
 
-import queue
 import re
 import subprocess
 import sys
@@ -11,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-QUIET_S = 60.0
-"""After so long without news, the runs at work are named."""
+EVERY_S = 60.0
+"""So often the runs at work are named."""
 
 STEPS = {
     "simulate": "simulating the records",
@@ -66,17 +65,14 @@ class Progress:
             self._job[match["fact"]] = match["value"]
             if match["fact"] == "jobid":
                 self.jobs[match["value"]] = self._job
-                yield from self._start(self._job["rule"])
-
-    def _start(self, rule: str) -> Iterator[str]:
-        if rule in STEPS:
-            yield f"{STEPS[rule]} ..."
-        elif self.started is None:
-            self.started = self.clock()
-            yield self.status()
+                if step := STEPS.get(self._job["rule"]):
+                    yield f"{step} ..."
+                elif self.started is None:
+                    self.started = self.clock()
+                    yield self.status()
 
     def status(self) -> str:
-        """Return for example ``12 of 25 runs (48 %), about 4 minutes left``."""
+        """Return for example ``12 of 25 runs (48 %), about 4 min left``."""
         text, left = f"{self.n_done} of {self.n_runs} runs", self.n_runs - self.n_done
         if self.n_done and left > 0 and self.started is not None:
             seconds = (self.clock() - self.started) / self.n_done * left
@@ -85,22 +81,19 @@ class Progress:
 
     def at_work(self) -> str:
         """Return the status with the runs at work and the last line of each one's log."""
-        jobs = [job for job in self.jobs.values() if job["rule"] not in STEPS]
         names = [
             f"{job.get('wildcards', '').removeprefix('path=')} {_last_line(job.get('log', ''))}"
-            for job in jobs
+            for job in list(self.jobs.values())
+            if job["rule"] not in STEPS
         ]
         return f"{self.status()}; at work: {'; '.join(map(str.strip, names))}" if names else ""
 
 
 def duration_words(seconds: float) -> str:
-    """Return a rounded duration such as ``about 4 minutes``."""
-    minutes = round(seconds / 60)
-    if minutes == 0:
-        return "less than a minute"
-    if minutes < 100:
-        return f"about {minutes} minute{'s' if minutes > 1 else ''}"
-    return f"about {seconds / 3600:.1f} hours"
+    """Return a rounded duration such as ``about 4 min``."""
+    if seconds < 6000:
+        return f"about {max(1, round(seconds / 60))} min"
+    return f"about {seconds / 3600:.1f} h"
 
 
 def _last_line(log: str) -> str:
@@ -115,37 +108,25 @@ def run(command: Sequence[str]) -> int:
 
     If it fails, the error messages of its jobs are printed, or else the end of its log.
     """
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    progress, errors, last = Progress(), set[str](), deque[str](maxlen=20)
+    has_ended = threading.Event()
 
-    def forward() -> None:
-        for line in process.stdout or ():
-            lines.put(line.rstrip("\n"))
-        lines.put(None)
+    def name_runs_at_work() -> None:
+        while not has_ended.wait(EVERY_S):
+            print(progress.at_work() or "...", flush=True)
 
+    threading.Thread(target=name_runs_at_work, daemon=True).start()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
-        threading.Thread(target=forward, daemon=True).start()
-        errors, last = _follow(lines)
+        for line in map(str.rstrip, process.stdout or ()):
+            if not line.startswith("Using "):  # the profile, the shell
+                last.append(line)
+            for text in progress.read(line):
+                if text not in errors:  # Snakemake repeats them at its end
+                    print(text, flush=True)
+                errors |= {text} if text == line else set()
+    has_ended.set()
     if process.returncode and not errors:
         print("\n".join(last), file=sys.stderr)
     return process.returncode
-
-
-def _follow(lines: "queue.SimpleQueue[str | None]") -> tuple[set[str], deque[str]]:
-    """Print progress until the log ends; return its error messages and its last lines."""
-    progress, errors, last = Progress(), set[str](), deque[str](maxlen=20)
-    while True:
-        try:
-            line = lines.get(timeout=QUIET_S)
-        except queue.Empty:
-            print(progress.at_work() or "...", flush=True)
-            continue
-        if line is None:
-            return errors, last
-        if not line.startswith("Using "):  # the profile, the shell
-            last.append(line)
-        for text in progress.read(line):
-            if text not in errors:  # Snakemake repeats them at its end
-                print(text, flush=True)
-            errors |= {text} if text == line else set()

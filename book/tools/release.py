@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from book.tools.facts import write_json
-from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance
 from ecgcore.runs.directory import sha256
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 PAGES, PDF, RESULTS = "ecg-book-html.zip", "ecg-book.pdf", "ecg-book-results.zip"
 CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
-EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""The date of every member of a zip, which knows none before."""
 
 _PRINTING: dict[str, Any] = {
     "format": "A4",
@@ -45,7 +42,7 @@ _LINE = '<p>{number} <a href="{link}">{title}</a></p>'
 
 
 def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
-    """Write the archives of a built book and their checksums into ``to``, replaced as a whole.
+    """Write the archives of a built book and their checksums into ``to``, whose old content goes.
 
     ``root`` is the checkout, for ``_toc.yml`` and ``results/``.  Returns the paths of
     ``ecg-book-html.zip``, ``ecg-book.pdf``, ``ecg-book-results.zip``, ``manifest.json`` and
@@ -57,28 +54,20 @@ def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
     order = pages_in_order((root / "_toc.yml").read_text(encoding="utf-8"))
     if absent := [name for name in order if not (html / f"{name}.html").exists()]:
         raise EcgcoreError(f"{html}: no page {absent[0]}, which _toc.yml names; run make book.")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f"{to.name}.partial-", dir=to.parent))
-    try:
-        make_zip(html, new / PAGES, inside="ecg-book")
-        make_zip(root / "results", new / RESULTS, inside="ecg-book-results")
-        print_pdf(html, order, new / PDF)
-        _write_manifest(new, html, root)
-        new.chmod(0o755)
-        files.replace_folder(new, to)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir(parents=True)
+    print_pdf(html, order, to / PDF)
+    make_zip(html, to / PAGES, inside="ecg-book")
+    make_zip(root / "results", to / RESULTS, inside="ecg-book-results")
+    _write_manifest(to, html, root)
     return sorted(to.iterdir())
 
 
 def _write_manifest(folder: Path, html: Path, root: Path) -> None:
     commit, is_dirty = provenance.git_state(root)
-    sizes = {
-        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
-        for path in sorted(folder.iterdir())
-    }
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     tier = next((p.name.removeprefix(".tier-") for p in html.glob(".tier-*")), "unknown")
-    manifest = {"commit": commit, "with_changes": is_dirty, "tier": tier, "files": sizes}
+    manifest = {"commit": commit, "with_changes": is_dirty, "tier": tier, "bytes": sizes}
     write_json(folder / "manifest.json", manifest)
     lines = [f"{sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
@@ -90,11 +79,11 @@ def pages_in_order(toc: str) -> list[str]:
 
 
 def make_zip(folder: Path, to: Path, *, inside: str) -> None:
-    """Write a folder as a zip, sorted and without dates, below one folder ``inside``."""
+    """Write a folder as a zip, sorted and all dated 1980, below one folder ``inside``."""
     with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             name = f"{inside}/{path.relative_to(folder).as_posix()}"
-            info = zipfile.ZipInfo(name, EARLIEST)
+            info = zipfile.ZipInfo(name)
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(info, path.read_bytes())
 
@@ -107,10 +96,14 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
     not hold are dropped, since they would name this machine's folders.
     """
     try:
+        from playwright.sync_api import sync_playwright
         from pypdf import PdfReader, PdfWriter
         from pypdf.constants import PageLabelStyle as Style
-    except ImportError:
-        raise EcgcoreError("pypdf is not installed: pip install 'ecgcore[test]'.") from None
+    except ImportError as error:
+        raise EcgcoreError(f"{error.name} is not installed: pip install 'ecgcore[test]'.") from None
+    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if chromium is None:
+        raise EcgcoreError("no Chromium on this machine, which prints the PDF: .ci/install-browser")
     book, starts = PdfWriter(), dict[str, int]()
 
     def append(path: Path, title: str, style: Style, prefix: str | None = None) -> int:
@@ -119,8 +112,11 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
         book.set_page_label(first, len(book.pages) - 1, style=style, prefix=prefix)
         return first
 
-    with tempfile.TemporaryDirectory() as scratch:
-        chapters, contents = _printed(html, pages, Path(scratch))
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(offline=True).new_page()
+        chapters, contents = _print_pages(page, html, pages, Path(scratch))
+        browser.close()
         for number, (name, path, title) in enumerate(chapters):
             starts[name] = append(path, title, Style.DECIMAL, f"{number}-")
             if number == 0:
@@ -131,34 +127,23 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
         book.write(to)
 
 
-def _printed(
-    html: Path, pages: Sequence[str], scratch: Path
+def _print_pages(
+    page: Any, html: Path, names: Sequence[str], scratch: Path
 ) -> tuple[list[tuple[str, Path, str]], Path]:
     """Print without a network; return (page, its PDF, its title) of all, and the contents."""
-    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if chromium is None:
-        raise EcgcoreError("no Chromium on this machine, which prints the PDF: .ci/install-browser")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        raise EcgcoreError("playwright is not installed: pip install 'ecgcore[test]'.") from None
     chapters, lines, contents = [], [_CONTENTS], scratch / "contents.pdf"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_context(offline=True).new_page()
-        for number, name in enumerate(pages):
-            link, path = (html / f"{name}.html").resolve().as_uri(), scratch / f"{number}.pdf"
-            page.goto(link, wait_until="load")
-            page.evaluate("dispatchEvent(new Event('beforeprint'))")  # see _static/print.js
-            title = str(page.evaluate("document.querySelector('article h1').firstChild.data"))
-            foot = _FOOT.format(title=escape(title), number=number)
-            page.pdf(path=path, footer_template=foot, **_PRINTING)
-            lines.append(_LINE.format(number=number, link=link, title=escape(title)))
-            chapters.append((name, path, title))
-        (scratch / "contents.html").write_text("".join(lines), encoding="utf-8")
-        page.goto((scratch / "contents.html").as_uri())
-        page.pdf(path=contents, **{**_PRINTING, "display_header_footer": False})
-        browser.close()
+    for number, name in enumerate(names):
+        link, path = (html / f"{name}.html").resolve().as_uri(), scratch / f"{number}.pdf"
+        page.goto(link, wait_until="load")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")  # see _static/print.js
+        title = str(page.evaluate("document.querySelector('article h1').firstChild.data"))
+        foot = _FOOT.format(title=escape(title), number=number)
+        page.pdf(path=path, footer_template=foot, **_PRINTING)
+        lines.append(_LINE.format(number=number, link=link, title=escape(title)))
+        chapters.append((name, path, title))
+    (scratch / "contents.html").write_text("".join(lines), encoding="utf-8")
+    page.goto((scratch / "contents.html").as_uri())
+    page.pdf(path=contents, **{**_PRINTING, "display_header_footer": False})
     return chapters, contents
 
 

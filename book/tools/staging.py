@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from jinja2 import Template
 from nbformat.v4 import new_markdown_cell
 
 from book.tools import claims, facts, launch, results
@@ -21,6 +22,7 @@ from ecgcore.runs import provenance, recorded
 from ecgcore.runs.directory import damage, read_json
 from ecgcore.runs.execution import gate
 
+RUN_CARD = Template(Path(__file__).with_name("run_card.md.jinja").read_text(encoding="utf-8"))
 CAVEATS = {"smoke": "This tier shows that everything runs: numbers computed in it mean nothing."}
 WORDS_PER_MINUTE = 150
 """Of prose with figures to look at."""
@@ -72,11 +74,11 @@ def stage(
         shutil.copytree(explorer, to / "book" / "_static" / "explorer_data")
     if gallery is not None:
         facts.write_json(to / "runs.json", facts.describe_runs(gallery, pages, tier))
-    provenances = {page: read_json(run / "provenance.json") for page, run in pages.items()}
+    provenances = [read_json(run / "provenance.json") for run in pages.values()]
     quoted = {page: read_json(run / "results.json") for page, run in pages.items()}
     facts.write_json(to / "claims.json", claims.gather(pages))
     facts.write_json(to / "results.json", quoted)
-    facts.write_json(to / "build.json", build_facts(provenances, tier))
+    facts.write_json(to / "build.json", {"sentence": build_sentence(provenances, tier)})
 
 
 def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> None:
@@ -84,9 +86,9 @@ def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> N
     notebook = nbformat.read(run / "notebook.ipynb", as_version=4)
     _save_figures(notebook, to / "book" / "_generated")
     prose = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    how: dict[str, Any] = {"n_words": len(prose.split()), "repository": repository}
     made, params = read_json(run / "provenance.json"), read_json(run / "params.json")
-    _clean(notebook, run_card(page, made, params, tier, **how))
+    n_words = len(prose.split())
+    _clean(notebook, run_card(page, made, params, tier, n_words=n_words, repository=repository))
     nbformat.write(notebook, to / "notebooks" / f"{page}.ipynb")
     tables = to / results.TABLES / page
     tables.mkdir()
@@ -94,16 +96,15 @@ def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> N
         shutil.copy(path, tables)
 
 
-def build_facts(provenances: Mapping[str, Mapping[str, Any]], tier: str) -> dict[str, Any]:
+def build_sentence(provenances: Sequence[Mapping[str, Any]], tier: str) -> str:
     """Return what the whole build was made from; several words where its pages do not agree."""
-    archives = [one["archive"] for one in provenances.values() if one["archive"]]
-    return {
-        "tier": tier,
-        "data": " and ".join(sorted({facts.data_name(archive) for archive in archives})),
-        "kind": facts.data_kind(archives),
-        "commit": " and ".join(sorted({facts.commit_words(one) for one in provenances.values()})),
-        "caveat": CAVEATS.get(tier, ""),
-    }
+    archives = [facts.data_name(one["archive"]) for one in provenances if one["archive"]]
+    names = [name for name in sorted(set(archives)) if name != "simulated"]
+    kind = facts.data_kind(one["archive"] for one in provenances)
+    data = f"{kind} ({' and '.join(names)})" if names else kind
+    commits = " and ".join(sorted({facts.commit_words(one) for one in provenances}))
+    caveat = CAVEATS.get(tier, "")
+    return f"The results of this build come from {data}, tier {tier}, code {commits}. {caveat}"
 
 
 def run_card(
@@ -120,41 +121,21 @@ def run_card(
     ``made`` and ``params`` are the contents of the run's ``provenance.json`` and ``params.json``.
     """
     data, links = made["archive"], launch.links(repository, page) if repository else {}
-    first = facts.needed_first(params, tier)
-    sentence = f"After `{first}`, in the checkout:" if first else "In the checkout:"
-    source = "The figures of this page come from recorded results and do not depend on the tier."
-    if data:
-        source = f"This build: {facts.data_kind([data])}, tier {tier}. {CAVEATS.get(tier, '')}"
-    lines = [
-        "````{div} run-card",
-        f"{source} About {max(1, round(n_words / WORDS_PER_MINUTE))} min to read. "
-        + " ".join(f"{{bdg-link-primary}}`Open in {n} <{to}>`" for n, to in links.items()),
-        "",
-        "```{dropdown} How this page was made, and how to repeat it",
-        _data_words(data),
-        f"**Code** `{facts.commit_words(made)}`. "
-        f"**Device** {_as_text(data.get('device', 'cpu'))}"
-        f"{', trained in ' + data['precision'] if 'precision' in data else ''}. "
-        f"**Time** {made['seconds'] / 60:.1f} min. "
-        f"**Peak memory** {made['peak_memory_mib'] / 1024:.1f} GiB.",
-        "",
-        f"**Repeat this run.** {sentence}",
-        "~~~bash",
-        facts.repeat_command(params).replace("\n", "\\n"),  # a line break could end the block
-        "~~~",
-        "```",
-        "````",
-    ]
-    return new_markdown_cell("\n".join(lines), id=f"card-{page}"[:64].replace("_", "-"))
-
-
-def _data_words(data: Mapping[str, Any]) -> str:
-    if not data:
-        return "**Data** recorded results only. "
-    return (
-        f"**Data** {_as_text(facts.data_name(data))}: {data.get('n_records', 0)} records of "
-        f"{data.get('n_patients', 0)} patients, fingerprint `{data.get('fingerprint', '')[:12]}`. "
+    card = RUN_CARD.render(
+        data=data,
+        kind=facts.data_kind([data]),
+        name=_as_text(facts.data_name(data)),
+        device=_as_text(data.get("device", "cpu")),
+        tier=tier,
+        caveat=CAVEATS.get(tier, ""),
+        minutes=max(1, round(n_words / WORDS_PER_MINUTE)),
+        links=links,
+        made=made,
+        commit=facts.commit_words(made),
+        first=facts.needed_first(params, tier),
+        command=facts.repeat_command(params).replace("\n", "\\n"),  # it could end the block
     )
+    return new_markdown_cell(card, id=f"card-{page}"[:64].replace("_", "-"))
 
 
 def _as_text(text: str) -> str:
@@ -199,13 +180,7 @@ def build_book(staging: Path, html: Path) -> None:
     :class:`EcgcoreError` with the warnings, which name page and line, if the build failed.
     """
     files.restore(html)
-    for left in staging.parent.glob(f"{staging.name}.built-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    # a folder of its own: the builder of a killed call may still be writing into another
-    out = Path(tempfile.mkdtemp(prefix=f"{staging.name}.built-", dir=staging.parent))
     start = "from jupyter_book.cli.main import main; main()"
-    command = [sys.executable, "-c", start, "build", str(staging)]
-    command += ["--path-output", str(out), "-W", "--keep-going", "-q"]
     paths = [str(provenance.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
@@ -213,15 +188,17 @@ def build_book(staging: Path, html: Path) -> None:
         "PYTHONWARNINGS": "ignore",  # the output must not depend on the reader's settings
         "NO_COLOR": "1",
     }
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    pages = out / "_build" / "html"
-    if done.returncode or not (pages / "index.html").exists():
-        lines = re.sub(r"\x1b\[[\d;]*m", "", done.stderr).replace(f"{staging.resolve()}/", "")
-        warned = [line for line in lines.splitlines() if "WARNING" in line or "rror" in line]
-        raise EcgcoreError(
-            "the book did not build; the old pages stay. "
-            + "\n".join(warned[-20:] or lines.splitlines()[-20:])
-        )
     html.parent.mkdir(parents=True, exist_ok=True)
-    files.replace_folder(pages, html)
-    shutil.rmtree(out, ignore_errors=True)
+    # a folder of its own: the builder of a killed call may still be writing into another
+    with tempfile.TemporaryDirectory(prefix=f"{staging.name}.built-", dir=staging.parent) as out:
+        command = [sys.executable, "-c", start, "build", str(staging)]
+        command += ["--path-output", out, "-W", "--keep-going", "-q"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        pages = Path(out, "_build", "html")
+        if done.returncode or not (pages / "index.html").exists():
+            text = re.sub(r"\x1b\[[\d;]*m", "", done.stderr).replace(f"{staging.resolve()}/", "")
+            lines = text.splitlines()
+            warned = [line for line in lines if "WARNING" in line or "rror" in line] or lines
+            words = ["the book did not build; the old pages stay.", *warned[-20:]]
+            raise EcgcoreError("\n".join(words))
+        files.replace_folder(pages, html)

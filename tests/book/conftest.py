@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
-from browser import missing, offline_browser
+from browser import DESKTOP, FLAGS, chromium, missing
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,17 +33,16 @@ def built_runs(html: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def context() -> Iterator[Any]:
-    """A context of Chromium with the network off, the same for all tests of a process."""
-    with offline_browser() as opened:
-        yield opened
+    """Chromium without a network, for all tests of a process: Playwright allows one in each."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser.new_context(offline=True, viewport=DESKTOP)
+        browser.close()
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run directory with a figure, a table and a machine's paths in its notebook."""
-    import nbformat
-    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
     pixel = (
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
         "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -59,7 +61,10 @@ def run(tmp_path: Path) -> Path:
             new_code_cell(injected, execution_count=2, metadata={"tags": ["injected-parameters"]}),
             figure,
         ],
-        metadata={"papermill": {"output_path": "/somewhere/run"}},
+        metadata={
+            "papermill": {"output_path": "/somewhere/run"},
+            "language_info": {"name": "python", "pygments_lexer": "python"},
+        },
     )
     nbformat.write(notebook, folder / "notebook.ipynb")
     facts = {
@@ -67,11 +72,15 @@ def run(tmp_path: Path) -> Path:
         "archive": {"name": "toy", "is_simulated": True, "fingerprint": "f" * 64, "n_records": 9},
     }  # fmt: skip
     params = {"notebook": "page", "seed": 3, "runs": "_build/runs/smoke", "archive": "/x/data"}
-    files = {"provenance.json": facts, "params.json": params, "results.json": {"auroc": 0.9}}
-    for name, content in files.items():
-        (folder / name).write_text(json.dumps(content))
+    results = {"auroc": 0.98765, "n": float("nan")}
+    for name, content in {"provenance": facts, "params": params, "results": results}.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
     (folder / "metrics.csv").write_text(
         "metric,part,value,low,high\nauroc,test,0.9,0.8,0.95\nauroc,test_balanced,0.7,,\n"
         "train_seconds,run,12,,\n"
+    )
+    (folder / "claims.csv").write_text(
+        "claim,data,measured,value,interval,level,holds where,verdict\n"
+        "As good,real,AUROC,-0.02,-0.03 to -0.01,90 %,at least -0.02,undecided\n"
     )
     return folder

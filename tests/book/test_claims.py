@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from book.tools import claims
 from ecgcore.runs import recorded
@@ -15,8 +14,7 @@ def save(folder: Path, name: str, table: pd.DataFrame, *, simulated: bool) -> No
     recorded.save(name, table, facts, folder)
 
 
-@pytest.fixture
-def evidence(tmp_path: Path) -> list[dict[str, object]]:
+def test_evidence_is_labelled_and_complete_the_real_first(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {
             "claim": ["as good", "other"], "measured": "AUROC", "value": [-0.01, 1.0],
@@ -35,37 +33,28 @@ def evidence(tmp_path: Path) -> list[dict[str, object]]:
     (run / "provenance.json").write_text(json.dumps(made))
     (claim,) = claims.gather({"imn_better": run}, results)
     assert (claim["page"], claim["claim"]) == ("imn_better", "as good")
-    return claim["evidence"]
-
-
-def test_real_evidence_comes_first_and_all_is_labelled(evidence: list[dict[str, object]]) -> None:
-    assert [row["data"] for row in evidence] == [
-        "real records (9 in the archive), recorded as real_claims",
-        "simulated records (9 in the archive), recorded as imn_claims",
-        "simulated records (5 in the archive), this build",
-    ]
-
-
-def test_no_interval_or_level_is_lost(evidence: list[dict[str, object]]) -> None:
-    assert [claims.value_words(row) for row in evidence] == [
-        "-0.01 [-1 to 1, 95 %]", "-0.01 [-0.02 to 0.01, 90 %]", "-0.01 [-0.02 to 0.01, 90 %]",
-    ]  # fmt: skip
+    assert {row["data"]: claims.value_words(row) for row in claim["evidence"]} == {
+        "real records (9 in the archive), recorded as real_claims": "-0.01 [-1 to 1, 95 %]",
+        "simulated records (9 in the archive), recorded as imn_claims": (
+            "-0.01 [-0.02 to 0.01, 90 %]"
+        ),
+        "simulated records (5 in the archive), this build": "-0.01 [-0.02 to 0.01, 90 %]",
+    }
+    assert claim["evidence"][0]["data"].startswith("real")
 
 
 def test_a_page_adds_evidence_to_the_claims_of_another(tmp_path: Path) -> None:
-    columns = {"measured": "AUROC", "value": "1", "interval": "", "level": "", "holds where": "",
-               "verdict": "undecided"}  # fmt: skip
-    own = [{"claim": "as good", "data": "real", **columns}]
-    added = [
-        {"claim": "as good", "data": "simulated", "page": "real_imn", **columns},
-        {"claim": "new", "data": "simulated", "page": "not in this tier", **columns},
-    ]
-    runs = {"real_imn": tmp_path / "real_imn", "simulated": tmp_path / "simulated"}
-    for (_, run), rows in zip(runs.items(), (own, added), strict=True):
-        run.mkdir()
-        pd.DataFrame(rows).to_csv(run / "claims.csv", index=False)
-        (run / "provenance.json").write_text("{}")
-    first, second = claims.gather(runs, tmp_path)
+    rest = "AUROC,1,,,,undecided\n"
+    columns = "claim,data,page,measured,value,interval,level,holds where,verdict\n"
+    tables = {
+        "real_imn": columns.replace("page,", "") + f"as good,real,{rest}",
+        "simulated": f"{columns}as good,simulated,real_imn,{rest}new,simulated,not here,{rest}",
+    }
+    for page, table in tables.items():
+        (tmp_path / page).mkdir()
+        (tmp_path / page / "claims.csv").write_text(table)
+        (tmp_path / page / "provenance.json").write_text("{}")
+    first, second = claims.gather({page: tmp_path / page for page in tables}, tmp_path)
     assert (first["page"], first["claim"]) == ("real_imn", "as good")
     assert [(row["data"], row["source"]) for row in first["evidence"]] == [
         ("real", "real_imn"), ("simulated", "simulated"),

@@ -39,6 +39,7 @@ def test_the_form_refuses_what_the_check_refuses(root: Path, form: Any) -> None:
     notebooks = sorted((root / "notebooks").glob("*.ipynb"))
     declared = {path.stem: parameters.of_notebook(path) for path in notebooks}
     listed = parameters.parse_cell("rates: list[int] = [62]  # rates [Hz]; allowed: 25..500")
+    facts = {"name": "rates", "kind": "list[int]", "allowed": [], "limits": [25, 500]}
     found = form.evaluate(
         """([texts, listed]) => {
           const known = JSON.parse(document.getElementById("parameter-facts").textContent);
@@ -50,16 +51,13 @@ def test_the_form_refuses_what_the_check_refuses(root: Path, form: Any) -> None:
           return Object.fromEntries(Object.entries(all).map(([notebook, declared]) =>
             [notebook, declared.map((p) => texts.map((text) => read(p, text)))]));
         }""",
-        [
-            TEXTS,
-            [{"name": "rates", "kind": "list[int]", "allowed": [], "limits": [25, 500],
-              "expected": ""}],
-        ],
-    )  # fmt: skip
-    assert set(found) == {*declared, "_listed"}
+        [TEXTS, [{**facts, "expected": ""}]],
+    )
+    declared["_listed"] = listed
+    assert set(found) == set(declared)
     refused = 0
-    for notebook, parameters_ in {**declared, "_listed": listed}.items():
-        for p, there in zip(parameters_, found[notebook], strict=True):
+    for notebook, of_notebook in declared.items():
+        for p, there in zip(of_notebook, found[notebook], strict=True):
             here = [python_reads(p, text) for text in TEXTS]
             assert dict(zip(TEXTS, there, strict=True)) == dict(zip(TEXTS, here, strict=True)), p
             refused += sum(answer == ["refused"] for answer in here)

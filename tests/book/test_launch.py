@@ -10,15 +10,12 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from book.tools import launch
 from ecgcore.errors import EcgcoreError
 
-PROBE = """
-import ecgcore, ecgcore.runs.recorded
-print(ecgcore.__file__)
-print(ecgcore.runs.recorded.FOLDER.is_dir())
-"""
+PROBE = "import ecgcore.runs.recorded as one; print(one.__file__, one.FOLDER.is_dir())"
 
 
 def test_the_set_up_cell_installs_where_nothing_is(root: Path, tmp_path: Path) -> None:
@@ -33,29 +30,20 @@ def test_the_set_up_cell_installs_where_nothing_is(root: Path, tmp_path: Path) -
     environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONPATH": ""}
 
     def run(code: str) -> str:
-        done = subprocess.run(
-            [python, "-c", code], cwd=tmp_path / "work", env=environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        command, place = [python, "-c", code], tmp_path / "work"
+        return subprocess.check_output(command, cwd=place, env=environment, text=True)
 
     cell = launch.setup_cell(root.as_uri(), "HEAD").source
-    assert "None" in run("import importlib.util; print(importlib.util.find_spec('ecgcore'))")
-    first = run(cell + PROBE)
-    assert str(tmp_path / "work" / "ecg-book" / "ecgcore") in first
-    assert "True" in first
+    assert run("import importlib.util as a; print(a.find_spec('ecgcore'))") == "None\n"
+    place = tmp_path / "work" / "ecg-book" / "ecgcore" / "runs" / "recorded.py"
+    assert run(cell + PROBE) == f"{place} True\n"
     assert run(cell + "print('again')") == "again\n"  # installed now, so nothing is cloned
 
 
-@pytest.mark.parametrize("name", ["imn_train", "frequency_sweep", "data_quality"])
-def test_an_exported_notebook_begins_its_run(
-    root: Path, tmp_path: Path, small_store: str, name: str
-) -> None:
+def test_an_exported_notebook_begins_its_run(root: Path, tmp_path: Path, small_store: str) -> None:
     """All cells up to the one that begins the run are executed; a person's cell comes first."""
-    from nbclient import NotebookClient
-
-    launch.export(root / "notebooks", tmp_path / "to", repository="a/b", ref="c0ffee")
+    name = "frequency_sweep"  # which reads records and runs
+    launch.export(root / "notebooks", tmp_path / "to", "a/b", "c0ffee")
     notebook = nbformat.read(tmp_path / "to" / f"{name}.ipynb", as_version=4)
     assert "https://github.com/a/b" in notebook.cells[0].source
     source = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4)
@@ -76,14 +64,12 @@ def test_an_exported_notebook_begins_its_run(
 
 
 def test_links_name_files_that_the_branch_has(root: Path) -> None:
-    for page in (root / "notebooks").glob("*.ipynb"):
-        links = launch.links("owner/name", page.stem)
-        source = links.pop("GitHub (source)")  # HEAD is the default branch, whatever its name
-        assert source == f"https://github.com/owner/name/blob/HEAD/notebooks/{page.name}"
-        assert links.keys() == {"Colab", "Binder"}
-        for address in links.values():
-            assert address.endswith(f"notebooks/{page.name}")
-            assert f"owner/name/{'blob/' * ('colab' in address)}{launch.BRANCH}" in address
+    links = launch.links("owner/name", "imn_train")
+    assert links.keys() == {"Colab", "Binder", "GitHub (source)"}
+    assert all(address.endswith("notebooks/imn_train.ipynb") for address in links.values())
+    assert f"owner/name/blob/{launch.BRANCH}/" in links["Colab"]
+    assert f"owner/name/{launch.BRANCH}?" in links["Binder"]
+    assert "owner/name/blob/HEAD/" in links["GitHub (source)"]  # the default branch
     with pytest.raises(EcgcoreError, match="OWNER/NAME"):
         launch.check_repository("https://github.com/owner/name; rm -rf ~")
     text = (root / ".github" / "workflows" / "publish.yml").read_text()

@@ -9,15 +9,9 @@ from book.tools import progress
 
 LOG = """\
 Job stats:
-job         count
---------  -------
 long_run        1
 run             3
 book            1
-total           5
-
-Execute 2 jobs...
-[Tue Nov 25 12:00:00]
 rule simulate:
     jobid: 9
 Finished jobid: 9 (Rule: simulate)
@@ -30,9 +24,6 @@ localrule run:
     jobid: 2
     wildcards: path=other
 Finished jobid: 2 (Rule: run)
-2 of 5 steps (40%) done
-Error in rule book:
-    jobid: 3
 """
 
 
@@ -43,20 +34,16 @@ def test_a_log_becomes_a_line_per_run(tmp_path: Path) -> None:
     lines = LOG.replace("LOG", str(tmp_path / "log")).splitlines()
     printed = [text for line in lines for text in state.read(line)]
     assert printed == [
-        "simulating the records ...", "0 of 4 runs", "1 of 4 runs (25 %), about 5 minutes left",
+        "simulating the records ...", "0 of 4 runs", "1 of 4 runs (25 %), about 5 min left",
     ]  # fmt: skip
     assert state.at_work().endswith(
         "at work: frequency_train-500 (epoch 3 of 5, at most 2 minutes left)"
     )
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(20, "less than a minute"), (70, "about 1 minute"), (250, "about 4 minutes"),
-     (9000, "about 2.5 hours")],
-)  # fmt: skip
-def test_durations_are_round(seconds: float, words: str) -> None:
-    assert progress.duration_words(seconds) == words
+def test_durations_are_round() -> None:
+    words = [progress.duration_words(seconds) for seconds in (20, 250, 9000)]
+    assert words == ["about 1 min", "about 4 min", "about 2.5 h"]
 
 
 def test_a_failure_shows_its_sentence_and_keeps_its_status(

@@ -30,8 +30,6 @@ def source(tmp_path: Path) -> Path:
     [
         ("page.n", 3),
         ("page.differences[cnn1d,500].low", -0.25),
-        ("page.differences[rate_hz=500].low", -0.25),
-        ("page.differences[cnn1d, 100].low", 3),
         ("page.differences[cnn1d,100].note", "a word"),
         ('page.differences["a, b"].note', "x"),
         ("recorded.claims[A].value", 0.5),
@@ -48,12 +46,10 @@ def test_an_address_names_one_value(source: Path, address: str, value: object) -
     [
         ("page.absent", "no result"),
         ("page.bad", "no result"),
-        ("other.n", "no result"),
         ("page.differences[cnn1d].low", "2 rows"),
         ("page.differences[cnn1d,62].low", "no row"),
         ("page.differences[cnn1d,500].high", "no column 'high'"),
         ('page.differences["a, b",100].low', "no result"),
-        ("page.absent[1].low", "no table"),
         ("recorded.claims.size.n_runs", "no fact"),
         ("recorded.absent[A].value", "no table"),
     ],
@@ -61,14 +57,5 @@ def test_an_address_names_one_value(source: Path, address: str, value: object) -
 def test_what_is_not_there_is_refused(source: Path, address: str, reason: str) -> None:
     with pytest.raises(EcgcoreError, match=reason):
         results.look_up(source, address)
-
-
-def test_values_are_shown_in_their_format() -> None:
-    assert results.as_shown(-0.25, "+.1%") == "\u221225.0%"
-    assert results.as_shown("so-so", "") == "so-so"
     with pytest.raises(EcgcoreError, match="cannot be shown"):
         results.as_shown("so-so", ".3f")
-
-
-def test_a_recorded_table_says_how_it_was_made(source: Path) -> None:
-    assert results.look_up(source, "recorded.claims.label").startswith("Recorded by x, code ccc")

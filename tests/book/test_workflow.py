@@ -22,11 +22,10 @@ from ecgcore.runs.recorded import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
-from cost import dry_plan  # noqa: E402
-from plan import Plan, count_gpus, free_mebibytes  # noqa: E402
+from plan import Plan, count_gpus, free_mebibytes, runs_at_once  # noqa: E402
 from record import record  # noqa: E402
 
-TIERS = ("smoke", "lecture", "real", "study", "paper")
+TIERS = sorted(path.stem for path in (ROOT / "workflow" / "tiers").glob("*.yaml"))
 
 
 def load(tier: str) -> dict[str, Any]:
@@ -39,38 +38,27 @@ def archive(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def test_there_is_a_file_for_every_tier() -> None:
-    assert {path.stem for path in (ROOT / "workflow" / "tiers").glob("*.yaml")} == set(TIERS)
-
-
 @pytest.mark.parametrize("tier", TIERS)
-def test_tiers_set_only_what_notebooks_allow(tier: str, archive: str) -> None:
+def test_notebooks_and_networks_allow_what_a_tier_sets(tier: str, archive: str) -> None:
     config = load(tier)
     assert config["tier"] == tier
-    needs = {} if "simulate" in config else {"archive": archive}
-    plan = Plan({**config, **needs})
+    plan = Plan({**config, **({} if "simulate" in config else {"archive": archive})})
+    networks = {}
     for job in [*plan.runs.values(), *plan.summaries.values()]:
         declared = parameters.of_notebook(ROOT / "notebooks" / f"{job.notebook}.ipynb")
-        parameters.check(declared, job.params)
-        names = {p.name for p in declared}
-        assert "tier" in names
-        assert ("archive" in names) == bool(job.archive), job.path
-        assert ("runs" in names) == bool(job.reads), job.path
-    assert set(plan.pages) <= {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
-
-
-@pytest.mark.parametrize("tier", TIERS)
-def test_every_run_of_a_tier_can_be_prepared(tier: str) -> None:
-    networks = {}
-    for job in dry_plan(tier).runs.values():
-        declared = parameters.of_notebook(ROOT / "notebooks" / f"{job.notebook}.ipynb")
         values = parameters.check(declared, job.params)
-        InputPipeline.from_params(values)
-        options = {"rate_hz": job.rate_hz, "n_samples": 10 * job.rate_hz, **model_options(values)}
-        networks[str([values["model"], options])] = values["model"], options
+        assert "tier" in values
+        assert ("archive" in values) == bool(job.archive), job.path
+        assert ("runs" in values) == bool(job.reads), job.path
+        if job.path in plan.runs:
+            InputPipeline.from_params(values)
+            shape = {"rate_hz": job.rate_hz, "n_samples": 10 * job.rate_hz}
+            options = {**shape, **model_options(values)}
+            networks[str([values["model"], options])] = values["model"], options
     for name, options in networks.values():
         with torch.device("meta"):
             models.build(name, **options)
+    assert set(plan.pages) <= {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
 def test_the_default_archive_is_the_lecture_tiers() -> None:
@@ -80,16 +68,21 @@ def test_the_default_archive_is_the_lecture_tiers() -> None:
     assert simulate["prevalence"] == DEFAULT_ARCHIVE["prevalence"]
 
 
-def test_runs_of_two_archives_lie_apart(tmp_path: Path) -> None:
+@pytest.fixture
+def real(tmp_path: Path) -> dict[str, Any]:
+    """The tier *real*, with something in the place of the script that builds its archives."""
     script = tmp_path / "build.py"
     script.touch()
-    config = {**load("real"), "real": {"script": str(script), "archives": ["af500", "imn100"]}}
-    plan = Plan({**config, "studies": {}})
+    return {**load("real"), "real": {"script": str(script), "archives": ["af500", "imn100"]}}
+
+
+def test_runs_of_two_archives_lie_apart(real: dict[str, Any]) -> None:
+    plan = Plan({**real, "studies": {}})
     paths = [p for p in [*plan.runs, *plan.summaries] if "/" in p]
     assert {path.split("/")[0] for path in paths} == {"af500", "imn100"}
-    sweep = plan.job("af500/frequency_sweep")
-    assert plan.read_by(sweep)
-    assert all(path.startswith("af500/frequency_train") for path in plan.read_by(sweep))
+    reads = plan.read_by(plan.job("af500/frequency_sweep"))
+    assert reads
+    assert all(path.startswith("af500/frequency_train") for path in reads)
     assert plan.pages["imn_train"].startswith("imn100/")
 
 
@@ -101,16 +94,13 @@ def test_a_simulated_tier_can_have_a_second_archive() -> None:
     assert options[0] == {k: v for k, v in options[1].items() if k != "device-confounding"}
 
 
-def test_what_a_study_keeps_is_not_run_again(tmp_path: Path) -> None:
-    script = tmp_path / "build.py"
-    script.touch()
-    config = {**load("real"), "real": {"script": str(script), "archives": ["af500", "imn100"]}}
+def test_what_a_study_keeps_is_not_run_again(real: dict[str, Any]) -> None:
     cell, page = "af500/frequency_train-cnn1d-500-1", "af500/frequency_train-cnn1d-100-1"
-    plan = Plan(config)
+    plan = Plan(real)
     assert cell not in plan.runs
     assert page in plan.runs
     assert "af500/frequency_sweep" not in plan.summaries  # it would read a part of the runs
-    assert {cell, page} <= set(Plan({**config, "studies": {}}).runs)
+    assert {cell, page} <= set(Plan({**real, "studies": {}}).runs)
 
 
 def test_a_study_gains_seeds_and_loses_none(tmp_path: Path) -> None:
@@ -122,20 +112,12 @@ def test_a_study_gains_seeds_and_loses_none(tmp_path: Path) -> None:
         (run / "params.json").write_text('{"notebook": "page", "rate_hz": 100}')
         (run / "history.csv").write_text("epoch\n1\n2\n")
         (run / "explained.csv").write_text("method,score\nimn,0.5\n")
-        answers = {
-            "ecg_id": [1],
-            "patient_id": [7],
-            "part": ["test"],
-            "y_true": [1],
-            "logit": [2.0],
-        }
-        pd.DataFrame(answers).to_parquet(run / "predictions.parquet")
+        answer = {"ecg_id": 1, "patient_id": 7, "part": "test", "y_true": 1, "logit": 2.0}
+        pd.DataFrame([answer]).to_parquet(run / "predictions.parquet")
         assert record("study", tmp_path / "runs", tmp_path) == ["cell"]
         shutil.rmtree(run)
     study = load_study("study", tmp_path)
-    assert (
-        study["cell"].table["seed"].tolist() == study["cell-maps"].table["seed"].tolist() == [1, 2]
-    )
+    assert all(study[name].table["seed"].tolist() == [1, 2] for name in ("cell", "cell-maps"))
     assert study["cell"].facts["runs"]["2"]["epochs"] == [2]
     assert study["cell"].facts["command"] == "make book TIER=study (cell)"
 
@@ -146,6 +128,14 @@ def test_gpus_are_shared_out_the_longest_runs_first() -> None:
     per_gpu = [[plan.job(p).rate_hz for p, gpu in gpus.items() if gpu == g] for g in range(3)]
     assert max(map(sum, per_gpu)) < 1.1 * min(map(sum, per_gpu))
     assert plan.gpu_of(0) == {}
+
+
+def test_as_many_runs_share_a_gpu_as_are_allowed(tmp_path: Path) -> None:
+    assert runs_at_once(2) == runs_at_once(2, "") == {"gpu_0": 1, "gpu_1": 1}
+    assert runs_at_once(1, "8") == {"gpu_0": 8}
+    with pytest.raises(SystemExit, match="RUNS_PER_GPU=0: expected a whole number above zero"):
+        runs_at_once(1, 0)
+    assert plan(tmp_path, "lecture", "gpus=1", "runs_per_gpu=8").returncode == 0
 
 
 def test_a_local_build_keeps_to_the_memory_and_gpus_of_the_machine(
@@ -164,11 +154,13 @@ def test_memory_is_estimated_for_the_records_of_the_given_archive(archive: str) 
     assert Plan(load("smoke")).records == 240
 
 
-def test_two_runs_of_one_name_are_refused() -> None:
+def test_a_tier_says_what_is_wrong_with_it() -> None:
     config = load("smoke")
     group = config["runs"]["imn_train"]
     with pytest.raises(SystemExit, match="two runs have the same name"):
         Plan({**config, "runs": {"imn_train": [group, group]}})
+    with pytest.raises(SystemExit, match="make book TIER=paper ARCHIVE=path/to/ptb-xl"):
+        Plan(load("paper"))
 
 
 def plan(tmp_path: Path, tier: str, *config: str) -> subprocess.CompletedProcess[str]:
@@ -181,12 +173,6 @@ def plan(tmp_path: Path, tier: str, *config: str) -> subprocess.CompletedProcess
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("tier", ["smoke", "lecture"])
-def test_a_simulated_tier_can_be_planned(tmp_path: Path, tier: str) -> None:
-    done = plan(tmp_path, tier, "gpus=2")
-    assert done.returncode == 0, done.stderr
-
-
 def test_what_is_no_archive_is_refused_at_once(tmp_path: Path, archive: str) -> None:
     done = plan(tmp_path, "real", "archive=/nowhere")
     assert done.returncode != 0
@@ -196,41 +182,29 @@ def test_what_is_no_archive_is_refused_at_once(tmp_path: Path, archive: str) -> 
     assert plan(tmp_path, "real", f"archive={archive}").returncode == 0
 
 
-def test_a_tier_without_any_archive_says_what_to_give() -> None:
-    with pytest.raises(SystemExit, match="make book TIER=paper ARCHIVE=path/to/ptb-xl"):
-        Plan(load("paper"))
-
-
 def test_a_killed_grid_continues_with_the_same_command(tmp_path: Path) -> None:
     """``kill -9`` leaves no lock behind, and what was incomplete is made again."""
     tier = f"killed_{os.getpid()}"
-    grid = {
-        "tier": tier,
-        "simulate": {"records": 80, "seed": 7, "prevalence": {"NORM": 0.5, "AF": 0.5}},
-        "runs": {"frequency_train": {
-            "grid": {"model": ["cnn1d"], "rate_hz": [62, 75], "seed": [1]},
-            "fixed": {"folds": 2, "epochs": 1, "n_resamples": 100}}},
-        "summaries": {},
-    }  # fmt: skip
+    cells = {
+        "grid": {"model": ["cnn1d"], "rate_hz": [62, 75], "seed": [1]},
+        "fixed": {"folds": 2, "epochs": 1, "n_resamples": 100},
+    }
+    records = {"records": 80, "seed": 7, "prevalence": {"NORM": 0.5, "AF": 0.5}}
+    grid = {"tier": tier, "simulate": records, "runs": {"frequency_train": cells}, "summaries": {}}
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
     runs = ROOT / "_build" / "runs" / tier
-    names = [f"frequency_train-cnn1d-{rate_hz}-1" for rate_hz in (62, 75)]
-    targets = [f"_build/runs/{tier}/{name}/notebook.ipynb" for name in names]
+    targets = [f"_build/runs/{tier}/frequency_train-cnn1d-{hz}-1/notebook.ipynb" for hz in (62, 75)]
     command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile",
                "--configfile", str(tmp_path / "grid.yaml"), "--cores", "1", *targets]  # fmt: skip
     try:
-        with open(tmp_path / "log", "w") as log:
-            first = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-            )
-            end = time.monotonic() + 300
-            while time.monotonic() < end and not list(runs.glob("*.partial/notebook.ipynb")):
-                time.sleep(0.2)
-            os.killpg(first.pid, signal.SIGKILL)
-            first.wait()
-        assert list(runs.glob("*.partial")), (tmp_path / "log").read_text()[-2000:]
-        again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert again.returncode == 0, again.stderr[-2000:]
+        first = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        end = time.monotonic() + 300
+        while time.monotonic() < end and not list(runs.glob("*.partial/notebook.ipynb")):
+            time.sleep(0.2)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+        assert list(runs.glob("*.partial"))
+        subprocess.run(command, cwd=ROOT, check=True)
         assert all((ROOT / target).exists() for target in targets)
     finally:
         for kind in ("runs", "data"):
