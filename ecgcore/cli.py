@@ -1,19 +1,20 @@
-"""The command line: thin, one function per command, one sentence per error.
-
-The only module that reads environment variables: ``ECGCORE_ARCHIVE`` is the archive that ``run``
-and ``doctor`` use when none is named.
-"""
+"""The command line: thin, one function per command, one sentence per error."""
 
 import argparse
+import importlib.metadata
 import math
 import os
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
+
+if TYPE_CHECKING:
+    from ecgcore.data import Archive, Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +72,6 @@ def _parser() -> argparse.ArgumentParser:
     add("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
     add("-f", "--file", type=_path, help="YAML file of parameters")
     add("--out", type=_path, required=True, help="run directory")
-    add("--timeout", type=_whole(1, 10**6), metavar="S", help="longest time per cell")
     add("--force", action="store_true", help="repeat a run that is there already")
 
     add = command(_params, "list the parameters of a notebook")
@@ -84,15 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=_whole(1, 512), default=1)
     shares = "shares of conditions; PTB-XL's if none"
     add("--prevalence", nargs="*", default=[], metavar="NAME=SHARE", help=shares)
-    device = "how far the type of device depends on the condition, 0 to 1"
-    add("--device-confounding", type=float, default=0.0, metavar="SHARE", help=device)
 
     add = command(_fetch, "download a data set and verify it")
     add("dataset", choices=["ptbxl", "ludb", "sampling-matters"])
     add("--to", type=_path, required=True)
     add("--rate", type=_whole(1, 10**4), action="append", metavar="HZ", help="published; or all")
     add("--mirror", metavar="URL", help="folder with the same files")
-    add("--jobs", type=_whole(1, 64), default=8, help="files at a time")
 
     add = command(_prepare, "make the int16 store of an archive")
     add("archive", type=_path)
@@ -100,15 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--strict", action="store_true", help="stop at the first bad record")
 
     add = command(_explain, "ECGs through a trained run, with reasons")
-    add("records", type=_path, nargs="+", help="WFDB records, CSV or NumPy files")
+    add("records", type=_path, nargs="+", help="WFDB records, .csv or .npy files")
     add("--model", type=_path, required=True, metavar="RUN", help="run directory")
     add("--rate", type=_whole(1, 10**4), metavar="HZ", help="of CSV and NumPy files")
     add("--unit", help="of CSV and NumPy files: mV, uV, V or nV")
     add("--method", help="attribution; the network's own if none is named")
     add("--start", type=float, default=0.0, metavar="S", help="where to begin")
-    add("--window", type=float, default=0.5, metavar="S", help="of segments")
-    add("--stride", type=float, metavar="S", help="step of segments; half a window")
-    add("--top", type=_whole(1, 100), default=5, metavar="K", help="segments listed per sign")
     add("--out", type=_path, default=Path("explained"), help="folder; explained")
 
     add = command(_doctor, "what is installed, which device, which archive")
@@ -120,17 +114,13 @@ def _run(options: argparse.Namespace) -> None:
     from ecgcore import runs
     from ecgcore.runs import parameters
 
-    declared = {p.name: p for p in parameters.of_notebook(options.notebook)}
     given: dict[str, Any] = parameters.from_yaml(options.file) if options.file else {}
-    if "archive" in declared and os.environ.get("ECGCORE_ARCHIVE"):
-        given.setdefault("archive", os.environ["ECGCORE_ARCHIVE"])
     for text in options.parameter:
         name, equals, value = text.partition("=")
         if not equals:
             raise EcgcoreError(f"-p {text}: expected NAME=VALUE, for example -p rate_hz=125.")
         given[name] = value
-    timeout_s, force = options.timeout, options.force
-    print(runs.run_notebook(options.notebook, given, options.out, timeout_s=timeout_s, force=force))
+    print(runs.run_notebook(options.notebook, given, options.out, force=options.force))
 
 
 def _params(options: argparse.Namespace) -> None:
@@ -156,7 +146,6 @@ def _simulate(options: argparse.Namespace) -> None:
         n_records=options.records,
         seed=options.seed,
         prevalence=prevalence or None,
-        device_confounding=options.device_confounding,
         jobs=options.jobs,
     )
     print(options.to)
@@ -165,8 +154,7 @@ def _simulate(options: argparse.Namespace) -> None:
 def _fetch(options: argparse.Namespace) -> None:
     from ecgcore.data import fetch
 
-    rates_hz, mirror = options.rate, options.mirror
-    print(fetch(options.dataset, options.to, rates_hz=rates_hz, mirror=mirror, jobs=options.jobs))
+    print(fetch(options.dataset, options.to, rates_hz=options.rate, mirror=options.mirror))
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -181,21 +169,19 @@ def _prepare(options: argparse.Namespace) -> None:
 def _explain(options: argparse.Namespace) -> int:
     """Explain every record that can be explained; say of the others why not."""
     from ecgcore.data import load_record
-    from ecgcore.runs import explain
-    from ecgcore.runs.trained import load_trained_run
+    from ecgcore.runs import trained
 
-    run = load_trained_run(options.model)
+    run = trained.load_trained_run(options.model)
     part = {"start_s": options.start, "duration_s": run.duration_s}
-    segments = {"window_s": options.window, "stride_s": options.stride, "k": options.top}
-    segments |= {"method": options.method, "start_s": options.start}
-    explained: dict[str, explain.Explanation] = {}
+    explained: dict[str, trained.Explanation] = {}
     for path in options.records:
         try:
             record = load_record(path, rate_hz=options.rate, unit=options.unit, **part)
             if record.name in explained:
                 why = "another record of this call has the same name; explain it in its own call"
                 raise EcgcoreError(f"{record.name}: {why}.")
-            explanation = explain.explain_record(record, run, **segments)
+            how = {"method": options.method, "start_s": options.start}
+            explanation = trained.explain_record(record, run, **how)
         except EcgcoreError as error:
             print(f"ecgcore: {error}", file=sys.stderr)
             continue
@@ -204,17 +190,56 @@ def _explain(options: argparse.Namespace) -> int:
         explained[record.name] = explanation
     if len(explained) > 1:
         path = options.out / "explained.csv"
-        files.write_whole(path, explain.table(explained.values()).to_csv(index=False))
+        files.write_whole(path, trained.table(explained.values()).to_csv(index=False))
         print(path)
     if explained:
-        print(explain.NOT_A_DEVICE)
+        print(trained.NOT_A_DEVICE)
     return 0 if len(explained) == len(options.records) else 2
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from ecgcore import doctor
+    from ecgcore.runs.provenance import PACKAGES
+    from ecgcore.training import device_summary
 
-    lines, is_healthy = doctor.report(options.archive or os.environ.get("ECGCORE_ARCHIVE"))
-    print("\n".join(lines))
-    if not is_healthy:
+    versions = {name: _version(name) for name in ("ecgcore", *PACKAGES)}
+    archive_line, is_whole = _check_archive(options.archive)
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    print(f"python    {platform.python_version()} on {system}")
+    print(f"packages  {', '.join(map(' '.join, versions.items()))}")
+    print(f"device    {device_summary()}")
+    print(f"archive   {archive_line}")
+    if not is_whole or "missing" in versions.values():
         raise EcgcoreError("at least one of the checks above failed.")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _check_archive(path: Path | None) -> tuple[str, bool]:
+    """One line about an archive, whose checksums are compared, or a store; whether it is whole."""
+    from ecgcore.data import Archive, open_store
+
+    if path is None:
+        return "none given; notebooks use simulated records, which are made on first use", True
+    try:
+        if (path / "store.json").exists():
+            store = open_store(path)
+            return f"{_describe(store)}, prepared; {len(store.left_out)} damaged left out", True
+        archive = Archive(path)
+        problems = archive.verify()
+    except EcgcoreError as error:
+        return str(error), False
+    state = "whole (every listed checksum agrees)"
+    if len(problems):
+        state = f"{len(problems)} files are missing or changed, the first is {problems.file[0]}"
+    return f"{_describe(archive)}; {state}", problems.empty
+
+
+def _describe(source: "Archive | Store") -> str:
+    kind = "simulated" if source.is_simulated else "real"
+    rates = " and ".join(map(str, source.rates_hz))
+    return f"{source.path}: {kind}, {len(source.table)} records at {rates} Hz"

@@ -61,7 +61,6 @@ def test_chain_is_the_published_one_below_500_hz(records_mv: np.ndarray, rate_hz
     got = preprocess(records_mv, 500, rate_hz)
     assert got.dtype == np.float32
     np.testing.assert_array_equal(records_mv, before)
-    np.testing.assert_array_equal(preprocess(records_mv, 500, rate_hz, jobs=2), got)
     for record, ours in zip(records_mv, got, strict=True):
         np.testing.assert_array_equal(ours, published_chain(record.T.copy(), 500, rate_hz))
 
@@ -164,18 +163,17 @@ def test_normalisation_by_training_set_and_none() -> None:
     clipped = np.clip(x, -15, 15)
     np.testing.assert_array_equal(chain, normalise(clipped, "train_lead", statistics))
     np.testing.assert_array_equal(preprocess(x, 100, 100, normalise="none"), clipped)
-    np.testing.assert_array_equal(preprocess(x, 100, 100, clip_mv=99.0), normalise(x))
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(8, 120))
-def test_flat_leads_are_those_with_a_flat_run(seed: int, n_flat: int, n_samples: int) -> None:
-    rng = np.random.default_rng(seed)
+@given(st.integers(0, 10_000), st.integers(1, 20), st.integers(8, 120))
+def test_flat_leads_are_those_with_a_flat_run(seed: int, rate_hz: int, n_samples: int) -> None:
+    rng, n_flat = np.random.default_rng(seed), 3 * rate_hz
     x = rng.integers(0, 2, (1, 4, n_samples)).astype(np.float32)
     start = rng.integers(0, n_samples)
     x[0, 0, start : start + n_flat + 1] = 0.0
     x[0, 1, start : start + n_flat] = 1.0
-    flat = flat_leads(x, rate_hz=1, flat_line_s=n_flat)
+    flat = flat_leads(x, rate_hz)
     for lead, is_flat in zip(x[0], flat[0], strict=True):
         runs = "".join("s" if s else "." for s in np.diff(lead) == 0).split(".")
         assert is_flat == (max(map(len, runs)) >= n_flat)

@@ -7,7 +7,6 @@ Wagner et al., *PTB-XL, a large publicly available electrocardiography dataset*,
 import ast
 import functools
 import hashlib
-import io
 import json
 import math
 import re
@@ -116,12 +115,15 @@ class Records(ABC):
 class Archive(Records):
     """A folder in PTB-XL's layout: real or simulated, whole or in part.
 
-    Raises ``EcgcoreError`` where there is no archive (the nearest folder that is one is named), or
-    a table is missing, truncated or malformed.
+    Raises ``EcgcoreError`` where there is no archive, or a table is missing, truncated or
+    malformed.
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = _archive_folder(Path(path).expanduser())
+        self.path = Path(path).expanduser()
+        if not (self.path / DATABASE).is_file():
+            why = f"is not an archive; expected a folder with {DATABASE}, or fetch one first"
+            raise EcgcoreError(f"{self.path}: {why}.")
         self.name = self.path.resolve().name
         self.table = read_table(self.path / DATABASE)
         statements = _read_csv(self.path / STATEMENTS, ["diagnostic", "rhythm", "diagnostic_class"])
@@ -214,34 +216,23 @@ def encode_record(
     return {".dat": frames.tobytes(), ".hea": ("\n".join(lines) + "\n").encode()}
 
 
-def _archive_folder(path: Path) -> Path:
-    """The folder itself if it is an archive, else an error that names the nearest archive."""
-    if (path / DATABASE).is_file():
-        return path
-    if not path.is_dir():
-        raise EcgcoreError(f"{path}: there is no such folder; expected one with {DATABASE}.")
-    below = sorted([*path.glob(f"*/{DATABASE}"), *path.glob(f"*/*/{DATABASE}")])
-    near = [p for p in path.resolve().parents[:3] if (p / DATABASE).is_file()]
-    near += [file.parent for file in below]
-    hint = f"did you mean {near[0]}?" if near else "fetch one first."
-    raise EcgcoreError(f"{path}: is not an archive (no {DATABASE} in it); {hint}")
+def _whole(cell: str) -> int:
+    if not re.fullmatch(r"-?\d{1,15}(\.0*)?", cell, re.ASCII):
+        raise ValueError
+    return int(float(cell))
 
 
-def _whole(cell: str) -> int | None:
-    return int(float(cell)) if re.fullmatch(r"-?\d{1,15}(\.0*)?", cell, re.ASCII) else None
+def _inside(cell: str) -> str:
+    if cell == "nan" or re.search(r"^[/\\]|\.\.|:|\x00", cell):
+        raise ValueError
+    return cell
 
 
-def _inside(cell: str) -> str | None:
-    return None if cell == "nan" or re.search(r"^[/\\]|\.\.|:|\x00", cell) else cell
-
-
-def _codes(cell: str) -> dict[str, float] | None:
-    try:
-        codes = {str(code): float(share) for code, share in ast.literal_eval(cell).items()}
-    except (ValueError, SyntaxError, AttributeError, TypeError, ArithmeticError, RecursionError,
-            MemoryError):  # fmt: skip
-        return None
-    return codes if all(map(math.isfinite, codes.values())) else None
+def _codes(cell: str) -> dict[str, float]:
+    codes = {str(code): float(share) for code, share in ast.literal_eval(cell).items()}
+    if not all(map(math.isfinite, codes.values())):
+        raise ValueError
+    return codes
 
 
 _CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -249,7 +240,7 @@ _CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
     **dict.fromkeys(("filename_lr", "filename_hr"), (_inside, "a file of the archive")),
     "scp_codes": (_codes, "a dict such as {'NORM': 100.0}"),
 }
-"""How the needed cells of the database, which are read as text, are parsed; None if they are bad"""
+"""How the needed cells of the database, which are read as text, are parsed."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -260,11 +251,13 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     table = _read_csv(path, list(_CELLS))
     for name, (parse, expected) in _CELLS.items():
-        values = [parse(str(cell)) for cell in table[name]]
-        if None in values:
-            k = values.index(None)
-            why = f"line {k + 2} has {name} {str(table[name][k])[:60]!r}; expected {expected}"
-            raise EcgcoreError(f"{path}: {why}: the file is damaged; fetch it again.")
+        values = []
+        for line, cell in enumerate(table[name].map(str), start=2):
+            try:
+                values.append(parse(cell))
+            except Exception:  # literal_eval raises seven kinds of errors
+                why = f"line {line} has {name} {cell[:60]!r}; expected {expected}"
+                raise EcgcoreError(f"{path}: {why}: the file is damaged; fetch it again.") from None
         table[name] = pd.Series(values, dtype=np.int64 if parse is _whole else object)
     for ecg_id in table.loc[table["ecg_id"].duplicated(), "ecg_id"]:
         raise EcgcoreError(f"{path}: ecg_id {ecg_id} occurs twice; expected one row per record.")
@@ -272,23 +265,17 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, required: list[str]) -> pd.DataFrame:
-    again = "the file is damaged; fetch it again"
     try:
-        content = path.read_bytes()
         as_text = dict.fromkeys(_CELLS, str)  # pandas would convert TRUE and names of digits
-        table = pd.read_csv(io.BytesIO(content), low_memory=False, dtype=as_text)
-    except FileNotFoundError:
-        raise EcgcoreError(f"{path}: there is no such file; fetch or copy it again.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise EcgcoreError(f"{path}: cannot be read as CSV ({why}): {again}.") from None
-    if b"\0" in content or not isinstance(table.index, pd.RangeIndex):  # pandas misreads both
-        raise EcgcoreError(f"{path}: has a zero byte, or more cells than columns: {again}.")
-    missing = [column for column in required if column not in table.columns]
-    if missing and re.search(r"[;\t|]", str(table.columns[0])):
-        raise EcgcoreError(f"{path}: is not separated by commas; save it as CSV with commas.")
-    if missing:
-        raise EcgcoreError(f"{path}: column {', '.join(missing)} is missing; fetch it again.")
+        table = pd.read_csv(path, low_memory=False, dtype=as_text)
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("more cells than columns")
+    except (ValueError, OSError) as error:
+        why = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+        raise EcgcoreError(f"{path}: cannot be read as CSV ({why}); fetch it again.") from None
+    if missing := [column for column in required if column not in table.columns]:
+        why = f"column {', '.join(missing)} is missing; expected PTB-XL's columns and commas"
+        raise EcgcoreError(f"{path}: {why}.")
     return table
 
 
@@ -300,12 +287,10 @@ def read_checksums(path: Path) -> dict[str, str]:
         listed = {name.lstrip("*"): digest.lower() for digest, name in pairs}
         if not all(len(digest) == 64 and digest.isalnum() for digest in listed.values()):
             raise ValueError("a digest has 64 characters")
-    except FileNotFoundError:
-        raise EcgcoreError(f"{path}: there is no such file; nothing can be verified.") from None
     except (ValueError, OSError) as error:
-        raise EcgcoreError(f"{path}: is not a list of checksums ({error}).") from None
+        why = getattr(error, "strerror", None) or error
+        raise EcgcoreError(f"{path}: cannot be read as checksums ({why}).") from None
     for name in listed:
         if re.search(r"^/|\\|:|(^|/)\.\.(/|$)", name):
-            why = "leads out of the archive's folder; it was tampered with, nothing of it was used"
-            raise EcgcoreError(f"{name!r}: {why}.")
+            raise EcgcoreError(f"{path}: {name!r} leads out of the archive's folder.")
     return listed

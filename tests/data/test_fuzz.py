@@ -113,18 +113,6 @@ def test_headers_are_read_as_wfdb_reads_them_or_refused(place: Path) -> None:
     assert 0.02 < share < 0.98, "the headers must be neither all good nor all bad"
 
 
-@pytest.mark.parametrize(
-    ("column", "word"),
-    [(2, "1e3x"), (4, "1e3"), (5, "1e3"), (6, "1e3"), (7, "1e3"), (3, "-0"), (3, "+16"), (4, "+0"),
-     (7, "-0")],
-)  # fmt: skip
-def test_a_word_that_is_no_number_is_refused(place: Path, column: int, word: str) -> None:
-    """Found by fuzzing: fields that another one overrules went unread, and ``-0`` was none."""
-    lines = [line.split(" ") for line in write_good(place).splitlines()]
-    lines[1][column] = word
-    assert not check_header(place, "\n".join(" ".join(line) for line in lines))
-
-
 COLUMNS = "ecg_id,patient_id,age,scp_codes,strat_fold,filename_lr,filename_hr"
 
 
@@ -143,7 +131,7 @@ def test_names_of_digits_are_names(place: Path) -> None:
 @pytest.mark.parametrize(
     "row",
     ["TRUE,2,60,{},2,a,b", "1,TRUE,60,{},2,a,b", "1,2,60,{},TRUE,a,b", ',1,2,60,"{}",2,a,b',
-     '9,1,2,60,"{}",2,a,b', "1,2,60,{},2,a\0b,c", "1,2,60,{'A': 1e999},2,a,b",
+     '9,1,2,60,"{}",2,a,b', "1,2,60,{'A': 1e999},2,a,b",
      "1,2,60,[1],2,a,b", "1,1e400,60,{},2,a,b", "1,2,60," + "(" * 300 + ",2,a,b",
      "1,2,60,{},2,records100/../x,b", "1,2,60,{},1.5,a,b"],
 )  # fmt: skip

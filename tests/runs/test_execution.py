@@ -77,7 +77,6 @@ def test_a_run_leaves_a_whole_directory(toy: Path, tmp_path: Path) -> None:
     [
         ("raise ZeroDivisionError('no leads')", "cell 4 raised ZeroDivisionError: no leads"),
         ("import os; os._exit(9)", "the kernel died"),
-        ("import time; time.sleep(60)", "longer than 5 s"),
     ],
 )
 def test_a_failing_notebook_leaves_the_old_run(
@@ -87,7 +86,7 @@ def test_a_failing_notebook_leaves_the_old_run(
     before = (out / "notebook.ipynb").read_bytes()
     write_notebook(toy, BEGIN, cell, FINISH)
     with pytest.raises(EcgcoreError, match=words) as caught:
-        runs.run_notebook(toy, {}, out, force=True, timeout_s=5 if "sleep" in cell else 300)
+        runs.run_notebook(toy, {}, out, force=True)
     assert "toy.ipynb" in str(caught.value)
     assert (out / "notebook.ipynb").read_bytes() == before
 
