@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 2 after an error reported in one sentence."""
     try:
         options = _parser().parse_args(arguments)
-        return options.command(options) or 0
+        options.command(options)
+        return 0
     except EcgcoreError as error:
         message = str(error)
     except OSError as error:
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ecgcore", description="ECG deep learning, as a study.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(do: Callable[[argparse.Namespace], int | None], meaning: str) -> Callable[..., Any]:
+    def command(do: Callable[[argparse.Namespace], None], meaning: str) -> Callable[..., Any]:
         added = commands.add_parser(do.__name__.strip("_"), help=meaning, description=meaning)
         added.set_defaults(command=do)
         return added.add_argument
@@ -96,11 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--to", type=_path, required=True)
     add("--strict", action="store_true", help="stop at the first bad record")
 
-    add = command(_explain, "ECGs through a trained run, with reasons")
-    add("records", type=_path, nargs="+", help="WFDB records, .csv or .npy files")
+    add = command(_explain, "an ECG through a trained run, with reasons")
+    add("record", type=_path, help="WFDB record, .csv or .npy file")
     add("--model", type=_path, required=True, metavar="RUN", help="run directory")
-    add("--rate", type=_whole(1, 10**4), metavar="HZ", help="of CSV and NumPy files")
-    add("--unit", help="of CSV and NumPy files: mV, uV, V or nV")
+    add("--rate", type=_whole(1, 10**4), metavar="HZ", help="of a .csv or .npy file")
+    add("--unit", help="of a .csv or .npy file: mV, uV, V or nV")
     add("--method", help="attribution; the network's own if none is named")
     add("--start", type=float, default=0.0, metavar="S", help="where to begin")
     add("--out", type=_path, default=Path("explained"), help="folder; explained")
@@ -166,57 +167,31 @@ def _prepare(options: argparse.Namespace) -> None:
     print(f"{len(store.left_out)} left out as damaged; all problems: {options.to / 'quality.csv'}")
 
 
-def _explain(options: argparse.Namespace) -> int:
-    """Explain every record that can be explained; say of the others why not."""
+def _explain(options: argparse.Namespace) -> None:
     from ecgcore.data import load_record
     from ecgcore.runs import trained
 
-    run = trained.load_trained_run(options.model)
-    part = {"start_s": options.start, "duration_s": run.duration_s}
-    explained: dict[str, trained.Explanation] = {}
-    for path in options.records:
-        try:
-            record = load_record(path, rate_hz=options.rate, unit=options.unit, **part)
-            if record.name in explained:
-                why = "another record of this call has the same name; explain it in its own call"
-                raise EcgcoreError(f"{record.name}: {why}.")
-            how = {"method": options.method, "start_s": options.start}
-            explanation = trained.explain_record(record, run, **how)
-        except EcgcoreError as error:
-            print(f"ecgcore: {error}", file=sys.stderr)
-            continue
-        out = options.out if len(options.records) == 1 else options.out / record.name
-        print(*explanation.in_words(), *explanation.save(out), sep="\n")
-        explained[record.name] = explanation
-    if len(explained) > 1:
-        path = options.out / "explained.csv"
-        files.write_whole(path, trained.table(explained.values()).to_csv(index=False))
-        print(path)
-    if explained:
-        print(trained.NOT_A_DEVICE)
-    return 0 if len(explained) == len(options.records) else 2
+    run, start_s = trained.load_trained_run(options.model), options.start
+    part = {"start_s": start_s, "duration_s": run.duration_s}
+    record = load_record(options.record, rate_hz=options.rate, unit=options.unit, **part)
+    explanation = trained.explain_record(record, run, method=options.method, start_s=start_s)
+    print(*explanation.in_words(), *explanation.save(options.out), sep="\n")
+    print(trained.NOT_A_DEVICE)
 
 
 def _doctor(options: argparse.Namespace) -> None:
     from ecgcore.runs.provenance import PACKAGES
     from ecgcore.training import device_summary
 
-    versions = {name: _version(name) for name in ("ecgcore", *PACKAGES)}
     archive_line, is_whole = _check_archive(options.archive)
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     print(f"python    {platform.python_version()} on {system}")
-    print(f"packages  {', '.join(map(' '.join, versions.items()))}")
+    print(f"packages  {', '.join(versions)}")
     print(f"device    {device_summary()}")
     print(f"archive   {archive_line}")
-    if not is_whole or "missing" in versions.values():
+    if not is_whole:
         raise EcgcoreError("at least one of the checks above failed.")
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "missing"
 
 
 def _check_archive(path: Path | None) -> tuple[str, bool]:

@@ -133,7 +133,6 @@ def test_a_split_with_a_leak_is_refused() -> None:
     ("options", "message"),
     [
         ({"n_folds": 1}, "n_folds: 1; expected 2 or more"),
-        ({"test_share": 0.0}, "test_share: 0.0; expected a number between 0 and 1"),
         ({"n_folds": 200}, "200 folds need at least as many patients of each class"),
     ],
 )

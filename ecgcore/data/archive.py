@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecgcore.arrays import Floats32, Ints
-from ecgcore.data.read_wfdb import INVALID, RecordError, TwelveLeads, read_wfdb, twelve_leads
+from ecgcore.data.read_wfdb import INVALID, TwelveLeads, read_wfdb, twelve_leads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 
@@ -130,10 +130,7 @@ class Archive(Records):
         self.statements = statements.set_index(statements.columns[0]).rename_axis("code")
         self.rates_hz = tuple(r for r in FILENAME if (self.path / f"records{r}").is_dir())
         file = self.path / SIMULATION
-        try:
-            self.simulation = dict(json.loads(file.read_bytes())) if file.exists() else {}
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise EcgcoreError(f"{file}: cannot be read ({error}); copy it again.") from None
+        self.simulation = json.loads(file.read_bytes()) if file.exists() else {}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -173,24 +170,15 @@ class Archive(Records):
 
 
 def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
-    """A record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``.
-
-    A record that is one or two samples short is filled with its last sample.
-    """
-    recording = read_wfdb(stem)
-    if abs(recording.rate_hz / rate_hz - 1) > 1e-6:
-        raise RecordError(stem, f"says {recording.rate_hz:g} Hz; expected {rate_hz} Hz here")
-    record = twelve_leads(recording, stem)
-    n_samples, expected = record.mv.shape[1], rate_hz * DURATION_S
-    n_missing = expected - n_samples
-    if n_missing not in (0, 1, 2):
-        why = f"holds {n_samples} samples per lead; expected {expected} ({DURATION_S} s)"
-        raise RecordError(stem, why, "length")
-    if n_missing == 0:
-        return record
-    mv = np.pad(record.mv, ((0, 0), (0, n_missing)), "edge")
-    note = f"{n_missing} samples short of {DURATION_S} s; the last one is repeated"
-    return record._replace(mv=mv, notes=(*record.notes, note))
+    """A record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``."""
+    stated_hz, leads = read_wfdb(stem)
+    if abs(stated_hz / rate_hz - 1) > 1e-6:
+        raise EcgcoreError(f"{stem}: says {stated_hz:g} Hz; expected {rate_hz} Hz here.")
+    record = twelve_leads(leads, stem)
+    if (n_samples := record.mv.shape[1]) != rate_hz * DURATION_S:
+        why = f"holds {n_samples} samples per lead; expected {rate_hz * DURATION_S}"
+        raise EcgcoreError(f"{stem}: {why} ({DURATION_S} s).")
+    return record
 
 
 def to_adu(signals_mv: NDArray[np.floating], gain: int = GAIN) -> Adu:

@@ -148,22 +148,17 @@ def _fetch_files(url: str, folder: Path, digests: Mapping[str, str | None]) -> N
             with session.get(address, stream=True, timeout=TIMEOUT_S) as answer:
                 answer.raise_for_status()
                 if answer.headers.get("Content-Type", "").startswith("text/html"):
-                    raise EcgcoreError(f"{address}: the server sent a web page; sign in.")
+                    raise ValueError("the server sent a web page; sign in")
                 with open(output_file, "wb") as file:
                     file.writelines(answer.iter_content(1 << 16))
 
         def fetch_one(name: str) -> None:
-            attempts = f"{RETRIES + 1} times in a row"
             try:
                 remote.fetch(name, downloader=download)
-            except requests.exceptions.RequestException as error:
-                why = f"the connection failed {attempts} ({error}); check the network, the address"
-                why += " or the mirror, then run it again: files that arrived are kept"
-                raise EcgcoreError(f"{remote.get_url(name)}: {why}.") from None
-            except EcgcoreError:
-                raise
-            except ValueError:  # pooch: the hash differs, after all retries
-                why = f"its bytes differ from {CHECKSUMS}, {attempts}; name another mirror"
+            except (requests.exceptions.RequestException, ValueError) as error:
+                cause = str(error).partition(": expected")[0]  # of pooch, where the hash differs
+                why = f"failed {RETRIES + 1} times in a row ({cause}); check network and address"
+                why += ", or name another mirror, and run it again: files that arrived are kept"
                 raise EcgcoreError(f"{remote.get_url(name)}: {why}.") from None
 
         try:

@@ -31,27 +31,12 @@ _SIGNAL = rf"""\s+16\s+(?P<gain>-?\d{{1,9}}(?:\.\d{{0,9}})?(?:e[-+]?\d{{1,2}})?)
     \s+{_WHOLE}\s+(?P<checksum>{_WHOLE})\s+\d{{1,9}}\s+(?P<name>\S.*)"""
 
 
-class RecordError(EcgcoreError):
-    """A record that cannot be read; ``kind`` is the word that a quality report counts."""
-
-    def __init__(self, place: Path | str, why: str, kind: str = "header") -> None:
-        super().__init__(f"{place}: {why}.")
-        self.kind = kind
-
-
 class Lead(NamedTuple):
     """One lead of a record: its name, samples in mV (NaN where missing), adu per mV."""
 
     name: str
     mv: Floats
     gain: float
-
-
-class Recording(NamedTuple):
-    """The leads of a record as its files name and order them."""
-
-    rate_hz: float
-    leads: list[Lead]
 
 
 class TwelveLeads(NamedTuple):
@@ -72,11 +57,12 @@ def to_millivolt(unit: str) -> float | None:
     return {"": 1e3, "m": 1.0, "u": 1e-3, "n": 1e-6}[match[1]] if match else None
 
 
-def read_wfdb(stem: Path) -> Recording:
-    """Read a WFDB record of one segment or several; raises :class:`RecordError`.
+def read_wfdb(stem: Path) -> tuple[float, list[Lead]]:
+    """Return the rate in Hz and the leads of a WFDB record, as its files name and order them.
 
     Missing samples, gaps between segments, and leads that a segment lacks are NaN. Physical values
-    equal those of ``wfdb.rdrecord`` in float64.
+    equal those of ``wfdb.rdrecord`` in float64. Raises ``EcgcoreError`` for a record that is
+    damaged or cannot be read.
     """
     content = _read_bytes(Path(f"{stem}.hea"), "header file; expected a WFDB record")
     try:
@@ -93,7 +79,7 @@ def read_wfdb(stem: Path) -> Recording:
         return _read_plain(stem, record, signals)
     if not "".join([first, *lines]).isascii():
         why = "has characters outside of ASCII, and is not a plain header of format 16"
-        raise RecordError(f"{stem}.hea", f"{why}; replace them, for example µV by uV")
+        raise EcgcoreError(f"{stem}.hea: {why}; replace them, for example µV by uV.")
     return _read_through_wfdb(stem)
 
 
@@ -101,31 +87,33 @@ def _read_bytes(path: Path, kind: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise RecordError(path, f"there is no such {kind}", "missing") from None
+        raise EcgcoreError(f"{path}: there is no such {kind}.") from None
     except OSError as error:
-        raise RecordError(path, f"cannot be read ({error})", "unreadable") from None
+        raise EcgcoreError(f"{path}: cannot be read ({error}).") from None
 
 
-def _read_plain(stem: Path, record: re.Match[str], signals: list[re.Match[str]]) -> Recording:
+def _read_plain(
+    stem: Path, record: re.Match[str], signals: list[re.Match[str]]
+) -> tuple[float, list[Lead]]:
     """A record of one file of 16-bit integers, little endian, whose checksums must agree."""
     n_leads, n_samples = int(record["signals"]), int(record["n_samples"])
     if n_leads != len(signals):
         why = f"announces {n_leads} signals but describes {len(signals)}; is it truncated?"
-        raise RecordError(f"{stem}.hea", why)
+        raise EcgcoreError(f"{stem}.hea: {why}")
     path = stem.with_name(signals[0][1])
     content = _read_bytes(path, "data file; copy it again")
     if len(content) % (2 * n_leads):
         why = "ends in the middle of a frame; it is cut off: fetch or copy it again"
-        raise RecordError(path, why, "truncated")
+        raise EcgcoreError(f"{path}: {why}.")
     adu = np.ascontiguousarray(np.frombuffer(content, dtype="<i2").reshape(-1, n_leads).T)
     if adu.shape[1] != n_samples:
         why = f"holds {adu.shape[1]} samples per lead but its header says {n_samples}"
-        raise RecordError(stem, f"{why}; fetch or copy both files again", "length")
+        raise EcgcoreError(f"{stem}: {why}; fetch or copy both files again.")
     sums = adu.sum(axis=1, dtype=np.int64) & 0xFFFF
     pairs = zip(signals, sums.tolist(), strict=True)
     if wrong := [s["name"] for s, total in pairs if int(s["checksum"]) & 0xFFFF != total]:
         why = f"checksum of lead {', '.join(wrong)} does not match its header; the data are damaged"
-        raise RecordError(stem, f"{why}: fetch or copy the record again", "checksum")
+        raise EcgcoreError(f"{stem}: {why}: fetch or copy the record again.")
     values = adu.astype(np.float64)
     values[adu == INVALID] = np.nan
     leads = []
@@ -133,10 +121,10 @@ def _read_plain(stem: Path, record: re.Match[str], signals: list[re.Match[str]])
         gain = float(signal["gain"]) or DEFAULT_GAIN
         physical = (samples - int(signal["baseline"] or signal["zero"])) / gain
         leads.append(_lead(stem, signal["name"], physical, gain, signal["unit"] or "mV"))
-    return Recording(float(record["rate"]), [lead for lead in leads if lead])
+    return float(record["rate"]), [lead for lead in leads if lead]
 
 
-def _read_through_wfdb(stem: Path) -> Recording:
+def _read_through_wfdb(stem: Path) -> tuple[float, list[Lead]]:
     """Any other record, as ``wfdb`` reads it; its checksums are not compared."""
     import wfdb  # slow to import, and only needed here
 
@@ -148,12 +136,12 @@ def _read_through_wfdb(stem: Path) -> Recording:
         fields = zip(record.p_signal.T, record.adc_gain, record.units, strict=True)
         signals = zip(record.sig_name, fields, strict=True)
         leads = [_lead(stem, name or "", *field) for name, field in signals if field[1]]
-    except RecordError:
+    except EcgcoreError:
         raise
     except Exception as error:  # wfdb raises whatever its parsers meet
         why = f"is not a readable WFDB record ({type(error).__name__}: {error})"
-        raise RecordError(stem, why, "unreadable") from None
-    return Recording(float(record.fs), [lead for lead in leads if lead])
+        raise EcgcoreError(f"{stem}: {why}.") from None
+    return float(record.fs), [lead for lead in leads if lead]
 
 
 def _lead(stem: Path, name: str, physical: Floats, gain: float, unit: str) -> Lead | None:
@@ -164,27 +152,26 @@ def _lead(stem: Path, name: str, physical: Floats, gain: float, unit: str) -> Le
     if name not in LEADS:
         return None
     why = f"lead {name} is in '{unit}' at a gain of {gain:g}"
-    raise RecordError(f"{stem}.hea", f"{why}; expected mV, uV, V or nV and a possible gain")
+    raise EcgcoreError(f"{stem}.hea: {why}; expected mV, uV, V or nV and a possible gain.")
 
 
-def twelve_leads(recording: Recording, stem: Path | str) -> TwelveLeads:
+def twelve_leads(leads: list[Lead], stem: Path | str) -> TwelveLeads:
     """Choose and order the 12 leads by name; III, aVR, aVL and aVF may be derived from I and II.
 
-    Raises :class:`RecordError` naming a lead that is missing or there twice.
+    Raises ``EcgcoreError`` naming a lead that is missing or there twice.
     """
-    names = [lead.name for lead in recording.leads]
+    names = [lead.name for lead in leads]
     if twice := [name for name in LEADS if names.count(name) > 1]:
-        raise RecordError(stem, f"lead {twice[0]} is present twice; remove all but one")
-    chosen = {lead.name: lead for lead in recording.leads if lead.name in LEADS}
+        raise EcgcoreError(f"{stem}: lead {twice[0]} is present twice; remove all but one.")
+    chosen = {lead.name: lead for lead in leads if lead.name in LEADS}
     missing, notes = [name for name in LEADS if name not in chosen], tuple[str, ...]()
     if absent := set(missing) - set(LEADS[2:6] if {"I", "II"} <= set(chosen) else ()):
         why = f"lead {', '.join(sorted(absent, key=LEADS.index))} missing (it has "
         why += f"{', '.join(filter(None, names)) or 'no names'}); the 12 standard leads are needed,"
-        raise RecordError(stem, f"{why} of which III, aVR, aVL and aVF follow from I and II")
+        raise EcgcoreError(f"{stem}: {why} of which III, aVR, aVL and aVF follow from I and II.")
     if missing:
         notes = (f"lead {', '.join(missing)} derived from I and II",)
         limb = twelve_from_eight(np.stack([chosen["I"].mv, chosen["II"].mv]))
         chosen |= {n: Lead(n, limb[LEADS.index(n)], chosen["I"].gain) for n in missing}
-    leads = [chosen[name] for name in LEADS]
-    mv = np.array([lead.mv for lead in leads], dtype=np.float32)
-    return TwelveLeads(mv, tuple(lead.gain for lead in leads), notes)
+    mv = np.array([chosen[name].mv for name in LEADS], dtype=np.float32)
+    return TwelveLeads(mv, tuple(chosen[name].gain for name in LEADS), notes)

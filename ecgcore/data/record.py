@@ -10,7 +10,7 @@ import pandas as pd
 from ecgcore import files
 from ecgcore.arrays import Floats, Floats32
 from ecgcore.data.checks import check
-from ecgcore.data.read_wfdb import Lead, Recording, read_wfdb, to_millivolt, twelve_leads
+from ecgcore.data.read_wfdb import Lead, read_wfdb, to_millivolt, twelve_leads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS, canonical_lead
 
@@ -55,12 +55,11 @@ def load_record(
     if not is_table and (rate_hz is not None or unit is not None):
         why = "a WFDB header states rate and unit itself; leave rate and unit out"
         raise EcgcoreError(f"{stem}: {why}.")
-    recording = _from_table(path, rate_hz, unit) if is_table else read_wfdb(stem)
-    rate = recording.rate_hz
+    rate, recorded = _from_table(path, rate_hz, unit) if is_table else read_wfdb(stem)
     if not math.isfinite(rate) or round(rate) < 1 or abs(rate / round(rate) - 1) > 1e-6:
         why = f"has {rate:g} samples per second; expected a whole number of Hz: resample it first"
         raise EcgcoreError(f"{path}: {why}.")
-    leads = twelve_leads(recording, path)
+    leads = twelve_leads(recorded, path)
     length_s = leads.mv.shape[1] / rate
     if not (0 <= start_s < length_s - 1.5 / rate and duration_s > 1.5 / rate):  # false for NaN
         why = f"start {start_s:g} s and duration {duration_s:g} s are not within the record's"
@@ -88,7 +87,7 @@ def _stem_of(path: Path) -> Path:
     raise EcgcoreError(f"{path}: {why}; expected a WFDB record, a .csv or a .npy file.")
 
 
-def _from_table(path: Path, rate_hz: float | None, unit: str | None) -> Recording:
+def _from_table(path: Path, rate_hz: float | None, unit: str | None) -> tuple[float, list[Lead]]:
     """A CSV file with one named column per lead, or a NumPy array with one row or column."""
     scale = to_millivolt(unit or "")
     if rate_hz is None or scale is None:
@@ -102,8 +101,7 @@ def _from_table(path: Path, rate_hz: float | None, unit: str | None) -> Recordin
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EcgcoreError(f"{path}: cannot be read as a table of numbers ({why}).") from None
     values[np.abs(values) > 1e30] = np.nan  # infinity, or what float32 makes of it
-    leads = [Lead(n, x, 1000.0) for n, x in zip(names, values * scale, strict=True)]
-    return Recording(rate_hz, leads)
+    return rate_hz, [Lead(n, x, 1000.0) for n, x in zip(names, values * scale, strict=True)]
 
 
 def _read_csv(path: Path) -> tuple[list[str], Floats]:

@@ -28,7 +28,7 @@ from ecgcore.data.archive import (
     to_adu,
 )
 from ecgcore.data.checks import Finding, check
-from ecgcore.data.read_wfdb import RecordError, TwelveLeads
+from ecgcore.data.read_wfdb import TwelveLeads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 
@@ -248,8 +248,7 @@ def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, byt
             if not findings or findings[0].severity != "error":
                 content[rate_hz] = _to_bytes(record)
         except EcgcoreError as error:
-            kind = error.kind if isinstance(error, RecordError) else "amplitude"  # beyond 16 bits
-            findings = [Finding("", kind, "error", str(error))]
+            findings = [Finding("", "unreadable", "error", str(error))]
         rows += [(ecg_id, rate_hz, *finding) for finding in findings]
     return content, rows
 

@@ -7,7 +7,6 @@ Nothing here is a diagnosis: a network trained on simulated records knows the si
 
 import json
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,7 +154,7 @@ class Explanation:
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain numbers and words, attribution included."""
-        run, archive = self.run, self.run.provenance["archive"]
+        run = self.run
         shares = np.round(explanations.lead_shares(self.attribution), 6).tolist()
         same = ("record", "start_s", "probability", "logit", "method", "remarks")
         return {
@@ -163,14 +162,7 @@ class Explanation:
             **{name: getattr(self, name) for name in same},
             "rate_hz": run.rate_hz,
             "temperature": run.temperature,
-            "run": {
-                "params": run.params,
-                "git_commit": run.provenance["git_commit"],
-                "training": run.training_summary,
-                "trained_on_simulated": archive.get("is_simulated"),
-                "trained_on": archive["name"],
-                **{name: run.results[name] for name in ("n_train", "n_test", "auroc")},
-            },
+            "run": {"training": run.training_summary, "params": run.params, **run.provenance},
             "lead_shares": dict(zip(LEADS, shares, strict=True)),
             "top_segments": json.loads(self.top.to_json(orient="records")),
             "leads": LEADS,
@@ -246,9 +238,3 @@ def explain_record(
         remarks=remarks,
         run=run,
     )
-
-
-def table(explanations: Iterable[Explanation]) -> pd.DataFrame:
-    """Return one row per explained record: record, probability, logit and remarks."""
-    rows = [(e.record, e.probability, e.logit, "; ".join(e.remarks)) for e in explanations]
-    return pd.DataFrame(rows, columns=["record", "probability", "logit", "remarks"])

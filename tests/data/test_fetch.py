@@ -131,8 +131,8 @@ def test_a_fault_that_passes_is_overcome(
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("404", r"00003_lr\.dat: the connection failed 5 times in a row \(404"),
-        ("wrong", r"00003_lr\.dat: its bytes differ from SHA256SUMS"),
+        ("404", r"00003_lr\.dat: failed 5 times in a row \(404"),
+        ("wrong", r"00003_lr\.dat: .*hash of downloaded file.*does not match"),
     ],
 )
 def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
@@ -152,7 +152,7 @@ def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
 
 def test_a_web_page_instead_of_checksums_is_called_so(server: Server, tmp_path: Path) -> None:
     server.faults["ptb-xl/SHA256SUMS.txt"] = ("page", 99)
-    with pytest.raises(EcgcoreError, match=r"SHA256SUMS\.txt: the server sent a web page"):
+    with pytest.raises(EcgcoreError, match=r"SHA256SUMS\.txt: .*the server sent a web page"):
         get(server, tmp_path / "a")
 
 
@@ -168,9 +168,9 @@ def test_a_file_damaged_on_disk_is_fetched_again(
 
 
 def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(EcgcoreError, match=r"the connection failed.*check the network"):
+    with pytest.raises(EcgcoreError, match=r".*check network"):
         fetch("ptbxl", tmp_path / "a", mirror="http://127.0.0.1:9/x")
-    with pytest.raises(EcgcoreError, match=r"SHA256SUMS.txt: the connection failed.*404"):
+    with pytest.raises(EcgcoreError, match=r"SHA256SUMS.txt: failed.*404"):
         fetch("ptbxl", tmp_path / "a", mirror=server.url)
     with pytest.raises(EcgcoreError, match=r"PTB-XL 1.0.3 has no 250 Hz"):
         get(server, tmp_path / "a", rates_hz=(250,))

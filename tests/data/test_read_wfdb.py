@@ -28,7 +28,7 @@ def as_wfdb(stem: Path) -> np.ndarray:
 
 
 def read(stem: Path) -> np.ndarray:
-    return twelve_leads(read_wfdb(stem), stem).mv
+    return twelve_leads(read_wfdb(stem)[1], stem).mv
 
 
 def edit(stem: Path, change: Callable[[str], str]) -> None:

@@ -138,7 +138,7 @@ def test_command_line_writes_picture_and_numbers(
     numbers = json.loads((out / "explained.json").read_text())
     assert f"mine: probability {numbers['probability']:.3f} (norm_vs_mi" in printed
     assert "Not a medical device" in printed
-    assert numbers["run"]["trained_on_simulated"] is True
+    assert numbers["run"]["archive"]["is_simulated"] is True
     assert numbers["method"] == "imn"
     assert np.array(numbers["attribution"]).shape == (12, 1000)
     assert sum(numbers["lead_shares"].values()) == pytest.approx(1, abs=1e-4)
@@ -149,29 +149,6 @@ def test_command_line_writes_picture_and_numbers(
     assert row[first : first + 50].sum() == pytest.approx(strongest["value"], abs=1e-4)
     with Image.open(out / "explained.png") as picture:
         assert 800 < picture.width < 4000
-
-
-def test_several_records_get_a_table(
-    imn: Path, record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    table = tmp_path / "other.csv"
-    header = ",".join(LEADS)
-    np.savetxt(table, 1e3 * noise_record().signals_mv.T, delimiter=",", header=header, comments="")
-    out = tmp_path / "out"
-    assert explain(table, "--model", imn, "--rate", 100, "--unit", "uV", "--out", out) == 0
-    other = tmp_path / "copy"
-    for suffix in (".hea", ".dat"):
-        text = Path(f"{record}{suffix}").read_bytes()
-        changed = text.replace(b"mine", b"copy") if suffix == ".hea" else text
-        Path(f"{other}{suffix}").write_bytes(changed)
-    capsys.readouterr()
-    assert explain(record, tmp_path / "none", other, record, "--model", imn, "--out", out) == 2
-    refusals = capsys.readouterr().err.splitlines()
-    assert ["none.hea: there is no such header" in refusals[0], len(refusals)] == [True, 2]
-    assert "mine: another record of this call has the same name" in refusals[1]
-    lines = (out / "explained.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["record", "mine", "copy"]
-    assert (out / "copy" / "explained.png").is_file()
 
 
 @pytest.mark.parametrize(
