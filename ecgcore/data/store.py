@@ -47,8 +47,6 @@ archive small enough for two cores holds enough of what the lecture tier asks ab
 
 Row = tuple[int, int, str, str, str, str]
 """A finding with its ``ecg_id`` and rate in Hz."""
-Repeats = dict[tuple[int, int], int]
-"""By ``ecg_id`` and rate in Hz, an earlier record with the same signals."""
 
 _NOISE = ["baseline_drift", "static_noise", "burst_noise", "electrodes_problems"]
 _CHUNK = 64  # records in memory at a time
@@ -180,17 +178,15 @@ def _existing(archive: Archive, to: Path) -> Store | None:
 
 def _build(archive: Archive, partial: Path, strict: bool) -> None:
     """Write all files of a store."""
-    ids, rows, repeats = _write_signals(archive, partial, strict)
-    report, n_records = _report(archive, rows, repeats), len(archive.table)
+    table, ids, report, repeats = archive.table, *_write_signals(archive, partial, strict)
     if not ids:
         first = [*report.loc[report["severity"] == "error", "detail"], "it has none"][0]
-        why = f"none of its {n_records} records can be read; the first: {first}"
+        why = f"none of its {len(table)} records can be read; the first: {first}"
         raise EcgcoreError(f"{archive.name}: {why}")
     report.to_csv(partial / "quality.csv", index=False)
-    duplicate_of = {ecg_id: earlier for (ecg_id, _), earlier in repeats.items()}
-    table = archive.table.assign(
-        scp_codes=archive.table["scp_codes"].map(json.dumps),
-        duplicate_of=pd.Series(duplicate_of, index=archive.table.index, dtype="Int64"),
+    table = table.assign(
+        scp_codes=table["scp_codes"].map(json.dumps),
+        duplicate_of=pd.Series(repeats, index=table.index, dtype="Int64"),
     )
     table.loc[ids].to_parquet(partial / "table.parquet")
     table.drop(ids).to_parquet(partial / "left_out.parquet")
@@ -205,37 +201,52 @@ def _build(archive: Archive, partial: Path, strict: bool) -> None:
                     file.write(_to_bytes(read_ten_seconds(stems[ecg_id], rate_hz)))
     info = {"layout": LAYOUT_VERSION, "name": archive.name, "fingerprint": archive.fingerprint}
     info |= {"rates_hz": archive.rates_hz, "n_records": len(ids)}
-    info |= {"n_left_out": n_records - len(ids), "simulation": archive.simulation}
+    info |= {"n_left_out": len(table) - len(ids), "simulation": archive.simulation}
     files.write_whole(partial / INFO, json.dumps(info, indent=1) + "\n")
 
 
 def _write_signals(
     archive: Archive, partial: Path, strict: bool
-) -> tuple[list[int], list[Row], Repeats]:
-    """Write the file of each rate; return the records in it, the findings, and the repeats."""
-    whole, rows, repeats = list[int](), list[Row](), Repeats()
-    first: dict[tuple[int, bytes], int] = {}
-    table, rates_hz = archive.table, archive.rates_hz
-    stems = {rate_hz: archive.stems(rate_hz) for rate_hz in rates_hz}
+) -> tuple[list[int], pd.DataFrame, dict[int, int]]:
+    """Write the file of each rate; return the records in it, the quality report, and by ``ecg_id``
+    an earlier record with the same signals at the highest rate."""
+    table, ids, rows, repeats = archive.table, list[int](), list[Row](), dict[int, int]()
+    first: dict[bytes, int] = {}
+    stems = {rate_hz: archive.stems(rate_hz) for rate_hz in archive.rates_hz}
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(table), _CHUNK):
-            ids = table.index[start : start + _CHUNK].tolist()
-            contents = pool.map(functools.partial(_read, stems), ids)
-            for ecg_id, (content, findings) in zip(ids, contents, strict=True):
+            chunk = table.index[start : start + _CHUNK].tolist()
+            contents = pool.map(functools.partial(_read, stems), chunk)
+            for ecg_id, (content, findings) in zip(chunk, contents, strict=True):
                 rows += findings
-                for rate_hz, samples in content.items():
-                    key = rate_hz, hashlib.blake2b(samples, digest_size=16).digest()
-                    if (earlier := first.setdefault(key, ecg_id)) != ecg_id:
-                        repeats[ecg_id, rate_hz] = earlier
-                if len(content) == len(rates_hz):
-                    whole.append(ecg_id)
-                    for rate_hz, samples in content.items():
-                        with open(partial / f"adu_{rate_hz}.bin", "ab") as file:
-                            file.write(samples)
-                elif strict:
+                if strict and len(content) < len(stems):
                     row = next(row for row in findings if row[4] == "error")
                     raise EcgcoreError(f"strict: record {ecg_id} at {row[1]} Hz: {row[5]}")
-    return whole, rows, repeats
+                if not content or len(content) < len(stems):
+                    continue
+                ids.append(ecg_id)
+                for rate_hz, samples in content.items():
+                    with open(partial / f"adu_{rate_hz}.bin", "ab") as file:
+                        file.write(samples)
+                digest = hashlib.blake2b(content[max(content)]).digest()
+                if (earlier := first.setdefault(digest, ecg_id)) != ecg_id:
+                    repeats[ecg_id] = earlier
+                    rows.append((ecg_id, 0, *_duplicate(table, ecg_id, earlier)))
+    for column in table.columns.intersection(_NOISE):
+        remarks = table[column].dropna().astype(str).str.strip(" ,")
+        notes = zip(remarks.index.tolist(), f"{column}: " + remarks, strict=True)
+        rows += [(ecg_id, 0, "", column, "note", note) for ecg_id, note in notes]
+    report = pd.DataFrame(rows, columns=["ecg_id", "rate_hz", *Finding._fields])
+    order = ["ecg_id", "rate_hz", "kind"]
+    return ids, report.sort_values(order, kind="stable", ignore_index=True), repeats
+
+
+def _duplicate(table: pd.DataFrame, ecg_id: int, earlier: int) -> Finding:
+    this, that = table.loc[ecg_id], table.loc[earlier]
+    whose = f"ANOTHER patient (fold {that.strat_fold}; this one: fold {this.strat_fold})"
+    whose = "the same patient" if this.patient_id == that.patient_id else whose
+    detail = f"has the same signals as record {earlier} of {whose}"
+    return Finding("", "duplicate", "warning", detail)
 
 
 def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, bytes], list[Row]]:
@@ -255,23 +266,6 @@ def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, byt
 
 def _to_bytes(record: TwelveLeads) -> bytes:
     return to_adu(record.mv).astype("<i2").tobytes()
-
-
-def _report(archive: Archive, findings: list[Row], repeats: Repeats) -> pd.DataFrame:
-    """All findings, which records have the same signals, and PTB-XL's own remarks on quality."""
-    rows, table = list(findings), archive.table
-    for (ecg_id, rate_hz), earlier in repeats.items():
-        this, that = table.loc[ecg_id], table.loc[earlier]
-        whose = f"ANOTHER patient (fold {that.strat_fold}; this one: fold {this.strat_fold})"
-        whose = "the same patient" if this.patient_id == that.patient_id else whose
-        detail = f"has the same signals as record {earlier} of {whose}"
-        rows.append((ecg_id, rate_hz, "", "duplicate", "warning", detail))
-    for column in table.columns.intersection(_NOISE):
-        remarks = table[column].dropna().astype(str).str.strip(" ,")
-        notes = zip(remarks.index.tolist(), f"{column}: " + remarks, strict=True)
-        rows += [(ecg_id, 0, "", column, "note", note) for ecg_id, note in notes]
-    report = pd.DataFrame(rows, columns=["ecg_id", "rate_hz", *Finding._fields])
-    return report.sort_values(["ecg_id", "rate_hz", "kind"], kind="stable", ignore_index=True)
 
 
 def open_data(name: Path | str, *, cache: Path | None = None) -> Store:
