@@ -2,9 +2,9 @@
 
 import argparse
 import importlib.metadata
-import math
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -59,6 +59,13 @@ def _path(text: str) -> Path:
     return files.expand(text)
 
 
+def _share(text: str) -> tuple[str, float]:
+    name, _, share = text.partition("=")
+    if not re.fullmatch(r"[01]?\.?\d+", share, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=SHARE, such as AF=0.2")
+    return name, float(share)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ecgcore", description="ECG deep learning, as a study.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -84,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=_whole(0, 2**31), default=1)
     add("--jobs", type=_whole(1, 512), default=1)
     shares = "shares of conditions; PTB-XL's if none"
-    add("--prevalence", nargs="*", default=[], metavar="NAME=SHARE", help=shares)
+    add("--prevalence", type=_share, nargs="*", metavar="NAME=SHARE", help=shares)
 
     add = command(_fetch, "download a data set and verify it")
     add("dataset", choices=["ptbxl", "ludb", "sampling-matters"])
@@ -134,19 +141,11 @@ def _params(options: argparse.Namespace) -> None:
 def _simulate(options: argparse.Namespace) -> None:
     import ecgsim
 
-    try:
-        pairs = (text.split("=") for text in options.prevalence)
-        prevalence = {name: float(share) for name, share in pairs}
-        if not all(map(math.isfinite, prevalence.values())):
-            raise ValueError
-    except ValueError:
-        why = "expected NAME=SHARE, such as AF=0.2"
-        raise EcgcoreError(f"--prevalence {' '.join(options.prevalence)}: {why}.") from None
     ecgsim.simulate_archive(
         options.to,
         n_records=options.records,
         seed=options.seed,
-        prevalence=prevalence or None,
+        prevalence=dict(options.prevalence or []) or None,
         jobs=options.jobs,
     )
     print(options.to)

@@ -48,13 +48,12 @@ class TwelveLeads(NamedTuple):
 
 
 def to_millivolt(unit: str) -> float | None:
-    """Millivolt per ``unit``, in any spelling of mV, µV, V or nV; None if it is no voltage.
+    """Millivolt per ``unit``: mV, µV, V or nV in any case; None if it is no voltage.
 
     Any prefix outside of ASCII is a micro sign, whichever encoding garbled it.
     """
-    bare = re.sub(r"[^\x00-\x7f]+|micro", "u", unit.strip().casefold())
-    match = re.fullmatch(r"(m|u|n|)v(?:olts?)?", re.sub("milli|nano", lambda m: m[0][0], bare))
-    return {"": 1e3, "m": 1.0, "u": 1e-3, "n": 1e-6}[match[1]] if match else None
+    bare = re.sub(r"[^\x00-\x7f]+", "u", unit.strip().casefold())
+    return {"v": 1e3, "mv": 1.0, "uv": 1e-3, "nv": 1e-6}.get(bare)
 
 
 def read_wfdb(stem: Path) -> tuple[float, list[Lead]]:
@@ -65,11 +64,7 @@ def read_wfdb(stem: Path) -> tuple[float, list[Lead]]:
     damaged or cannot be read.
     """
     content = _read_bytes(Path(f"{stem}.hea"), "header file; expected a WFDB record")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    stripped = map(str.strip, text.splitlines())
+    stripped = map(str.strip, content.decode("utf-8-sig", errors="replace").splitlines())
     first, *lines = [line for line in stripped if line and not line.startswith("#")] or [""]
     name = rf"({re.escape(stem.name)}(?:\.\w+)?|[^\s/\\:]+)"  # only the record's may hold spaces
     record = re.fullmatch(name + _RECORD, first, re.ASCII)
