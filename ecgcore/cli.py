@@ -8,13 +8,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
-
-if TYPE_CHECKING:
-    from ecgcore.data import Archive, Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -179,41 +176,24 @@ def _explain(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
+    """Describe this installation, and an archive, whose checksums are compared, or a store."""
+    from ecgcore.data import Archive, open_store
     from ecgcore.runs.provenance import PACKAGES
     from ecgcore.training import device_summary
 
-    archive_line, is_whole = _check_archive(options.archive)
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     print(f"python    {platform.python_version()} on {system}")
     print(f"packages  {', '.join(versions)}")
     print(f"device    {device_summary()}")
-    print(f"archive   {archive_line}")
-    if not is_whole:
-        raise EcgcoreError("at least one of the checks above failed.")
-
-
-def _check_archive(path: Path | None) -> tuple[str, bool]:
-    """One line about an archive, whose checksums are compared, or a store; whether it is whole."""
-    from ecgcore.data import Archive, open_store
-
-    if path is None:
-        return "none given; notebooks use simulated records, which are made on first use", True
-    try:
-        if (path / "store.json").exists():
-            store = open_store(path)
-            return f"{_describe(store)}, prepared; {len(store.left_out)} damaged left out", True
-        archive = Archive(path)
-        problems = archive.verify()
-    except EcgcoreError as error:
-        return str(error), False
-    state = "whole (every listed checksum agrees)"
-    if len(problems):
-        state = f"{len(problems)} files are missing or changed, the first is {problems.file[0]}"
-    return f"{_describe(archive)}; {state}", problems.empty
-
-
-def _describe(source: "Archive | Store") -> str:
+    if options.archive is None:
+        print("archive   none given; notebooks use simulated records, which are made on first use")
+        return
+    is_store = (options.archive / "store.json").exists()
+    source = open_store(options.archive) if is_store else Archive(options.archive)
     kind = "simulated" if source.is_simulated else "real"
     rates = " and ".join(map(str, source.rates_hz))
-    return f"{source.path}: {kind}, {len(source.table)} records at {rates} Hz"
+    print(f"archive   {source.path}: {kind}, {len(source.table)} records at {rates} Hz")
+    if isinstance(source, Archive) and len(problems := source.verify()):
+        why = f"{len(problems)} files are missing or changed, the first is {problems.file[0]}"
+        raise EcgcoreError(f"{source.path}: {why}.")
