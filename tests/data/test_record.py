@@ -162,8 +162,8 @@ def test_a_negative_gain_inverts(tmp_path: Path, mv: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     ("rate", "n_samples", "read"),
-    [("500", 4999, 500), ("257", 2569, 257), ("1000", 10000, 1000), ("500/500", 5000, 500),
-     ("500/1000(0)", 5000, 500), ("499.9999999", 5000, 500), ("100", 1000, 100)],
+    [("500", 4999, 500), ("1000", 10000, 1000), ("500/1000(0)", 5000, 500),
+     ("499.9999999", 5000, 500)],
 )  # fmt: skip
 def test_lengths_and_rates(
     tmp_path: Path, mv: np.ndarray, rate: str, n_samples: int, read: int

@@ -178,18 +178,6 @@ def test_stores_that_cannot_be_opened(tiny: Archive, tmp_path: Path) -> None:
             store.adu(100)
 
 
-def test_links_in_an_archive_show_nothing_of_other_files(tiny: Archive, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("password: swordfish\n" * 3)
-    for ecg_id, suffix in ((1, ".dat"), (2, ".hea")):
-        link = Path(f"{tiny.stems(100)[ecg_id]}{suffix}")
-        link.unlink()
-        link.symlink_to(secret)
-    store = prepare(tiny, tmp_path / "store")
-    assert sorted(errors(store.quality)) == [1, 2]
-    assert "swordfish" not in store.quality.to_csv()
-
-
 def test_data_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = write_archive(tmp_path / "home" / "a")
     store = open_data(archive, cache=tmp_path / "cache")

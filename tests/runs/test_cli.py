@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 from archives import damage, write_archive
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ecgcore import cli
 from ecgcore.data import Archive
@@ -104,30 +102,21 @@ def test_doctor_without_an_archive(tmp_path: Path, capsys: Capture) -> None:
     assert "nowhere" in call(capsys, "doctor", "--archive", tmp_path / "nowhere")[2]
 
 
-ODD = st.sampled_from(["nan", "inf", "-inf", "-1", "0", "1e9", "1e400", "", "x", "٣", "\0", "½"])
-NUMBERS = [
-    ("simulate", "--records"), ("simulate", "--seed"), ("fetch", "--rate"), ("explain", "--rate"),
-    ("explain", "--start"), ("simulate", "--prevalence"), ("explain", "--unit"),
-    ("explain", "--model"), ("run", "-p"),
-]  # fmt: skip
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(option=st.sampled_from(NUMBERS), value=st.one_of(ODD, st.text(max_size=9)))
-def test_any_value_of_an_option_ends_in_words(
-    tmp_path: Path, capsys: Capture, option: tuple[str, str], value: str
-) -> None:
-    """The other arguments name nothing that exists, so that nothing is ever computed."""
+@pytest.mark.parametrize(
+    "words",
+    ["simulate --records=nan", "simulate --seed=-1", "simulate --prevalence=AF", "fetch --rate=0",
+     "explain --rate=x", "explain --start=x", "explain --model=", "run -p="],
+)  # fmt: skip
+def test_an_impossible_option_ends_in_words(tmp_path: Path, capsys: Capture, words: str) -> None:
     taken = tmp_path / "taken"
     taken.touch()
     required = {
         "simulate": ["--to", taken], "fetch": ["ludb", "--to", taken],
         "explain": [taken, "--model", taken], "run": [taken, "--out", taken],
-    }[option[0]]  # fmt: skip
-    status, _, err = call(capsys, option[0], *required, f"{option[1]}={value}")
-    assert status == 2
-    assert err.strip()
-    assert "Traceback" not in err
+    }  # fmt: skip
+    command, option = words.split(" ")
+    status, _, err = call(capsys, command, *required[command], option)
+    assert (status, err.count("\n")) == (2, 1)
 
 
 def test_importing_the_library_loads_nothing_slow_or_loud() -> None:
