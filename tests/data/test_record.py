@@ -154,12 +154,6 @@ def test_flat_and_tall_leads(tmp_path: Path, mv: np.ndarray) -> None:
     assert "3 samples violate the identities of the limb leads" in notes(tmp_path, glitch)
 
 
-def test_a_negative_gain_inverts(tmp_path: Path, mv: np.ndarray) -> None:
-    write_record(tmp_path / "r", mv, RATE_HZ)
-    header_of(tmp_path / "r", (" 1000", " -1000"))
-    np.testing.assert_allclose(load_record(tmp_path / "r").signals_mv, -mv, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("rate", "n_samples", "read"),
     [("500", 4999, 500), ("1000", 10000, 1000), ("500/1000(0)", 5000, 500),

@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,17 +136,6 @@ def test_lengths_and_amplitudes_that_do_not_fit(tiny: Archive, tmp_path: Path) -
     write_record(tiny.stems(100)[5], mv, 100, gain=100)
     store = prepare(tiny, tmp_path / "store")
     assert errors(store.quality) == {4: "unreadable", 5: "unreadable"}
-
-
-def test_two_processes_share_the_work(tiny: Archive, tmp_path: Path) -> None:
-    code = (
-        "import sys; from ecgcore.data import Archive, prepare;"
-        "print(len(prepare(Archive(sys.argv[1]), sys.argv[2]).table))"
-    )
-    command = [sys.executable, "-c", code, str(tiny.path), str(tmp_path / "store")]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [process.communicate(timeout=60)[0].strip() for process in both] == ["6", "6"]
-    assert not (tmp_path / "store.partial").exists()
 
 
 def test_folders_in_use_are_left_alone(tiny: Archive, tmp_path: Path) -> None:

@@ -68,14 +68,6 @@ def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
         recorded.load("judged", tmp_path)
 
 
-def test_the_processor_of_runs_made_elsewhere_is_not_claimed() -> None:
-    facts = {"command": "make x", "git_commit": "0" * 40, "processor": "Z80"}
-    label = recorded.Recorded(pd.DataFrame(), facts).label
-    assert "`0000000000`, processor Z80." in label
-    facts["runs_commit"] = ["1" * 40]
-    assert "Z80" not in recorded.Recorded(pd.DataFrame(), facts).label
-
-
 def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
     made_by = commit(checkout)
     for harmless in ("ecgcore/cli.py", "other.ipynb"):
