@@ -127,6 +127,8 @@ def _read_through_wfdb(stem: Path) -> tuple[float, list[Lead]]:
         header = wfdb.rdheader(str(stem))
         if (header.sig_len or 0) * header.n_sig > _MOST_SAMPLES:
             raise ValueError(f"it announces {header.sig_len} samples per lead")
+        if getattr(header, "layout", "") == "fixed" and "~" in header.seg_name:
+            raise ValueError("wfdb joins segments with a gap only where a layout header is there")
         record = wfdb.rdrecord(str(stem))
         fields = zip(record.p_signal.T, record.adc_gain, record.units, strict=True)
         signals = zip(record.sig_name, fields, strict=True)

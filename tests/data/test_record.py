@@ -149,6 +149,9 @@ def test_flat_and_tall_leads(tmp_path: Path, mv: np.ndarray) -> None:
     tall = mv.copy()
     tall[8, 10] = 12
     assert notes(tmp_path, tall) == "lead V3 has an amplitude beyond 10 mV"
+    adu = to_adu(mv)
+    adu[6, 1000:1400] ^= 0x4000  # an even number of bits: the checksum agrees
+    assert "lead V1 jumps by more than 10 mV" in refusal(tmp_path, adu / 1000)
     glitch = mv.copy()
     glitch[2, 40:43] += 0.5
     assert "3 samples violate the identities of the limb leads" in notes(tmp_path, glitch)
