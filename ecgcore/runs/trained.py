@@ -124,6 +124,19 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
     )
 
 
+def published_logits(folder: Path | str, rate_hz: int, x: Floats32) -> Floats:
+    """Return the mean positive logit of paper B's five published networks of one rate.
+
+    ``folder`` is what ``python -m ecgcore fetch sampling-matters`` filled, ``x`` preprocessed
+    records at ``rate_hz``, shape (record, lead, sample); the result has shape (record,).
+    """
+    name = f"sampling-matters-cnn1d-{rate_hz}hz-fold{{}}.safetensors"
+    paths = [Path(folder, name.format(fold)) for fold in range(1, 6)]
+    networks = [training.load_published_cnn1d(path, rate_hz) for path in paths]
+    logits = [statistics.positive_logit(training.predict_logits(net, x)) for net in networks]
+    return np.asarray(np.mean(logits, axis=0))
+
+
 @dataclass(frozen=True)
 class Explanation:
     """A record, its answer and the reasons; arrays are ``(lead, sample)`` at the run's rate."""
