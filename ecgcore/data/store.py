@@ -200,8 +200,8 @@ def _build(archive: Archive, partial: Path, strict: bool) -> None:
                 for ecg_id in present:
                     file.write(_to_bytes(read_ten_seconds(stems[ecg_id], rate_hz)))
     info = {"layout": LAYOUT_VERSION, "name": archive.name, "fingerprint": archive.fingerprint}
-    info |= {"rates_hz": archive.rates_hz, "n_records": len(ids)}
-    info |= {"n_left_out": len(table) - len(ids), "simulation": archive.simulation}
+    info |= {"rates_hz": archive.rates_hz, "simulation": archive.simulation}
+    info |= {"n_left_out": len(table) - len(ids)}
     files.write_whole(partial / INFO, json.dumps(info, indent=1) + "\n")
 
 

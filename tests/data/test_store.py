@@ -117,19 +117,6 @@ def test_each_fault_has_its_kind_and_severity(tiny: Archive, tmp_path: Path) -> 
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("unit", "gain"), [("µV", 1), ("mV", 204.8)])
-def test_one_rule_for_units_and_gains(
-    tiny: Archive, tmp_path: Path, unit: str, gain: float
-) -> None:
-    """An archive may state any gain; the store rounds to 0.001 mV."""
-    for stem in tiny.stems(100).values():
-        file = Path(f"{stem}.hea")
-        file.write_text(file.read_text().replace("1000.0(0)/mV", f"{gain}(0)/{unit}"))
-    store = prepare(tiny, tmp_path / "store")
-    assert not errors(store.quality)
-    np.testing.assert_allclose(store.signals(100), tiny.signals(100), atol=0.000501)
-
-
 def test_lengths_and_amplitudes_that_do_not_fit(tiny: Archive, tmp_path: Path) -> None:
     replace_signals(tiny, 4, some_adu(1, 900)[0])
     mv = some_adu(1, 1000)[0] / 1000 + np.where(np.arange(12) > 5, 300.0, 0)[:, None]

@@ -79,14 +79,6 @@ def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
     assert "One source file has since changed (ecgcore/leads.py)" in result(made_by).label
 
 
-def test_a_repeated_run_does_not_reset_staleness(checkout: Path) -> None:
-    made_by = commit(checkout)
-    (checkout / "ecgcore" / "leads.py").write_text("# changed")
-    again = result(made_by, repeated={"commit": commit(checkout), "n_runs": 1, "n_same": 1})
-    assert again.changed_since() == {"ecgcore/leads.py"}
-    assert "Of 1 runs that were repeated with code" in again.age
-
-
 def test_the_label_names_code_that_nobody_can_get(checkout: Path) -> None:
     made_by = commit(checkout)
     assert "uncommitted changes" in result(made_by, runs_dirty=True).label
