@@ -51,13 +51,13 @@ def reference(stems: Sequence[str]) -> Signals:
     return {rate_hz: np.stack(records) for rate_hz, records in parts.items()}
 
 
-def ours(archive: Archive, ids: Sequence[int], jobs: int = 1) -> Signals:
+def ours(archive: Archive, ids: Sequence[int]) -> Signals:
     """All rates, a few records at a time."""
     parts: dict[int, list[np.ndarray]] = {rate_hz: [] for rate_hz in RATES_HZ}
-    for start in range(0, len(ids), BATCH * jobs):
-        records_mv = archive.signals(500, ids[start : start + BATCH * jobs])
+    for start in range(0, len(ids), BATCH):
+        records_mv = archive.signals(500, ids[start : start + BATCH])
         for rate_hz in RATES_HZ:
-            parts[rate_hz].append(preprocess(records_mv, 500, rate_hz, jobs=jobs))
+            parts[rate_hz].append(preprocess(records_mv, 500, rate_hz))
     return {rate_hz: np.concatenate(batches) for rate_hz, batches in parts.items()}
 
 
@@ -84,8 +84,7 @@ def main() -> None:
     check(reference(stems), ours(archive, ids), stems)
     cases = {
         "published, one record at a time": lambda: reference(stems),
-        "ours, 1 thread": lambda: ours(archive, ids),
-        "ours, 2 threads": lambda: ours(archive, ids, jobs=2),
+        "ours": lambda: ours(archive, ids),
     }
     side_by_side("files to four rates, per record", cases, repeats=repeats, per=len(ids))
 

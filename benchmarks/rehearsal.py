@@ -37,7 +37,7 @@ from ecgcore import explanations, labels, splits, statistics, training
 from ecgcore.data import Archive, prepare
 from ecgcore.explanations.attribute import COSTLY, Decomposition
 from ecgcore.models import EcgModel, logits_of
-from ecgcore.runs import InputPipeline, parameters, recorded, trained
+from ecgcore.runs import InputPipeline, parameters, recorded
 from ecgcore.runs.provenance import peak_memory_mib
 from ecgcore.training import loop
 
@@ -164,7 +164,6 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
     splits.hold_out_folds = lambda *a, n_folds, **k: folds(*a, n_folds=5, **k)[:n_folds]
     meter.patch(training, "predict_logits", 1, 10**9 if kind == WHOLE else N_MEASURED)
     meter.patch(statistics, "moments", 0, N_BASELINE)
-    meter.patch(trained, "usual_features", 0, N_MEASURED)
     meter.patch(explanations, "decompose", 1, N_MEASURED)
     meter.patch(statistics, "bootstrap")
     meter.patch(InputPipeline, "inputs")
@@ -214,7 +213,7 @@ def costs(meter: Meter, n_valid: int, facts: dict[str, Any]) -> list[Any]:
     nothing, steps = np.zeros(2), meter.seconds["step"]
     step = np.median(steps[1:] or steps, axis=0)
     predict = total["predict_logits"] / meter.rows["predict_logits"]
-    names = ("moments", "usual_features", "decompose", "bootstrap", "signals")
+    names = ("moments", "decompose", "bootstrap", "signals")
     rest = sum((total.get(name, nothing) for name in names), nothing)
     epoch = facts["steps_per_epoch"] * step + n_valid * predict
     return [total["inputs"], step, predict, epoch, rest, total.get("examine", nothing)]

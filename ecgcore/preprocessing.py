@@ -1,7 +1,6 @@
 """From records in mV to network inputs: pure functions on arrays (record, lead, sample)."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,9 @@ NORMALISATIONS = ("record_lead", "train_lead", "none")
 EPSILON, FLAT = np.float32(1e-8), np.float32(1e-6)
 """The paper's code adds the first to standard deviations, and calls a difference below the second's
 share of the lead's standard deviation flat."""
+
+CLIP_MV, FLAT_LINE_S = 15.0, 3.0
+"""The paper's limit of amplitudes, and how long a lead that is set to zero stays flat."""
 
 _CHUNK = 16  # records at a time: small enough for the cache, large enough for the FFT's plan
 
@@ -39,13 +41,13 @@ def lead_statistics(signals_mv: Floats32) -> LeadStatistics:
     )
 
 
-def flat_leads(signals_mv: Floats32, rate_hz: int, flat_line_s: float = 3.0) -> Bools:
-    """Return which leads stay flat for ``flat_line_s`` or longer, shape (record, lead).
+def flat_leads(signals_mv: Floats32, rate_hz: int) -> Bools:
+    """Return which leads stay flat for 3 s or longer, shape (record, lead).
 
     A difference of neighbouring samples is flat when it is below 1e-6 of the lead's standard
     deviation.
     """
-    n_flat = int(flat_line_s * rate_hz)
+    n_flat = int(FLAT_LINE_S * rate_hz)
     threshold = FLAT * (signals_mv.std(axis=-1) + EPSILON)
     still = np.abs(np.diff(signals_mv)) < threshold[..., None]
     flat = np.asarray(still.sum(axis=-1) >= n_flat)  # few leads have so many still samples
@@ -85,11 +87,8 @@ def preprocess(
     rate_hz: int,
     *,
     method: str = "fft",
-    clip_mv: float = 15.0,
-    flat_line_s: float = 3.0,
     normalise: str = "record_lead",
     statistics: LeadStatistics | None = None,
-    jobs: int = 1,
 ) -> Floats32:
     """Apply paper B's chain: NaN and infinities to 0, resample, clip, zero flat leads, z-score.
 
@@ -99,9 +98,8 @@ def preprocess(
     chain turns a lead with such an offset into a constant. All other leads are as published.
 
     ``signals_mv``, shape (record, lead, sample), mV, is not modified; the result is float32, shape
-    (record, lead, new sample). ``method`` is explained in :func:`resample`, ``flat_line_s`` in
-    :func:`flat_leads`, ``normalise`` and ``statistics`` in :func:`normalise`; amplitudes are
-    limited to ``clip_mv`` either way, and ``jobs`` is the number of threads.
+    (record, lead, new sample). ``method`` is explained in :func:`resample`, ``normalise`` and
+    ``statistics`` in :func:`normalise`; amplitudes are limited to 15 mV either way.
 
     With the defaults, bit-identical to the paper's code below 500 Hz. At 500 Hz that code averages
     in float32 along the slow axis; ours is nearer to a float64 calculation. Raises ``EcgcoreError``
@@ -113,18 +111,13 @@ def preprocess(
         raise EcgcoreError(f"signals_mv: {why}.")
     n_records, n_leads, n_in = signals_mv.shape
     out = np.empty((n_records, n_leads, round(n_in * rate_hz / rate_in_hz)), np.float32)
-
-    def process_chunk(start: int) -> None:
-        rows = slice(start, start + _CHUNK)
-        x = signals_mv[rows]
+    for start in range(0, n_records, _CHUNK):
+        x = signals_mv[start : start + _CHUNK]
         if not np.isfinite(x).all():
             x = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
-        x = _clipped(resample(x, rate_in_hz, rate_hz, method=method), clip_mv)
-        x[flat_leads(x, rate_hz, flat_line_s)] = 0
-        out[rows] = _normalise(x, normalise, statistics)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(process_chunk, range(0, n_records, _CHUNK)))
+        x = _clipped(resample(x, rate_in_hz, rate_hz, method=method))
+        x[flat_leads(x, rate_hz)] = 0
+        out[start : start + _CHUNK] = _normalise(x, normalise, statistics)
     return out
 
 
@@ -210,15 +203,15 @@ def _check_name(parameter: str, name: str, known: Sequence[str]) -> None:
         raise EcgcoreError(f"{parameter}: {why}.")
 
 
-def _clipped(x: Floats32, clip_mv: float) -> Floats32:
+def _clipped(x: Floats32) -> Floats32:
     """Clip ``x`` in place; a lead clipped because of its offset loses its mean first."""
-    beyond = np.abs(x).max(axis=-1) > clip_mv
+    beyond = np.abs(x).max(axis=-1) > CLIP_MV
     for position in map(tuple, np.argwhere(beyond)):
         lead = x[position]
         mean = lead.mean(dtype=np.float64)
         centred = (lead - mean).astype(np.float32)
-        fewer = (np.abs(centred) > clip_mv).sum() < (np.abs(lead) > clip_mv).sum()
+        fewer = (np.abs(centred) > CLIP_MV).sum() < (np.abs(lead) > CLIP_MV).sum()
         if fewer and abs(mean) > centred.std():
             lead = centred
-        x[position] = np.clip(lead, -clip_mv, clip_mv)
+        x[position] = np.clip(lead, -CLIP_MV, CLIP_MV)
     return x

@@ -109,8 +109,6 @@ def hold_out_folds(
     defaults give the partition of the paper (test: 2,183 records, 288 of them AF). Raises
     ``EcgcoreError`` for fewer than two folds, or too few patients of a class for that many.
     """
-    if not 0 < test_share < 1:
-        raise EcgcoreError(f"test_share: {test_share}; expected a number between 0 and 1.")
     patient_of = table["patient_id"].loc[y.index]
     patients, classes = _patient_classes(patient_of, y)
     _check_size(classes, n_folds)
@@ -188,8 +186,7 @@ def _check_size(classes: NDArray[np.int64], n_folds: int) -> None:
 
 
 def _ids(rows: "pd.Series[int]") -> Ids:
-    ecg_ids: Ids = np.asarray(rows.index, dtype=np.int64)
-    return ecg_ids
+    return np.asarray(rows.index, dtype=np.int64)
 
 
 def _of_patients(patient_of: "pd.Series[int]", patients: NDArray[np.int64]) -> Ids:

@@ -41,12 +41,9 @@ def test_xor_rule_of_paper_a() -> None:
     assert y.name == "norm_vs_mi"
 
 
-def test_af_rule_of_paper_b() -> None:
+def test_af_rule_of_paper_b_and_against_all_others() -> None:
     y = labels.task_labels(CASES, STATEMENTS, "af_vs_norm")
     assert y.to_dict() == {1: 0, 3: 0, 5: 1, 6: 1}
-
-
-def test_af_against_all_others() -> None:
     y = labels.task_labels(CASES, STATEMENTS, "af_vs_rest")
     assert y.to_dict() == {1: 0, 2: 0, 3: 0, 4: 0, 5: 1, 6: 1, 7: 0}
 

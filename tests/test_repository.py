@@ -25,7 +25,7 @@ LEVELS = [
     {"models", "statistics"},
     {"training", "explanations", "plots"},
     {"runs"},
-    {"cli", "doctor"},
+    {"cli"},
 ]
 """A module or package imports only from levels above its own in this list, and from itself."""
 

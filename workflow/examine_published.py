@@ -23,11 +23,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ecgcore import files, labels, preprocessing, statistics, training
-from ecgcore.arrays import Floats, Floats32
+from ecgcore import files, labels, preprocessing, training
+from ecgcore.arrays import Floats32
 from ecgcore.data import load_ludb, ludb_waves, open_data
-from ecgcore.models import EcgModel
 from ecgcore.runs import recorded
+from ecgcore.runs.trained import published_logits
 from ecgsim import add_noise
 
 RATES_HZ, SOURCE_HZ, SEED = (62, 100, 250, 500), 500, 1
@@ -77,24 +77,10 @@ CHANGES: dict[str, Callable[[Floats32], Floats32]] = {
 SHUFFLES = {f"shuffled {block_ms} ms": shuffled(block_ms) for block_ms in BLOCKS_MS}
 
 
-def published(folder: Path) -> dict[int, list[EcgModel]]:
-    """Return the five networks of each rate."""
-    name = "sampling-matters-cnn1d-{}hz-fold{}.safetensors"
-    paths = {hz: [folder / name.format(hz, fold) for fold in range(1, 6)] for hz in RATES_HZ}
-    return {hz: [training.load_published_cnn1d(p, hz) for p in each] for hz, each in paths.items()}
-
-
-def answers(networks: list[EcgModel], x: Floats32, rate_hz: int) -> Floats:
-    """Return the mean positive logit of networks for records at 500 Hz."""
-    z = preprocessing.preprocess(x, SOURCE_HZ, rate_hz)
-    logits = [statistics.positive_logit(training.predict_logits(net, z)) for net in networks]
-    return np.asarray(np.mean(logits, axis=0))
-
-
 def examine(
     archive: Path,
     task: str,
-    networks: dict[int, list[EcgModel]],
+    weights: Path,
     changes: dict[str, Callable[[Floats32], Floats32]],
     work: Path,
 ) -> pd.DataFrame:
@@ -110,7 +96,8 @@ def examine(
     for n_new, (start, condition) in enumerate(left, start=1):
         ids = y.index[start : start + CHUNK]
         x = changes[condition](store.signals(SOURCE_HZ, ids))
-        logits = {f"logit_{hz}": answers(networks[hz], x, hz) for hz in RATES_HZ}
+        inputs = {hz: preprocessing.preprocess(x, SOURCE_HZ, hz) for hz in RATES_HZ}
+        logits = {f"logit_{hz}": published_logits(weights, hz, z) for hz, z in inputs.items()}
         person = store.table["patient_id"][ids].to_numpy()
         rows = pd.DataFrame({"ecg_id": ids, "patient_id": person, "y_true": y[ids]})
         rows = rows.assign(condition=condition, **logits).round(3)
@@ -121,15 +108,16 @@ def examine(
     return parts.sort_values(["condition", "ecg_id"], ignore_index=True)
 
 
-def fields(networks: dict[int, list[EcgModel]]) -> pd.DataFrame:
+def fields(weights: Path) -> pd.DataFrame:
     """Return ``rate_hz, fold, field_samples, field_ms`` of each network, by impulse.
 
     The span of samples on which one feature of the last convolution depends, as its gradient says;
     the widest of eight neighbours, which stand at different places between the pooling steps.
     """
     rows = []
-    for rate_hz, folds in networks.items():
-        for fold, network in enumerate(folds, start=1):
+    for rate_hz in RATES_HZ:
+        for fold, path in enumerate(sorted(weights.glob(f"*-{rate_hz}hz-*")), start=1):
+            network = training.load_published_cnn1d(path, rate_hz)
             x = torch.randn(1, 12, 10 * rate_hz, generator=torch.manual_seed(SEED))
             x.requires_grad_()
             seen: list[torch.Tensor] = []
@@ -212,20 +200,19 @@ if __name__ == "__main__":
         raise SystemExit("Usage: python workflow/examine_published.py WEIGHTS LUDB AF500 RAW WORK")
     weights, ludb, af500, raw, work = map(Path, sys.argv[1:])
     work.mkdir(parents=True, exist_ok=True)
-    networks = published(weights)
     kept = recorded.load("published_networks_predictions").table
     records_mv = np.stack([record.signals_mv for record in load_ludb(ludb).records()])
     filtered = {name: change for name, change in CHANGES.items() if name != "low pass 40 Hz"}
     tables = {
         "diagnoses": diagnoses(ludb),
         "alarms": alarms(ludb, kept),
-        "fields": fields(networks),
+        "fields": fields(weights),
         "rhythm": rhythm(ludb),
         "noise": noise_kept(records_mv),
-        "raw": examine(raw, "af_vs_rest", networks, CHANGES, work),
-        "af500": examine(af500, "af_vs_norm", networks, filtered, work),
-        "rest": examine(af500, "af_vs_rest", networks, {"as it is": CHANGES["as it is"]}, work),
-        "shuffled": examine(af500, "af_vs_norm", networks, SHUFFLES, work),
+        "raw": examine(raw, "af_vs_rest", weights, CHANGES, work),
+        "af500": examine(af500, "af_vs_norm", weights, filtered, work),
+        "rest": examine(af500, "af_vs_rest", weights, {"as it is": CHANGES["as it is"]}, work),
+        "shuffled": examine(af500, "af_vs_norm", weights, SHUFFLES, work),
     }
     facts = {
         "command": "python workflow/examine_published.py WEIGHTS LUDB AF500 RAW WORK",

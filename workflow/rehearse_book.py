@@ -125,9 +125,8 @@ def timed(step: str, command: list[str]) -> dict[str, Any]:
 def main(store: Store, finished: Path, to: Path) -> None:
     """Make the runs, then every summary and the book."""
     plan, start, networks = dry_plan(TIER), time.monotonic(), dict[str, Path]()
-    bases = {
-        p.parent.name.partition("-")[0]: p.parent for p in finished.glob("*_train-*/usual.csv")
-    }
+    weights = finished.glob("*_train-*/weights*.safetensors")
+    bases = {p.parent.name.partition("-")[0]: p.parent for p in weights}
     left = [
         j for j in plan.runs.values() if not (to / "runs" / j.path / "provenance.json").exists()
     ]

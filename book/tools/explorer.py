@@ -21,8 +21,7 @@ from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgcore.models import EcgModel
 from ecgcore.runs.directory import load_predictions
-from ecgcore.runs.explain import explain_record
-from ecgcore.runs.trained import TrainedRun, load_trained_run
+from ecgcore.runs.trained import TrainedRun, explain_record, load_trained_run
 from ecgcore.training.prediction import for_inference
 
 NETWORKS = ("imn", "imn_categorical", "blackbox_cnn2d")

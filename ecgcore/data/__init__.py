@@ -12,12 +12,12 @@ from ecgcore.data.archive import to_adu as to_adu
 from ecgcore.data.fetch import fetch as fetch
 from ecgcore.data.ludb import load_ludb as load_ludb
 from ecgcore.data.ludb import ludb_waves as ludb_waves
-from ecgcore.data.prepare import DEFAULT_ARCHIVE as DEFAULT_ARCHIVE
-from ecgcore.data.prepare import find_archive as find_archive
-from ecgcore.data.prepare import open_data as open_data
-from ecgcore.data.prepare import prepare as prepare
 from ecgcore.data.read_wfdb import INVALID as INVALID
 from ecgcore.data.record import Record as Record
 from ecgcore.data.record import load_record as load_record
+from ecgcore.data.store import DEFAULT_ARCHIVE as DEFAULT_ARCHIVE
 from ecgcore.data.store import Store as Store
+from ecgcore.data.store import find_archive as find_archive
+from ecgcore.data.store import open_data as open_data
 from ecgcore.data.store import open_store as open_store
+from ecgcore.data.store import prepare as prepare

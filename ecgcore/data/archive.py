@@ -7,7 +7,6 @@ Wagner et al., *PTB-XL, a large publicly available electrocardiography dataset*,
 import ast
 import functools
 import hashlib
-import io
 import json
 import math
 import re
@@ -21,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecgcore.arrays import Floats32, Ints
-from ecgcore.data.read_wfdb import INVALID, RecordError, TwelveLeads, read_wfdb, twelve_leads
+from ecgcore.data.read_wfdb import INVALID, TwelveLeads, read_wfdb, twelve_leads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 
@@ -116,22 +115,22 @@ class Records(ABC):
 class Archive(Records):
     """A folder in PTB-XL's layout: real or simulated, whole or in part.
 
-    Raises ``EcgcoreError`` where there is no archive (the nearest folder that is one is named), or
-    a table is missing, truncated or malformed.
+    Raises ``EcgcoreError`` where there is no archive, or a table is missing, truncated or
+    malformed.
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = _archive_folder(Path(path).expanduser())
+        self.path = Path(path).expanduser()
+        if not (self.path / DATABASE).is_file():
+            why = f"is not an archive; expected a folder with {DATABASE}, or fetch one first"
+            raise EcgcoreError(f"{self.path}: {why}.")
         self.name = self.path.resolve().name
         self.table = read_table(self.path / DATABASE)
         statements = _read_csv(self.path / STATEMENTS, ["diagnostic", "rhythm", "diagnostic_class"])
         self.statements = statements.set_index(statements.columns[0]).rename_axis("code")
         self.rates_hz = tuple(r for r in FILENAME if (self.path / f"records{r}").is_dir())
         file = self.path / SIMULATION
-        try:
-            self.simulation = dict(json.loads(file.read_bytes())) if file.exists() else {}
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise EcgcoreError(f"{file}: cannot be read ({error}); copy it again.") from None
+        self.simulation = json.loads(file.read_bytes()) if file.exists() else {}
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -171,24 +170,15 @@ class Archive(Records):
 
 
 def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
-    """A record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``.
-
-    A record that is one or two samples short is filled with its last sample.
-    """
-    recording = read_wfdb(stem)
-    if abs(recording.rate_hz / rate_hz - 1) > 1e-6:
-        raise RecordError(stem, f"says {recording.rate_hz:g} Hz; expected {rate_hz} Hz here")
-    record = twelve_leads(recording, stem)
-    n_samples, expected = record.mv.shape[1], rate_hz * DURATION_S
-    n_missing = expected - n_samples
-    if n_missing not in (0, 1, 2):
-        why = f"holds {n_samples} samples per lead; expected {expected} ({DURATION_S} s)"
-        raise RecordError(stem, why, "length")
-    if n_missing == 0:
-        return record
-    mv = np.pad(record.mv, ((0, 0), (0, n_missing)), "edge")
-    note = f"{n_missing} samples short of {DURATION_S} s; the last one is repeated"
-    return record._replace(mv=mv, notes=(*record.notes, note))
+    """A record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``."""
+    stated_hz, leads = read_wfdb(stem)
+    if abs(stated_hz / rate_hz - 1) > 1e-6:
+        raise EcgcoreError(f"{stem}: says {stated_hz:g} Hz; expected {rate_hz} Hz here.")
+    record = twelve_leads(leads, stem)
+    if (n_samples := record.mv.shape[1]) != rate_hz * DURATION_S:
+        why = f"holds {n_samples} samples per lead; expected {rate_hz * DURATION_S}"
+        raise EcgcoreError(f"{stem}: {why} ({DURATION_S} s).")
+    return record
 
 
 def to_adu(signals_mv: NDArray[np.floating], gain: int = GAIN) -> Adu:
@@ -214,34 +204,23 @@ def encode_record(
     return {".dat": frames.tobytes(), ".hea": ("\n".join(lines) + "\n").encode()}
 
 
-def _archive_folder(path: Path) -> Path:
-    """The folder itself if it is an archive, else an error that names the nearest archive."""
-    if (path / DATABASE).is_file():
-        return path
-    if not path.is_dir():
-        raise EcgcoreError(f"{path}: there is no such folder; expected one with {DATABASE}.")
-    below = sorted([*path.glob(f"*/{DATABASE}"), *path.glob(f"*/*/{DATABASE}")])
-    near = [p for p in path.resolve().parents[:3] if (p / DATABASE).is_file()]
-    near += [file.parent for file in below]
-    hint = f"did you mean {near[0]}?" if near else "fetch one first."
-    raise EcgcoreError(f"{path}: is not an archive (no {DATABASE} in it); {hint}")
+def _whole(cell: str) -> int:
+    if not re.fullmatch(r"-?\d{1,15}(\.0*)?", cell, re.ASCII):
+        raise ValueError
+    return int(float(cell))
 
 
-def _whole(cell: str) -> int | None:
-    return int(float(cell)) if re.fullmatch(r"-?\d{1,15}(\.0*)?", cell, re.ASCII) else None
+def _inside(cell: str) -> str:
+    if cell == "nan" or re.search(r"^[/\\]|\.\.|:|\x00", cell):
+        raise ValueError
+    return cell
 
 
-def _inside(cell: str) -> str | None:
-    return None if cell == "nan" or re.search(r"^[/\\]|\.\.|:|\x00", cell) else cell
-
-
-def _codes(cell: str) -> dict[str, float] | None:
-    try:
-        codes = {str(code): float(share) for code, share in ast.literal_eval(cell).items()}
-    except (ValueError, SyntaxError, AttributeError, TypeError, ArithmeticError, RecursionError,
-            MemoryError):  # fmt: skip
-        return None
-    return codes if all(map(math.isfinite, codes.values())) else None
+def _codes(cell: str) -> dict[str, float]:
+    codes = {str(code): float(share) for code, share in ast.literal_eval(cell).items()}
+    if not all(map(math.isfinite, codes.values())):
+        raise ValueError
+    return codes
 
 
 _CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -249,7 +228,7 @@ _CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
     **dict.fromkeys(("filename_lr", "filename_hr"), (_inside, "a file of the archive")),
     "scp_codes": (_codes, "a dict such as {'NORM': 100.0}"),
 }
-"""How the needed cells of the database, which are read as text, are parsed; None if they are bad"""
+"""How the needed cells of the database, which are read as text, are parsed."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -260,11 +239,13 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     table = _read_csv(path, list(_CELLS))
     for name, (parse, expected) in _CELLS.items():
-        values = [parse(str(cell)) for cell in table[name]]
-        if None in values:
-            k = values.index(None)
-            why = f"line {k + 2} has {name} {str(table[name][k])[:60]!r}; expected {expected}"
-            raise EcgcoreError(f"{path}: {why}: the file is damaged; fetch it again.")
+        values = []
+        for line, cell in enumerate(table[name].map(str), start=2):
+            try:
+                values.append(parse(cell))
+            except Exception:  # literal_eval raises seven kinds of errors
+                why = f"line {line} has {name} {cell[:60]!r}; expected {expected}"
+                raise EcgcoreError(f"{path}: {why}: the file is damaged; fetch it again.") from None
         table[name] = pd.Series(values, dtype=np.int64 if parse is _whole else object)
     for ecg_id in table.loc[table["ecg_id"].duplicated(), "ecg_id"]:
         raise EcgcoreError(f"{path}: ecg_id {ecg_id} occurs twice; expected one row per record.")
@@ -272,23 +253,17 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, required: list[str]) -> pd.DataFrame:
-    again = "the file is damaged; fetch it again"
     try:
-        content = path.read_bytes()
         as_text = dict.fromkeys(_CELLS, str)  # pandas would convert TRUE and names of digits
-        table = pd.read_csv(io.BytesIO(content), low_memory=False, dtype=as_text)
-    except FileNotFoundError:
-        raise EcgcoreError(f"{path}: there is no such file; fetch or copy it again.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise EcgcoreError(f"{path}: cannot be read as CSV ({why}): {again}.") from None
-    if b"\0" in content or not isinstance(table.index, pd.RangeIndex):  # pandas misreads both
-        raise EcgcoreError(f"{path}: has a zero byte, or more cells than columns: {again}.")
-    missing = [column for column in required if column not in table.columns]
-    if missing and re.search(r"[;\t|]", str(table.columns[0])):
-        raise EcgcoreError(f"{path}: is not separated by commas; save it as CSV with commas.")
-    if missing:
-        raise EcgcoreError(f"{path}: column {', '.join(missing)} is missing; fetch it again.")
+        table = pd.read_csv(path, low_memory=False, dtype=as_text)
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("more cells than columns")
+    except (ValueError, OSError) as error:
+        why = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+        raise EcgcoreError(f"{path}: cannot be read as CSV ({why}); fetch it again.") from None
+    if missing := [column for column in required if column not in table.columns]:
+        why = f"column {', '.join(missing)} is missing; expected PTB-XL's columns and commas"
+        raise EcgcoreError(f"{path}: {why}.")
     return table
 
 
@@ -300,12 +275,10 @@ def read_checksums(path: Path) -> dict[str, str]:
         listed = {name.lstrip("*"): digest.lower() for digest, name in pairs}
         if not all(len(digest) == 64 and digest.isalnum() for digest in listed.values()):
             raise ValueError("a digest has 64 characters")
-    except FileNotFoundError:
-        raise EcgcoreError(f"{path}: there is no such file; nothing can be verified.") from None
     except (ValueError, OSError) as error:
-        raise EcgcoreError(f"{path}: is not a list of checksums ({error}).") from None
+        why = getattr(error, "strerror", None) or error
+        raise EcgcoreError(f"{path}: cannot be read as checksums ({why}).") from None
     for name in listed:
         if re.search(r"^/|\\|:|(^|/)\.\.(/|$)", name):
-            why = "leads out of the archive's folder; it was tampered with, nothing of it was used"
-            raise EcgcoreError(f"{name!r}: {why}.")
+            raise EcgcoreError(f"{path}: {name!r} leads out of the archive's folder.")
     return listed

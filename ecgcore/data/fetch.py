@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import requests
 from tqdm import tqdm
@@ -16,10 +16,7 @@ from ecgcore import files
 from ecgcore.data.archive import CHECKSUMS, DATABASE, STATEMENTS, read_checksums
 from ecgcore.errors import EcgcoreError
 
-if TYPE_CHECKING:
-    import pooch
-
-RETRIES, TIMEOUT_S = 4, 30.0
+RETRIES, TIMEOUT_S, N_AT_A_TIME = 4, 30.0, 8
 _NETWORKS = {
     62: "a636ac66f58e7d22a8b1a8426bca797d7ddecd5da23f2e524e4f0f29705bd853",
     100: "0bae5137250b0236408780664674f8fd253bace98d8950bae90d3c3cce6804db",
@@ -83,19 +80,14 @@ arXiv 2604.16437, 4 rates x 5 folds: MIT License."""
 
 
 def fetch(
-    name: str,
-    to: Path | str,
-    *,
-    rates_hz: Sequence[int] | None = None,
-    mirror: str | None = None,
-    jobs: int = 8,
+    name: str, to: Path | str, *, rates_hz: Sequence[int] | None = None, mirror: str | None = None
 ) -> Path:
     """Fetch a dataset of :data:`DATASETS`, or its files that are missing or damaged.
 
     Every file is verified. Files that arrived before an interruption are not fetched again; a new
     folder, which is returned, gets its name only when it is complete. ``rates_hz`` selects
-    sampling rates (all), ``mirror`` is another folder with the same files, ``jobs`` the number of
-    files at a time. Prints the size, and shows progress on a terminal.
+    sampling rates (all), ``mirror`` is another folder with the same files. Prints the size, and
+    shows progress on a terminal.
 
     Raises ``EcgcoreError``, after which the same call continues: server unreachable, a web page
     instead of a file, a file missing or wrong after all retries, an unsafe path, a full disk.
@@ -114,29 +106,26 @@ def fetch(
             folder = to if is_there else to.with_name(to.name + ".partial")
             folder.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as inside:
-                sums = Path(inside, CHECKSUMS)
                 listed: Mapping[str, str | None] = dict.fromkeys(dataset.needed)
                 if not dataset.check:
-                    _fetch_files(url, Path(inside), {CHECKSUMS: None}, 1)
-                    listed = read_checksums(sums)
-                wanted = _wanted(listed, dataset, url, rates_hz)
-                print(f"{url}: {len(wanted):,} files of {dataset.title} ({dataset.size})")
-                _fetch_files(url, folder, wanted, jobs)
-                if not dataset.check:
-                    os.replace(sums, folder / CHECKSUMS)
-            if dataset.check:
-                dataset.check(folder)
+                    _fetch_files(url, Path(inside), {CHECKSUMS: None})
+                    listed = read_checksums(Path(inside, CHECKSUMS))
+                selected = _of_rates(listed, dataset, rates_hz)
+                print(f"{url}: {len(selected):,} files of {dataset.title} ({dataset.size})")
+                _fetch_files(url, folder, selected)
+                if dataset.check:
+                    dataset.check(folder)
+                else:
+                    os.replace(Path(inside, CHECKSUMS), folder / CHECKSUMS)
             if folder != to:
                 files.replace_folder(folder, to)
     return to
 
 
-def _wanted(
-    listed: Mapping[str, str | None], dataset: Dataset, url: str, rates_hz: Sequence[int] | None
+def _of_rates(
+    listed: Mapping[str, str | None], dataset: Dataset, rates_hz: Sequence[int] | None
 ) -> dict[str, str | None]:
     """The files of some sampling rates (all), and those that belong to none."""
-    for name in set(dataset.needed) - set(listed):
-        raise EcgcoreError(f"{url}: does not list {name}; it is not {dataset.title}.")
     matches = {n: re.search(r"(?:^|/)(?:records(\d+)|(\d+)hz)/", n) for n in listed}
     rate_of = {n: int(match[1] or match[2]) if match else 0 for n, match in matches.items()}
     known = sorted(set(rate_of.values()) - {0})
@@ -145,50 +134,36 @@ def _wanted(
     return {n: digest for n, digest in listed.items() if rate_of[n] in (0, *(rates_hz or known))}
 
 
-def _fetch_files(url: str, folder: Path, wanted: Mapping[str, str | None], jobs: int) -> None:
+def _fetch_files(url: str, folder: Path, digests: Mapping[str, str | None]) -> None:
+    """Fetch files unless they are there and right, several at a time."""
     import pooch  # imports tqdm.auto, which warns in a kernel without widgets
 
-    registry = {name: digest and f"sha256:{digest}" for name, digest in wanted.items()}
-    remote = pooch.create(folder, url, registry=registry, retry_if_failed=RETRIES)
+    remote = pooch.create(folder, url, registry=dict(digests), retry_if_failed=RETRIES)
     pooch.get_logger().setLevel("ERROR")
-    for parent in {(folder / name).parent for name in registry}:
+    for parent in {(folder / name).parent for name in digests}:
         parent.mkdir(parents=True, exist_ok=True)  # pooch's own making of folders can race
-    with ThreadPoolExecutor(jobs) as pool, requests.Session() as session:
-        arrivals = pool.map(lambda name: _fetch_one(remote, name, session), registry)
+    with ThreadPoolExecutor(N_AT_A_TIME) as pool, requests.Session() as session:
+
+        def download(address: str, output_file: str, _: object) -> None:
+            with session.get(address, stream=True, timeout=TIMEOUT_S) as answer:
+                answer.raise_for_status()
+                if answer.headers.get("Content-Type", "").startswith("text/html"):
+                    raise ValueError("the server sent a web page; sign in")
+                with open(output_file, "wb") as file:
+                    file.writelines(answer.iter_content(1 << 16))
+
+        def fetch_one(name: str) -> None:
+            try:
+                remote.fetch(name, downloader=download)
+            except (requests.exceptions.RequestException, ValueError) as error:
+                cause = str(error).partition(": expected")[0]  # of pooch, where the hash differs
+                why = f"failed {RETRIES + 1} times in a row ({cause}); check network and address"
+                why += ", or name another mirror, and run it again: files that arrived are kept"
+                raise EcgcoreError(f"{remote.get_url(name)}: {why}.") from None
+
         try:
-            list(tqdm(arrivals, total=len(registry), unit="file", disable=None))
+            arrivals = pool.map(fetch_one, digests)
+            list(tqdm(arrivals, total=len(digests), unit="file", disable=None))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-class _Refused(Exception):
-    """An answer that another attempt would not change; pooch retries errors of other classes."""
-
-
-def _fetch_one(remote: "pooch.Pooch", name: str, session: requests.Session) -> None:
-    """Fetch one file unless it is there and right."""
-
-    def download(url: str, output_file: str, pooch: object) -> None:
-        with session.get(url, stream=True, timeout=TIMEOUT_S) as answer:
-            if 400 <= answer.status_code < 500 and answer.status_code not in (408, 425, 429):
-                raise _Refused(f"answers {answer.status_code} {answer.reason}")
-            answer.raise_for_status()
-            with open(output_file, "wb") as file:
-                for k, block in enumerate(answer.iter_content(1 << 16)):
-                    if k == 0 and block.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
-                        raise _Refused("sent a web page instead of the file; sign in")
-                    file.write(block)
-
-    attempts = f"{RETRIES + 1} times in a row"
-    try:
-        remote.fetch(name, downloader=download)
-        return
-    except _Refused as error:
-        why = f"the server {error}; check the address"
-    except requests.exceptions.RequestException as error:
-        why = f"the connection failed {attempts} ({error}); check the network or name another "
-        why += "mirror, then run it again: files that arrived are kept"
-    except ValueError:  # pooch: the hash differs, after all retries
-        why = f"its bytes differ from {CHECKSUMS}, {attempts}; the mirror is damaged: name another"
-    raise EcgcoreError(f"{remote.get_url(name)}: {why}.")

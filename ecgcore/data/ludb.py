@@ -57,21 +57,16 @@ def load_ludb(path: Path | str) -> Ludb:
 def ludb_waves(path: Path | str, record: int | str) -> pd.DataFrame:
     """Annotated waves of one record of LUDB, one row per wave and lead.
 
-    ``path`` is the folder with annotation files such as ``1.ii``; one that cannot be read raises
-    :class:`EcgcoreError`. Columns: ``lead`` (PTB-XL's names), ``wave`` (P, QRS, T, and between them
-    PR and ST), ``onset`` and ``offset`` [samples at 500 Hz]. Annotations begin and end about a
-    second inside the record.
+    ``path`` is the folder with annotation files such as ``1.ii``; ``FileNotFoundError`` without
+    them. Columns: ``lead`` (PTB-XL's names), ``wave`` (P, QRS, T, and between them PR and ST),
+    ``onset`` and ``offset`` [samples at 500 Hz]. Annotations begin and end about a second inside
+    the record.
     """
     import wfdb
 
     rows: list[tuple[str, str, int, int]] = []
     for lead in LEADS:
-        try:
-            marks = wfdb.rdann(str(Path(path) / str(record)), lead.lower())
-        except (OSError, ValueError, IndexError) as error:
-            why = f"expected LUDB's annotation of lead {lead}, but it cannot be read ({error})"
-            file = Path(path) / f"{record}.{lead.lower()}"
-            raise EcgcoreError(f"{file}: {why}; check the folder and the record number.") from error
+        marks = wfdb.rdann(str(Path(path) / str(record)), lead.lower())
         before, end = "", 0
         for k in range(1, len(marks.symbol) - 1):
             wave = _WAVE.get(marks.symbol[k])

@@ -1,12 +1,13 @@
-"""Run directories as others read them: complete or not, current or not, and their tables."""
+"""Run directories as others read them: complete or not, and the tables of many runs."""
 
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ecgcore import files
@@ -14,6 +15,46 @@ from ecgcore.errors import EcgcoreError
 
 RESULTS = (".csv", ".json", ".parquet", ".safetensors")
 """Suffixes of the files that a run leaves beside its notebook."""
+
+
+PUBLISHED_DESIGN: dict[str, Any] = {
+    "bias": "default",
+    "logit_scale": "default",
+    "head": "default",
+    "receptive_field_ms": 0.0,
+    "lead_mixing": "default",
+    "normalisation": "record_lead",
+    "weight_l1": -1.0,
+    "local_fidelity": -1.0,
+    "labels": "as_given",
+    "shortcut": False,
+}
+"""Parameters of ``imn_train`` that an ablation changes, with the values that change nothing."""
+
+AS_PUBLISHED = "as published"
+
+SIZE = (
+    "epochs", "patience", "batch_size", "learning_rate", "precision", "max_train_records",
+    "max_records", "archive",
+)  # fmt: skip
+"""Parameters that are the same in all runs which are compared or averaged."""
+
+TRAINING_PARAMETERS = (
+    *SIZE, "task", "model", "rate_hz", "protocol", "shortcut_mv", *PUBLISHED_DESIGN, "widen",
+    "content_hz", "upsampled_from_hz", "muscle_snr_db", "resampler", "folds", "outer_fold",
+    "test_share", "split_seed",
+)  # fmt: skip
+"""Parameters by which two runs train different networks; the seed is not among them."""
+
+NATIVE: dict[str, Any] = {
+    "receptive_field_ms": 0.0,
+    "widen": "dilation",
+    "content_hz": 0.0,
+    "upsampled_from_hz": 0,
+    "muscle_snr_db": 100.0,
+    "resampler": "fft",
+}
+"""Parameters of ``frequency_train`` in paper B's own arm: everything in samples, nothing added."""
 
 
 def sha256(path: Path) -> str:
@@ -130,3 +171,112 @@ def load_runs(folder: Path | str, notebook: str) -> pd.DataFrame:
 def load_predictions(run: Path | str) -> pd.DataFrame:
     """Return one row per record of a run: ecg_id, patient_id, part, y_true, score and logit."""
     return files.read_parquet(Path(run) / "predictions.parquet")
+
+
+def runs_table(folder: Path | str, notebook: str) -> pd.DataFrame:
+    """Return one row per complete run: its directory as ``run``, its parameters, and its costs.
+
+    Metrics of part ``run`` (seconds, records per second, receptive field, parameters) become
+    columns with ``run_`` before their name; ``archive`` is the fingerprint of the archive.
+    :class:`EcgcoreError` if there is no complete run of that notebook.
+    """
+    runs = find_runs(folder, notebook)
+    rows = [{"run": run, **params, "archive": _archive(run)} for run, params in runs.items()]
+    costs = load_runs(folder, notebook).query("part == 'run'")
+    wide = costs.pivot(index="run", columns="metric", values="value").add_prefix("run_")
+    return with_variant(pd.DataFrame(rows)).join(wide, on="run")
+
+
+def _archive(run: str) -> str:
+    archive = read_json(Path(run, "provenance.json")).get("archive", {})
+    return str(archive.get("fingerprint", ""))[:12]
+
+
+def check_comparable(runs: pd.DataFrame, names: Sequence[str] = TRAINING_PARAMETERS) -> None:
+    """Raise :class:`EcgcoreError` with two runs and a parameter or archive that they differ in."""
+    for name in (name for name in names if name in runs):
+        first_of_each = runs.loc[~runs[name].map(str).duplicated(), ["run", name]].head(2)
+        if len(first_of_each) > 1:
+            (run_a, value_a), (run_b, value_b) = first_of_each.itertuples(index=False, name=None)
+            raise EcgcoreError(
+                f"{Path(run_a).name} and {Path(run_b).name}: cannot count as seeds of one network, "
+                f"because {name} is {value_a} in one and {value_b} in the other; summarise a "
+                "folder that holds runs of one kind."
+            )
+
+
+def predictions_by_seed(runs: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """Return the predictions of the test part of each run, by the run's seed.
+
+    ``runs`` are rows of :func:`runs_table` that differ in nothing but the seed, else
+    :class:`EcgcoreError`.
+    """
+    check_comparable(runs)
+    first = runs.drop_duplicates("seed").to_dict("records")
+    tables = {int(row["seed"]): load_predictions(row["run"]) for row in first}
+    return {seed: t.query("part == 'test'").reset_index(drop=True) for seed, t in tables.items()}
+
+
+def networks(folder: Path | str, name: str) -> pd.DataFrame:
+    """Return a table of every run of ``imn_train``, each trained network counted once.
+
+    Runs that trained the same network and differ in what they asked of it (methods, records
+    explained) are not further seeds: of what two of them hold, the first is kept. The column
+    ``variant`` says what a run changed in the design. If any runs held records out, only those
+    count. :class:`EcgcoreError` for runs of one network whose size of training or archive differs.
+    """
+    table = with_variant(load_tables(folder, "imn_train", name))
+    if table.empty:
+        return table
+    if (table["protocol"] == "held_out").any():
+        table = table[table["protocol"] == "held_out"]
+    archives = {run: _archive(run) for run in table["run"].unique()}
+    table = table.assign(archive=table["run"].map(archives))
+    keys = [key for key in (*TRAINING_PARAMETERS, "seed", "method") if key in table]
+    design = [key for key in keys if key not in (*SIZE, "seed", "method")]
+    for _, rows in table.groupby(design, dropna=False):
+        check_comparable(rows, SIZE)
+    first = table.groupby(keys, dropna=False, sort=False)["run"].transform("first")
+    return table[table["run"] == first].reset_index(drop=True)
+
+
+def select_runs(runs: pd.DataFrame, **parameters: Any) -> pd.DataFrame:
+    """Return the rows of a table of runs with these parameters, and those of :data:`NATIVE` else.
+
+    Numbers need to agree to a thousandth: a receptive field in ms is seldom a round one.
+    """
+    rows = pd.Series(True, index=runs.index)
+    for name, value in {**NATIVE, **parameters}.items():
+        is_number = isinstance(value, int | float)
+        rows &= np.isclose(runs[name], value, rtol=1e-3) if is_number else runs[name] == value
+    return runs[rows]
+
+
+def variant(params: Mapping[Any, Any]) -> str:
+    """Return what a run changes, in words such as ``bias none, weight_l1 1``, or AS_PUBLISHED."""
+    values = {name: params.get(name, usual) for name, usual in PUBLISHED_DESIGN.items()}
+    words = ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+        if value != PUBLISHED_DESIGN[name]
+    )
+    words = words.replace("labels shuffled", "shuffled labels")
+    return words.replace("shortcut True", "planted shortcut") or AS_PUBLISHED
+
+
+def with_variant(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of runs, parameters as columns, with the column ``variant`` added."""
+    design = runs.filter(items=[*PUBLISHED_DESIGN]).to_dict("records")
+    return runs.assign(variant=[variant(row) for row in design])
+
+
+def model_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of :func:`ecgcore.models.build` that a run's parameters ask for."""
+    names = [
+        n for n in ("bias", "logit_scale", "lead_mixing") if params.get(n, "default") != "default"
+    ]
+    if params.get("receptive_field_ms"):
+        names += [name for name in ("receptive_field_ms", "widen") if name in params]
+    head = params.get("head", "default")
+    zero_head = {} if head == "default" else {"zero_head": head == "zero"}
+    return {name: params[name] for name in names} | zero_head

@@ -29,17 +29,15 @@ def run_notebook(
     given: Mapping[str, Any],
     out: Path,
     *,
-    timeout_s: int | None = None,
     force: bool = False,
 ) -> Path:
     """Execute a notebook with parameters into a run directory; return ``out``, complete.
 
     Parameters that are not in ``given`` keep their defaults. Work goes on in ``out`` with
     ``.partial`` behind its name, which a later call with the same parameters and code resumes and
-    any other call clears. ``timeout_s`` is the longest time for
-    any one cell; ``force`` repeats a run that is already there. :class:`EcgcoreError`: a wrong
-    parameter; a cell raised an error (both are named); the kernel died; the notebook did not pass
-    the gate; the disk is full or cannot be written.
+    any other call clears. ``force`` repeats a run that is already there. :class:`EcgcoreError`: a
+    wrong parameter; a cell raised an error (both are named); the kernel died; the notebook did not
+    pass the gate; the disk is full or cannot be written.
     """
     notebook, out = Path(notebook), files.expand(out)
     values = parameters.check(parameters.of_notebook(notebook), given)
@@ -70,7 +68,7 @@ def run_notebook(
             provenance_file.unlink(missing_ok=True)
             mark.write_text(same_work, encoding="utf-8")
         with _progress(partial / "checkpoints"):
-            _execute(notebook, {**values, "out": str(partial)}, executed, timeout_s)
+            _execute(notebook, {**values, "out": str(partial)}, executed)
         gate(executed, name=notebook.name)
         if not provenance_file.exists():
             raise EcgcoreError(f"{notebook.name}: ran, but did not call run.finish(...).")
@@ -109,9 +107,9 @@ def _progress(checkpoints: Path) -> Iterator[None]:
         thread.join()
 
 
-def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int | None) -> None:
+def _execute(source: Path, values: Mapping[str, Any], to: Path) -> None:
     import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
@@ -127,15 +125,12 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path, timeout_s: int |
                 parameters=dict(values),
                 kernel_name="python3",
                 progress_bar=False,
-                execution_timeout=timeout_s,
                 config=Config({"KernelManager": kernel, "NotebookClient": quiet}),
             )
         except PapermillExecutionError as error:
             why = f"cell {error.exec_count} raised {error.ename}: {error.evalue}"
         except DeadKernelError:
             why = "the kernel died (out of memory, or killed); run it again to go on."
-        except CellTimeoutError:
-            why = f"a cell ran longer than {timeout_s} s."
         else:
             return
     raise EcgcoreError(f"{source.name}: {why}")

@@ -119,27 +119,22 @@ def parse_cell(source: str) -> list[Parameter]:
     :class:`EcgcoreError` for a line that is not
     ``name: type = literal  # meaning [unit]; allowed: ...``.
     """
-    lines = source.split("\n")
-    try:
-        statements = ast.parse(source).body
-    except (SyntaxError, ValueError) as error:
-        raise EcgcoreError(f"Parameters cell: is not Python ({error}).") from None
     parameters = []
-    for node in statements:
-        comment = lines[(node.end_lineno or 1) - 1].encode()[node.end_col_offset or 0 :].decode()
+    for line in filter(None, map(str.strip, source.splitlines())):
         try:
-            parameters.append(_declared(node, comment.strip().removeprefix("#").strip()))
-        except (ValueError, TypeError):
+            parameters.append(_declared(line))
+        except (ValueError, TypeError, SyntaxError, AttributeError):
             raise EcgcoreError(
-                f"Parameters cell: '{lines[node.lineno - 1].strip()}' is not "
-                "'name: type = value  # meaning', with a type of int, float, str, bool or "
-                "list[...], a plain value, and limits that are numbers."
+                f"Parameters cell: '{line}' is not 'name: type = value  # meaning', with a type of "
+                "int, float, str, bool or list[...], a plain value, and limits that are numbers."
             ) from None
     return parameters
 
 
-def _declared(node: ast.stmt, comment: str) -> Parameter:
-    """Return what a statement declares; ValueError or TypeError if it is no declaration."""
+def _declared(line: str) -> Parameter:
+    """Return what a line declares; any error means that it is no declaration."""
+    (node,) = ast.parse(line).body
+    comment = line.encode()[node.end_col_offset or 0 :].decode().strip().removeprefix("#").strip()
     if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
         raise ValueError
     kind, value = ast.unparse(node.annotation), ast.literal_eval(node.value or ast.Name("none"))
@@ -210,23 +205,17 @@ def identity(notebook: str, values: Mapping[str, Any]) -> str:
 
 
 def from_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file of parameters, in UTF-8 or, with its mark, UTF-16.
+    """Read a YAML file of parameters, in UTF-8.
 
     :class:`EcgcoreError`: no such file, another encoding, or not lines ``name: value``.
     """
     import yaml
 
     try:
-        content = path.read_bytes()
-        is_utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-        values = yaml.safe_load(content.decode("utf-16" if is_utf16 else "utf-8-sig"))
-    except UnicodeDecodeError:
-        raise EcgcoreError(f"{path}: is not text in UTF-8; save it as UTF-8.") from None
-    except (OSError, yaml.YAMLError) as error:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
-        raise EcgcoreError(f"{path}: is not a readable YAML file of parameters ({why}).") from None
-    if values is None:
-        return {}
+        raise EcgcoreError(f"{path}: is not a YAML file of parameters in UTF-8 ({why}).") from None
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise EcgcoreError(f"{path}: expected lines such as 'rate_hz: 125'.")
     return values

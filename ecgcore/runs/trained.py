@@ -1,24 +1,30 @@
-"""A finished run's networks, reloaded with everything that their answers depend on.
+"""A finished run's networks, reloaded with all that their answers depend on, and ECGs explained.
 
-:func:`load_trained_run` is the only function that does so: explain, the explorer and summary
-notebooks all use it, so none can forget a step of the run's own preprocessing.
+:func:`load_trained_run` is the only function that reloads networks: explain, the explorer and
+summary notebooks all use it, so none can forget a step of the run's own preprocessing.
+Nothing here is a diagnosis: a network trained on simulated records knows the simulator.
 """
 
+import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from ecgcore import explanations, statistics, training
+from ecgcore import explanations, files, plots, statistics, training
 from ecgcore.arrays import Floats, Floats32
 from ecgcore.data import Record
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgcore.models import EcgModel
 from ecgcore.runs.directory import damage, load_predictions, read_json
-from ecgcore.runs.pipeline import NO_NOISE_DB, InputPipeline
+from ecgcore.runs.pipeline import InputPipeline
+
+NOT_A_DEVICE = "Not a medical device: nothing here may be used to diagnose or treat anyone."
 
 _LEAST_FOR_TEMPERATURE = 20
 """Validation records; with fewer, a fitted temperature would be noise."""
@@ -39,8 +45,6 @@ class TrainedRun:
     pipeline: InputPipeline
     temperature: float | None
     """Fitted on the validation part; None if it has too few records for one."""
-    usual: pd.DataFrame
-    """:func:`usual_features` of the training records."""
 
     @property
     def rate_hz(self) -> int:
@@ -87,56 +91,6 @@ class TrainedRun:
         maps = [explanations.attribute(network, x, method) for network in self.networks]
         return np.asarray(np.mean(maps, axis=0, dtype=np.float64), np.float32)
 
-    def unlike_training(self, record: Record) -> list[str]:
-        """Return what sets a record apart from the training records, as sentences."""
-        sentences, noise_db = [], self.pipeline.muscle_snr_db
-        if record.rate_hz < self.rate_hz:
-            sentences.append(
-                f"sampled at {record.rate_hz} Hz, below the {self.rate_hz} Hz of the network"
-            )
-        if noise_db < NO_NOISE_DB:
-            sentences.append(f"the training records had added muscle noise ({noise_db:g} dB)")
-        features = record_features(self.pipeline.record_signals(record)[None], self.rate_hz).iloc[0]
-        z = (features - self.usual["mean"]) / self.usual["sd"]
-        if float(np.sqrt((z**2).mean())) > self.usual["distance_99"].iloc[0]:
-            name = str(z.abs().idxmax())
-            usual, here = 10 ** self.usual["mean"][name], 10 ** features[name]
-            sentences.append(
-                f"unlike the training records, above all in its {name} ({here:.2g}; there "
-                f"{usual:.2g} as a rule)"
-            )
-        return sentences
-
-
-def record_features(signals_mv: Floats32, rate_hz: int) -> pd.DataFrame:
-    """Return logarithms (base 10) of simple features that expose an unusual record.
-
-    One row per record of ``signals_mv``, shape ``(record, lead, sample)``: for every lead its
-    standard deviation; over all leads the largest offset, the share of flat samples and the share
-    of power above 30 Hz.
-    """
-    x = np.nan_to_num(np.asarray(signals_mv, np.float64))
-    centred = x - x.mean(axis=-1, keepdims=True)
-    power = np.abs(np.fft.rfft(centred)) ** 2
-    fast = power[..., np.fft.rfftfreq(x.shape[-1], 1 / rate_hz) > 30].sum(axis=(1, 2))
-    sd_mv = np.maximum(centred.std(axis=-1), 1e-4)
-    names = [f"standard deviation of lead {name} in mV" for name in LEADS]
-    table = pd.DataFrame(sd_mv, columns=names)
-    table["offset in mV"] = np.abs(x.mean(axis=-1)).max(axis=1) + 0.01
-    table["share of flat samples"] = (np.diff(x, axis=-1) == 0).mean(axis=(1, 2)) + 0.01
-    table["share of power above 30 Hz"] = fast / np.maximum(power.sum(axis=(1, 2)), 1e-12) + 1e-4
-    return table.apply(np.log10)
-
-
-def usual_features(signals_mv: Floats32, rate_hz: int) -> pd.DataFrame:
-    """Return what a training run saves as ``usual.csv``: mean, SD and the 99 % distance."""
-    features = record_features(signals_mv, rate_hz)
-    mean, sd = features.mean(), features.std(ddof=0).clip(lower=0.05)
-    distance = np.sqrt((((features - mean) / sd) ** 2).mean(axis=1))
-    limit = max(float(np.quantile(distance, 0.99)), 2.0)
-    table = pd.DataFrame({"mean": mean, "sd": sd, "distance_99": limit})
-    return table.rename_axis("feature").reset_index()
-
 
 def load_trained_run(folder: Path | str) -> TrainedRun:
     """Load the networks of a run directory with their input pipeline and calibration.
@@ -167,5 +121,133 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
         tuple(training.load_model(file).eval() for file in files),
         InputPipeline.of_run(folder),
         temperature,
-        pd.read_csv(folder / "usual.csv", index_col="feature"),
+    )
+
+
+def published_logits(folder: Path | str, rate_hz: int, x: Floats32) -> Floats:
+    """Return the mean positive logit of paper B's five published networks of one rate.
+
+    ``folder`` is what ``python -m ecgcore fetch sampling-matters`` filled, ``x`` preprocessed
+    records at ``rate_hz``, shape (record, lead, sample); the result has shape (record,).
+    """
+    name = f"sampling-matters-cnn1d-{rate_hz}hz-fold{{}}.safetensors"
+    paths = [Path(folder, name.format(fold)) for fold in range(1, 6)]
+    networks = [training.load_published_cnn1d(path, rate_hz) for path in paths]
+    logits = [statistics.positive_logit(training.predict_logits(net, x)) for net in networks]
+    return np.asarray(np.mean(logits, axis=0))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A record, its answer and the reasons; arrays are ``(lead, sample)`` at the run's rate."""
+
+    record: str
+    signals_mv: Floats32
+    start_s: float
+    logit: float
+    probability: float
+    method: str
+    attribution: Floats32
+    top: pd.DataFrame
+    """The segments that weigh most; see :func:`ecgcore.explanations.top_segments`."""
+    remarks: tuple[str, ...]
+    """What to know of this record: how it was read, and whether its rate is too low."""
+    run: TrainedRun
+
+    def figure(self) -> Figure:
+        """Return the record on ECG paper with the attribution on its traces."""
+        words = (self.record, self.run.params["task"], self.run.params["model"], self.method)
+        answer = f"{', '.join(words)}: probability {self.probability:.2f}"
+        if self.start_s:
+            answer += f" (from {self.start_s:g} s of the record on)"
+        return plots.ecg_12_lead(
+            self.signals_mv, self.run.rate_hz, attribution=self.attribution,
+            title="\n".join([answer, self.run.training_summary, *self.remarks]),
+        )  # fmt: skip
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as plain numbers and words, attribution included."""
+        run = self.run
+        shares = np.round(explanations.lead_shares(self.attribution), 6).tolist()
+        same = ("record", "start_s", "probability", "logit", "method", "remarks")
+        return {
+            "caveat": NOT_A_DEVICE,
+            **{name: getattr(self, name) for name in same},
+            "rate_hz": run.rate_hz,
+            "temperature": run.temperature,
+            "run": {"training": run.training_summary, "params": run.params, **run.provenance},
+            "lead_shares": dict(zip(LEADS, shares, strict=True)),
+            "top_segments": json.loads(self.top.to_json(orient="records")),
+            "leads": LEADS,
+            "attribution": [[float(f"{v:.6g}") for v in lead] for lead in self.attribution],
+        }
+
+    def in_words(self) -> list[str]:
+        """Return the answer, its caveats and the segments that weigh most, one line each."""
+        how = "calibrated on validation records" if self.run.temperature else "not calibrated"
+        lines = [
+            f"{self.record}: probability {self.probability:.3f} ({self.run.params['task']}, "
+            f"{how}), logit {self.logit:+.3f}",
+            f"  the network was {self.run.training_summary}",
+            *(f"  note: {remark}" for remark in self.remarks),
+        ]
+        for row in self.top.to_dict("records"):
+            word = "for" if row["sign"] > 0 else "against"
+            when = f"{row['start_s']:6.2f} to {row['end_s']:.2f} s"
+            lines.append(f"  {word:<8}{row['lead']:<4}{when}  {row['value']:+.4f}")
+        return lines
+
+    def save(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``explained.png`` and ``explained.json`` into ``folder``, made if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        picture, numbers = folder / "explained.png", folder / "explained.json"
+        with warnings.catch_warnings():  # a name in a script that the font lacks is shown as boxes
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            figure = self.figure()
+            files.write_whole(picture, lambda part: figure.savefig(part, dpi=150, format="png"))
+        files.write_whole(numbers, json.dumps(self.as_json()) + "\n")
+        return picture, numbers
+
+
+def explain_record(
+    record: Record,
+    run: TrainedRun,
+    *,
+    method: str | None = None,
+    start_s: float = 0.0,
+) -> Explanation:
+    """Return the probability of the run's positive class for a record, and where it comes from.
+
+    ``record`` comes from :func:`ecgcore.data.load_record`, is as long as the records in training
+    and has any rate that can be resampled to the run's; ``start_s`` is the time in the original at
+    which it begins. ``method`` is a key of :data:`ecgcore.explanations.METHODS`, by default the
+    network's own. :class:`EcgcoreError`: the record is shorter than what the networks read, or
+    the network does not offer the method.
+    """
+    n, n_here = round(run.duration_s * record.rate_hz), record.signals_mv.shape[1]
+    if n_here < n - 1:
+        raise EcgcoreError(
+            f"{record.name}: holds {n_here / record.rate_hz:g} s from {start_s:g} s on; the "
+            f"networks of {run.folder} need {run.duration_s:g} s."
+        )
+    signals_mv = np.pad(record.signals_mv[:, :n], ((0, 0), (0, max(0, n - n_here))), "edge")
+    piece = Record(record.name, signals_mv, record.rate_hz, record.notes)
+    remarks = record.notes
+    if record.rate_hz < run.rate_hz:
+        word = f"sampled at {record.rate_hz} Hz, below the {run.rate_hz} Hz of the network"
+        remarks = (*remarks, word)
+    method, x = method or run.native_method, run.pipeline.record_inputs(piece)
+    logits, attribution = run.logits(x), run.attribution(x, method)[0]
+    top = explanations.top_segments(attribution, run.rate_hz)
+    return Explanation(
+        record=record.name,
+        signals_mv=run.pipeline.record_signals(piece),
+        start_s=start_s,
+        logit=float(logits[0]),
+        probability=float(run.probability(logits)[0]),
+        method=method,
+        attribution=attribution,
+        top=top.assign(start_s=top["start_s"] + start_s, end_s=top["end_s"] + start_s),
+        remarks=remarks,
+        run=run,
     )

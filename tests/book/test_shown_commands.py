@@ -90,17 +90,18 @@ def shorter(command: str) -> str:
         path = f"notebooks/{name}.ipynb"
         if f"run {path}" in command:
             short = "".join(f" -p {k}={v}" for k, v in parameters.items() if f"{k}=" not in command)
+            short += "" if "archive=" in command else ' -p archive="$STORE"'
             command = command.replace(path, path + short)
         elif f"papermill {path}" in command:
             command += "".join(f" -p {k} {v}" for k, v in parameters.items())
-            command += ' -p archive "$ECGCORE_ARCHIVE"'
+            command += ' -p archive "$STORE"'
     return command
 
 
 def execute(script: str, place: Path, store: str) -> str:
     """What the shell prints for a script; it must end well."""
     path = f"{place}/.venv/bin{os.pathsep}{os.environ['PATH']}"  # as after `source activate`
-    environment = {**os.environ, "ECGCORE_ARCHIVE": store, "PATH": path}
+    environment = {**os.environ, "STORE": store, "PATH": path}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=place, env=environment,
         capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,

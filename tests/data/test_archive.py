@@ -11,9 +11,8 @@ import pytest
 import wfdb
 from archives import write_archive
 
-from ecgcore.data import LAYERS, Archive
+from ecgcore.data import Archive
 from ecgcore.errors import EcgcoreError
-from ecgcore.leads import LEADS
 
 DATABASE = "ptbxl_database.csv"
 
@@ -39,18 +38,9 @@ def test_the_real_slice_is_read_as_pandas_and_wfdb_read_it(ptbxl_500: Path) -> N
         np.testing.assert_array_equal(record, expected.T.astype(np.float32))
 
 
-def test_simulated_evidence_explains_its_record(simulated_archive: Path, tiny: Path) -> None:
-    archive = Archive(simulated_archive)
-    ids = archive.table.index[:40].to_numpy()
-    evidence_mv = archive.evidence(100, ids)
-    assert evidence_mv.shape == (40, len(LEADS), 1000)
-    normal = [set(codes) <= {"NORM", "SR"} for codes in archive.table["scp_codes"].loc[ids]]
-    assert not evidence_mv[normal].any()
-    assert evidence_mv[~np.array(normal)].any()
-    for layer in LAYERS:
-        assert archive.evidence(100, ids, layer=layer).shape == evidence_mv.shape
+def test_only_simulated_archives_have_evidence(simulated_archive: Path, tiny: Path) -> None:
     with pytest.raises(EcgcoreError, match="layer: there is no 'masks'"):
-        archive.evidence(100, ids, layer="masks")
+        Archive(simulated_archive).evidence(100, layer="masks")
     with pytest.raises(EcgcoreError, match="only a simulated archive has evidence masks"):
         Archive(tiny).evidence(100)
 
@@ -63,12 +53,10 @@ def test_the_fingerprint_follows_the_tables_not_the_place(tiny: Path, tmp_path: 
     assert Archive(copy).fingerprint != before
 
 
-def test_a_wrong_folder_points_to_the_right_one(tiny: Path, tmp_path: Path) -> None:
-    for near in (tiny.parent, tiny / "records100", tiny / "records100" / "00000"):
-        with pytest.raises(EcgcoreError, match=rf"is not an archive.*did you mean .*{tiny.name}"):
-            Archive(near)
-    with pytest.raises(EcgcoreError, match="there is no such folder"):
-        Archive(tmp_path / "nowhere")
+def test_a_wrong_folder_is_refused(tiny: Path, tmp_path: Path) -> None:
+    for folder in (tiny / "records100", tmp_path / "nowhere"):
+        with pytest.raises(EcgcoreError, match="is not an archive; expected a folder with ptbxl"):
+            Archive(folder)
 
 
 def cells(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
@@ -88,9 +76,9 @@ def first_codes(cell: str) -> Callable[[Path], None]:
 
 BAD_TABLES = {
     "empty": (text(lambda t: ""), "cannot be read as CSV"),
-    "semicolons": (text(lambda t: t.replace(",", ";")), "is not separated by commas"),
+    "semicolons": (text(lambda t: t.replace(",", ";")), "expected PTB-XL's columns and commas"),
     "utf-16": (lambda f: f.write_bytes(f.read_text().encode("utf-16")), "cannot be read as CSV"),
-    "open quote": (text(lambda t: t[: t.rindex('"')]), "damaged"),
+    "open quote": (text(lambda t: t[: t.rindex('"')]), "cannot be read as CSV"),
     "cut in a row": (text(lambda t: t[: t.rindex("records100") - 3]), "line 7 has strat_fold"),
     "cut in a name": (text(lambda t: t[: t.rindex("records500")]), "line 7 has filename_hr"),
     "no column": (cells(lambda d: d.drop(columns="scp_codes")), "column scp_codes is missing"),
@@ -133,19 +121,19 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(EcgcoreError, match=r"no records at 500 Hz \(it holds: 100\)"):
         archive.signals(500)
     (archive.path / "scp_statements.csv").unlink()
-    with pytest.raises(EcgcoreError, match=r"scp_statements\.csv: there is no such file"):
+    with pytest.raises(EcgcoreError, match=r"scp_statements\.csv: .*No such file"):
         Archive(archive.path)
 
 
 def test_verify_names_what_is_wrong(tiny: Path) -> None:
-    with pytest.raises(EcgcoreError, match="nothing can be verified"):
+    with pytest.raises(EcgcoreError, match="cannot be read as checksums"):
         Archive(tiny).verify()
     wrong, sums = "0" * 64, tiny / "SHA256SUMS.txt"
     sums.write_text(f"{wrong} {DATABASE}\n{wrong} records100/99999_lr.dat\n")
     problems = Archive(tiny).verify().set_index("file")["problem"].to_dict()
     assert problems == {DATABASE: "differs", "records100/99999_lr.dat": "missing"}
     sums.write_text("one word\nword\n")
-    with pytest.raises(EcgcoreError, match="is not a list of checksums"):
+    with pytest.raises(EcgcoreError, match="cannot be read as checksums"):
         Archive(tiny).verify()
     for name in ("../secret", "/etc/passwd", "a\\..\\b", "C:/x", "a/../../x"):
         sums.write_text(f"{wrong} {name}\n")

@@ -5,7 +5,6 @@ import pytest
 import wfdb
 
 from ecgcore.data import ludb_waves
-from ecgcore.errors import EcgcoreError
 from ecgcore.explanations import beats
 from ecgcore.leads import LEADS
 
@@ -66,5 +65,5 @@ def test_ludb_waves_are_those_of_wfdb_with_the_intervals_between(ludb):
     st = v2.index[v2.wave == "ST"][0]
     assert v2.wave.loc[st - 1 : st + 1].tolist() == ["QRS", "ST", "T"]
     assert (v2.onset[st], v2.offset[st]) == (v2.offset[st - 1], v2.onset[st + 1])
-    with pytest.raises(EcgcoreError, match=r"999\.i"):
+    with pytest.raises(FileNotFoundError, match=r"999\.i"):
         ludb_waves(ludb, 999)

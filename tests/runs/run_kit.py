@@ -11,16 +11,15 @@ from archives import some_adu
 from ecgcore import models, preprocessing, runs, statistics, training
 from ecgcore.data import Record, open_store
 from ecgcore.runs import parameters
-from ecgcore.runs.trained import usual_features
 
 RESULTS = {"auroc": 0.912, "auroc_low": 0.85, "auroc_high": 0.95, "n_train": 173, "n_test": 9}
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
-def noise_record(amplitude: float = 1.0, rate_hz: int = 100) -> Record:
+def noise_record(rate_hz: int = 100) -> Record:
     """A 10 s record drawn as those of :func:`archives.write_archive` are."""
     adu = some_adu(1, 10 * rate_hz, seed=9)[0]
-    return Record("mine", (amplitude * adu / 1000).astype(np.float32), rate_hz)
+    return Record("mine", (adu / 1000).astype(np.float32), rate_hz)
 
 
 def begin_run(notebook: str, folder: Path, archive: str, **given: Any) -> runs.Run:
@@ -40,9 +39,8 @@ def imn_run(folder: Path, archive: str, *, model: str = "imn", **given: Any) -> 
     network = models.build(model, rate_hz=100, n_samples=1000, seed=3).eval()
     training.save_weights(network, folder / "weights.safetensors")
     run.note(is_simulated=True)
-    usual = usual_features(pipeline.signals(store, ids, y), 100)
     few = pd.DataFrame({"part": "valid", "y_true": [0, 1], "logit": [-1.0, 1.0]})
-    tables = {"usual": usual, "lead_statistics": pipeline.table()}
+    tables = {"lead_statistics": pipeline.table()}
     run.finish(predictions=few, tables=tables, results=RESULTS)
     return folder
 
@@ -64,8 +62,7 @@ def folds_run(folder: Path, archive: str, logit: float, **given: Any) -> Path:
     valid = valid.assign(patient_id=valid.ecg_id, logit=sign * logit, fold=1)
     for fold in (1, 2):
         training.save_weights(network, folder / f"weights_fold{fold}.safetensors")
-    tables = {"usual": usual_features(signals_mv, 100)}
-    run.finish(predictions=pd.concat([valid, valid.assign(fold=2)]), tables=tables, results=RESULTS)
+    run.finish(predictions=pd.concat([valid, valid.assign(fold=2)]), results=RESULTS)
     return folder
 
 

@@ -12,8 +12,8 @@ from ecgcore import models, preprocessing, runs, training
 from ecgcore.data import Record, Store, open_store
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import pipeline as pipeline_module
+from ecgcore.runs.directory import AS_PUBLISHED, with_variant
 from ecgcore.runs.pipeline import EVIDENCE_MV
-from ecgcore.runs.table import AS_PUBLISHED, with_variant
 
 
 @pytest.fixture(scope="module")

@@ -56,18 +56,14 @@ def test_an_unfinished_run_is_passed_over(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "other"), [("epochs", 50), ("batch_size", 64), ("archive", "another")]
 )
-@pytest.mark.parametrize("notebook", ["frequency_train", "imn_train"])
-def test_two_runs_of_one_seed_are_refused_by_name(
-    tmp_path: Path, notebook: str, name: str, other: object
-) -> None:
-    toy_run(tmp_path / "one", notebook)
-    toy_run(tmp_path / "the_other", notebook, **{name: other})
-    table = runs.runs_table(tmp_path, notebook)
+def test_two_runs_of_one_seed_are_refused_by_name(tmp_path: Path, name: str, other: object) -> None:
+    toy_run(tmp_path / "one")
+    toy_run(tmp_path / "the_other", **{name: other})
+    table = runs.runs_table(tmp_path, "imn_train")
     with pytest.raises(EcgcoreError, match=rf"one and the_other: .*{name}"):
         runs.predictions_by_seed(table)
-    if notebook == "imn_train":
-        with pytest.raises(EcgcoreError, match=rf"one and the_other: .*{name}"):
-            runs.networks(tmp_path, "metrics")
+    with pytest.raises(EcgcoreError, match=rf"one and the_other: .*{name}"):
+        runs.networks(tmp_path, "metrics")
 
 
 def test_predictions_come_by_seed(folder: Path) -> None:
