@@ -89,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=_whole(1, 512), default=1)
     shares = "shares of conditions; PTB-XL's if none"
     add("--prevalence", type=_share, nargs="*", metavar="NAME=SHARE", help=shares)
+    tied = "how far the type of device depends on the condition, 0 to 1"
+    add("--device-confounding", type=float, default=0.0, metavar="SHARE", help=tied)
 
     add = command(_fetch, "download a data set and verify it")
     add("dataset", choices=["ptbxl", "ludb", "sampling-matters"])
@@ -143,6 +145,7 @@ def _simulate(options: argparse.Namespace) -> None:
         n_records=options.records,
         seed=options.seed,
         prevalence=dict(options.prevalence or []) or None,
+        device_confounding=options.device_confounding,
         jobs=options.jobs,
     )
     print(options.to)
