@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from ecgcore import models
+from ecgcore import cli, models
 from ecgcore.data import DEFAULT_ARCHIVE
 from ecgcore.runs import InputPipeline, model_options, parameters
 from ecgcore.runs.recorded import load_study
@@ -86,12 +86,16 @@ def test_runs_of_two_archives_lie_apart(real: dict[str, Any]) -> None:
     assert plan.pages["imn_train"].startswith("imn100/")
 
 
-def test_a_simulated_tier_can_have_a_second_archive() -> None:
+def test_a_simulated_tier_can_have_a_second_archive(capsys: Any) -> None:
     plan = Plan(load("study"))
     assert [plan.job(p).archive for p in plan.runs if "device" in p] == ["tied"] * 10
     options = [plan.simulate_options(archive) for archive in plan.archives]
     assert [one.get("device-confounding") for one in options] == [None, 0.9]
     assert options[0] == {k: v for k, v in options[1].items() if k != "device-confounding"}
+    with pytest.raises(SystemExit):
+        cli.main(["simulate", "--help"])
+    known = capsys.readouterr().out
+    assert all(f"--{name}" in known for name in options[1])
 
 
 def test_what_a_study_keeps_is_not_run_again(real: dict[str, Any]) -> None:
