@@ -22,7 +22,7 @@ from scipy import stats
 from scipy.special import expit
 
 from ecgcore.statistics import obuchowski_rockette, seed_mean
-from ecgcore.statistics.seeds import SeedSettings, measure
+from ecgcore.statistics.comparisons import SeedSettings, measure
 
 LOWEST, HIGHEST = 0.5, 0.998
 

@@ -4,6 +4,13 @@ Resampling is by patient wherever patients are given: two records of one patient
 of evidence.
 """
 
+from ecgcore.statistics.comparisons import compare_models as compare_models
+from ecgcore.statistics.comparisons import delong as delong
+from ecgcore.statistics.comparisons import interaction as interaction
+from ecgcore.statistics.comparisons import obuchowski_rockette as obuchowski_rockette
+from ecgcore.statistics.comparisons import records_needed as records_needed
+from ecgcore.statistics.comparisons import seed_difference as seed_difference
+from ecgcore.statistics.comparisons import seed_mean as seed_mean
 from ecgcore.statistics.metrics import METRICS as METRICS
 from ecgcore.statistics.metrics import evaluate as evaluate
 from ecgcore.statistics.resampling import auroc_score_interval as auroc_score_interval
@@ -17,13 +24,6 @@ from ecgcore.statistics.scores import moments as moments
 from ecgcore.statistics.scores import positive_logit as positive_logit
 from ecgcore.statistics.scores import positive_probability as positive_probability
 from ecgcore.statistics.scores import ranking as ranking
-from ecgcore.statistics.seeds import compare_models as compare_models
-from ecgcore.statistics.seeds import delong as delong
-from ecgcore.statistics.seeds import interaction as interaction
-from ecgcore.statistics.seeds import obuchowski_rockette as obuchowski_rockette
-from ecgcore.statistics.seeds import records_needed as records_needed
-from ecgcore.statistics.seeds import seed_difference as seed_difference
-from ecgcore.statistics.seeds import seed_mean as seed_mean
 from ecgcore.statistics.verdicts import MINIMUM as MINIMUM
 from ecgcore.statistics.verdicts import Claim as Claim
 from ecgcore.statistics.verdicts import SeedDifference as SeedDifference
