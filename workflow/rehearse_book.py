@@ -151,7 +151,14 @@ def main(store: Store, finished: Path, to: Path) -> None:
             file.write(json.dumps(rows[-1]) + "\n")
     pages = [f"--page={name}={to / 'summaries' / name}" for name in plan.summaries]
     pages += [f"--page={name}={to / 'runs' / run}" for name, run in dry_pages(plan).items()]
-    command = [sys.executable, "-m", "book.tools", "book", "--runs", str(to / "runs"), *pages]
+    tools, chosen = [sys.executable, "-m", "book.tools"], plan.config["explorer"]
+    command = [*tools, "explorer", "--store", str(store.path), "--to", str(to / "explorer")]
+    command += ["--records", str(chosen["records"])]
+    for name in chosen["runs"]:
+        command += ["--run", str(to / "runs" / plan.path_of(name))]
+    rows.append(timed("explorer", command))
+    command = [*tools, "book", "--runs", str(to / "runs"), *pages]
+    command += ["--explorer", str(to / "explorer")]
     command += ["--tier", TIER, "--staging", str(to / "staging"), "--html", str(to / "html")]
     rows.append(timed("book", command))
     facts = {
