@@ -145,10 +145,8 @@ def auroc_covariance(y: Ints, scores: Floats, group: Ints) -> tuple[Floats, Floa
     classes, rank, share = (y == 1, y == 0), stats.rankdata(scores, axis=1), np.empty(scores.shape)
     n_patients = [np.unique(group[one]).size for one in classes]
     if min(n_patients) < 2:
-        raise EcgcoreError(
-            "y: the variance of an AUROC needs at least two patients with a positive and two with "
-            f"a negative record, got {n_patients[0]} and {n_patients[1]}."
-        )
+        why = f"needs at least two patients of each class, got {n_patients[0]} and {n_patients[1]}"
+        raise EcgcoreError(f"y: the variance of an AUROC {why}.")
     # Structural components: share of the other class that each record beats, ties by half.
     for one in classes:
         share[:, one] = (rank[:, one] - stats.rankdata(scores[:, one], axis=1)) / (~one).sum()

@@ -121,8 +121,7 @@ def clear_errors(config: TrainConfig, device: torch.device) -> Iterator[None]:
 class RecordedSteps:
     """Replays a training step over batches of one fixed shape as a CUDA graph, one launch per step.
 
-    These networks are small: a step is a few hundred kernels of a few microseconds, and launching
-    them one by one from Python costs more than computing them.
+    Launching the few hundred small kernels of a step one by one costs more than computing them.
     ``step`` takes one optimiser step: positions ``(record,)`` to the loss before it. ``batches``
     are the positions ``(step, record)`` of an epoch; ``generator`` draws the dropout masks.
     Recording leaves every tensor of ``changed`` as it was.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,8 +44,7 @@ Signals = NDArray[np.generic] | Tensor
 Row = dict[str, float]
 
 
-@dataclass(frozen=True)
-class FitResult:
+class FitResult(NamedTuple):
     """How a training went; the model itself holds the weights of ``best_epoch``."""
 
     history: pd.DataFrame  # per epoch: losses, metrics, learning rate, seconds, records per s
@@ -71,8 +70,7 @@ def fit(
 
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
     saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
-    ends with the same bytes as if it had never stopped. A terminal shows a bar, and a notebook that
-    a person runs one line that changes.
+    ends with the same bytes as if it had never stopped.
 
     Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
     are not finite, memory does not suffice, or the checkpoint belongs to another training.
@@ -178,13 +176,10 @@ def _start(
     valid: tuple[Signals, ArrayLike],
 ) -> Training:
     """Check outputs, memory, signals and labels, and make everything that a training needs."""
-    needed = 1 if config.loss == "bce_pos_weight" else 2
-    if model.n_outputs != needed:
-        fitting = "bce_pos_weight" if model.n_outputs == 1 else "cross_entropy"
-        raise EcgcoreError(
-            f"loss: {config.loss!r} needs n_outputs={needed}, but {model.spec.name} has "
-            f"n_outputs={model.n_outputs}; use loss {fitting!r}."
-        )
+    needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
+    if n != needed:
+        why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}; use another loss"
+        raise EcgcoreError(f"loss: {config.loss!r} {why}.")
     x_train, x_valid = torch.as_tensor(train[0]), torch.as_tensor(valid[0])
     check_memory(model, config, device, [x_train, x_valid])
     x_train, y_train = _on_device("train", x_train, train[1], device)
@@ -227,10 +222,8 @@ def _on_device(
             "(record, lead, sample) and one label per record."
         )
     if y.min() == y.max():
-        raise EcgcoreError(
-            f"the {part} part has no {'negative' if y[0] else 'positive'} record among {len(y)}; "
-            "take more records, fewer folds or another task."
-        )
+        why = f"no {'negative' if y[0] else 'positive'} record among {len(y)}; take more records"
+        raise EcgcoreError(f"the {part} part has {why}, fewer folds or another task.")
     x = x.to(device, torch.float32)
     if not math.isfinite(float(x.sum())):
         bad = (~x.isfinite().all(2).all(1)).nonzero().flatten().tolist()
