@@ -100,7 +100,7 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
         )
     files = sorted(folder.glob("weights*.safetensors"))
     if not files:
-        raise EcgcoreError(f"{folder}: holds no weights; expected a run that trains, of imn_train.")
+        raise EcgcoreError(f"{folder}: holds no weights; expected a run that trained a network.")
     valid = load_predictions(folder).query("part == 'valid'")
     temperature = None
     if len(valid) >= 20 and valid["y_true"].nunique() == 2:

@@ -92,10 +92,8 @@ def measure(
     first = tables[0]
     is_same = all(np.array_equal(table[key], first[key]) for table in tables for key in keys)
     if not is_same or not first["ecg_id"].is_unique:
-        raise EcgcoreError(
-            f"predictions: tables differ in {' or '.join(keys)}, or hold a record twice; "
-            "compare only networks that were tested on the same records."
-        )
+        why = f"tables differ in {' or '.join(keys)}, or hold a record twice"
+        raise EcgcoreError(f"predictions: {why}; compare networks tested on the same records.")
     y, group = binary(first["y_true"]), group_codes(first["patient_id"], len(first))
     scores = np.stack([table[column].to_numpy(float) for table in tables])
     fold, parts = first[within].to_numpy() if within else np.zeros(y.size), []

@@ -31,11 +31,8 @@ def resolve_device(name: str = "auto") -> torch.device:
     device = torch.device(name)
     n_devices = {"cpu": 1, "cuda": n_cuda, "mps": int(has_mps)}[kind]
     if (device.index or 0) >= n_devices:
-        raise EcgcoreError(
-            f"device: there is no {name!r}: PyTorch {torch.__version__} sees {n_devices or 'no'} "
-            f"{kind.upper()} devices, counted from 0; use 'auto' or 'cpu', or install a build of "
-            "PyTorch for the device, and its driver."
-        )
+        why = f"PyTorch {torch.__version__} sees {n_devices or 'no'} {kind.upper()} devices"
+        raise EcgcoreError(f"device: there is no {name!r}: {why}; use 'auto' or 'cpu'.")
     return device
 
 

@@ -217,20 +217,16 @@ def _on_device(
     """Check the signals and labels of a part and put them on the device."""
     y = binary(labels, f"labels of the {part} part")
     if x.ndim != 3 or len(x) != len(y):
-        raise EcgcoreError(
-            f"{part} part: signals of shape {tuple(x.shape)} and {len(y)} labels; expected "
-            "(record, lead, sample) and one label per record."
-        )
+        why = f"signals {tuple(x.shape)} and {len(y)} labels; expected (record, lead, sample)"
+        raise EcgcoreError(f"{part} part: {why} and one label per record.")
     if y.min() == y.max():
         why = f"no {'negative' if y[0] else 'positive'} record among {len(y)}; take more records"
         raise EcgcoreError(f"the {part} part has {why}, fewer folds or another task.")
     x = x.to(device, torch.float32)
     if not math.isfinite(float(x.sum())):
         bad = (~x.isfinite().all(2).all(1)).nonzero().flatten().tolist()
-        raise EcgcoreError(
-            f"{part} part: {len(bad)} of {len(x)} records hold NaN or infinity, the first at "
-            f"position {bad[0]}; ecgcore.preprocessing.preprocess removes them."
-        )
+        why = f"{len(bad)} of {len(x)} records hold NaN or infinity, the first at position {bad[0]}"
+        raise EcgcoreError(f"{part} part: {why}; ecgcore.preprocessing.preprocess removes them.")
     return x, torch.from_numpy(y).to(device)
 
 
