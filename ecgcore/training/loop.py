@@ -178,8 +178,9 @@ def _start(
     """Check outputs, memory, signals and labels, and make everything that a training needs."""
     needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
     if n != needed:
-        why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}; use another loss"
-        raise EcgcoreError(f"loss: {config.loss!r} {why}.")
+        fitting = "bce_pos_weight" if n == 1 else "cross_entropy"
+        why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}"
+        raise EcgcoreError(f"loss: {config.loss!r} {why}; use loss {fitting!r}.")
     x_train, x_valid = torch.as_tensor(train[0]), torch.as_tensor(valid[0])
     check_memory(model, config, device, [x_train, x_valid])
     x_train, y_train = _on_device("train", x_train, train[1], device)
