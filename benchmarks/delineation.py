@@ -63,14 +63,11 @@ def main() -> None:
         waves = ludb_waves(args.ludb / "data", number)
         peaks = r_peaks(record.signals_mv, record.rate_hz)
         qrs = waves[(waves["wave"] == "QRS") & (waves["lead"] == "II")]
-        hit = (peaks >= qrs["onset"].to_numpy()[:, None]) & (
-            peaks < qrs["offset"].to_numpy()[:, None]
-        )
+        onset, offset = (qrs[end].to_numpy()[:, None] for end in ("onset", "offset"))
+        hit = (peaks >= onset) & (peaks < offset)
         inside.append(hit.any(axis=1))
         if len(qrs):
-            rightly.append(
-                hit.any(axis=0)[(peaks >= qrs["onset"].min()) & (peaks < qrs["offset"].max())]
-            )
+            rightly.append(hit.any(axis=0)[(peaks >= onset.min()) & (peaks < offset.max())])
         for lead in MEASURED:
             limits = delineate(record.signals_mv[LEADS.index(lead)], peaks, record.rate_hz)
             of_lead = waves[waves["lead"] == lead]
@@ -94,14 +91,9 @@ def main() -> None:
     table = pd.DataFrame(rows).round(4)
     print(table.to_string())
     if args.record:
-        recorded.save(
-            "delineation",
-            table,
-            {
-                "command": "python benchmarks/delineation.py LUDB --record",
-                "depends_on": ["benchmarks/delineation.py"],
-            },
-        )
+        script = "benchmarks/delineation.py"
+        facts = {"command": f"python {script} LUDB --record", "depends_on": [script]}
+        recorded.save("delineation", table, facts)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def summarise(place: Path, records: int, rate_hz: int) -> None:
     """Read the metrics of so many run directories."""
     from ecgcore import runs
 
-    assert runs.load_runs(place / "runs", "toy")["run"].nunique() == records
+    assert runs.load_tables(place / "runs", "toy", "metrics")["run"].nunique() == records
 
 
 STEPS: dict[str, Callable[[Path, int, int], None]] = {

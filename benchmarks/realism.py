@@ -26,15 +26,10 @@ def main() -> None:
     args = parser.parse_args()
     n_records, start = 12 if args.quick else args.n_records, time.perf_counter()
     archive = Archive(args.real)
+    bands = {"conditions": CONDITIONS, "measure_by": realism.measure_bands}
     tables = {
-        "realism": realism.compare_classes(archive, n_records, args.seed),
-        "realism_bands": realism.compare_classes(
-            archive,
-            n_records,
-            args.seed,
-            conditions=CONDITIONS,
-            measure_by=realism.measure_bands,
-        ),
+        name: realism.compare_classes(archive, n_records, args.seed, **options)
+        for name, options in (("realism", {}), ("realism_bands", bands))
     }
     for name, table in tables.items():
         print(name, table.round(4).to_string(), sep="\n")

@@ -22,10 +22,8 @@ def superclasses(table: pd.DataFrame, statements: pd.DataFrame) -> pd.DataFrame:
     """
     unknown = frozenset().union(*table["scp_codes"]) - set(statements.index)
     if unknown:
-        raise EcgcoreError(
-            f"scp_codes: statement {min(unknown)} is not in scp_statements.csv; "
-            "the two tables belong to different archives."
-        )
+        why = "is not in scp_statements.csv; the two tables belong to different archives"
+        raise EcgcoreError(f"scp_codes: statement {min(unknown)} {why}.")
     class_of = statements.loc[statements["diagnostic"] == 1, "diagnostic_class"]
     return pd.DataFrame(
         {name: _has_any(table, class_of.index[class_of == name]) for name in SUPERCLASSES}

@@ -1,7 +1,6 @@
 """From records in mV to network inputs: pure functions on arrays (record, lead, sample)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy  # its parts load on first use, which whoever only starts a run never makes
@@ -11,9 +10,6 @@ from ecgcore.data.checks import longest_run
 from ecgcore.errors import EcgcoreError
 
 RESAMPLERS = ("fft", "polyphase", "decimate")
-RATE_LIMITS_HZ = (25, 500)
-"""Lowest and highest rate that :func:`resample` produces."""
-
 NORMALISATIONS = ("record_lead", "train_lead", "none")
 EPSILON, FLAT = np.float32(1e-8), np.float32(1e-6)
 """The paper's code adds the first to standard deviations, and calls a difference below the second's
@@ -25,8 +21,7 @@ CLIP_MV, FLAT_LINE_S = 15.0, 3.0
 _CHUNK = 16  # records at a time: small enough for the cache, large enough for the FFT's plan
 
 
-@dataclass(frozen=True)
-class LeadStatistics:
+class LeadStatistics(NamedTuple):
     """Mean and standard deviation of each lead over a training set, shape ``(lead,)``, mV."""
 
     mean_mv: Floats32
@@ -64,7 +59,8 @@ def normalise(
     ``"train_lead"``: z-score of each lead with ``statistics`` of the training part. ``"none"``: mV.
     Raises ``EcgcoreError`` for another ``how``, or ``"train_lead"`` without statistics.
     """
-    _check_name("normalise", how, NORMALISATIONS)
+    if how not in NORMALISATIONS:
+        raise EcgcoreError(f"normalise: there is no '{how}'; expected one of {NORMALISATIONS}.")
     if how == "none":
         return signals_mv.copy()
     if how == "train_lead":
@@ -139,7 +135,8 @@ def resample(
     is not an integer from 25 to 500.
     """
     check_rate(rate_hz)
-    _check_name("method", method, RESAMPLERS)
+    if method not in RESAMPLERS:
+        raise EcgcoreError(f"method: there is no '{method}'; expected one of {RESAMPLERS}.")
     signals_mv = np.asarray(signals_mv, dtype=np.float32)
     if rate_hz == rate_in_hz:
         return signals_mv.copy()
@@ -192,15 +189,8 @@ def shuffle_blocks(signals_mv: Floats32, rate_hz: int, block_ms: float, *, seed:
 
 def check_rate(rate_hz: float) -> None:
     """Refuse a sampling rate that :func:`resample` does not produce."""
-    low, high = RATE_LIMITS_HZ
-    if not low <= rate_hz <= high or rate_hz != int(rate_hz):
-        raise EcgcoreError(f"rate_hz: {rate_hz} Hz; expected a whole number from {low} to {high}.")
-
-
-def _check_name(parameter: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        why = f"there is no '{name}'; expected one of {', '.join(known)}"
-        raise EcgcoreError(f"{parameter}: {why}.")
+    if not 25 <= rate_hz <= 500 or rate_hz != int(rate_hz):
+        raise EcgcoreError(f"rate_hz: {rate_hz} Hz; expected a whole number from 25 to 500.")
 
 
 def _clipped(x: Floats32) -> Floats32:

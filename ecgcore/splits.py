@@ -130,10 +130,9 @@ def outer_folds(
 ) -> list[Split]:
     """Return ``n_folds`` splits whose test parts cover every record once.
 
-    A small archive is best used this way: the test predictions of all folds together are out of
-    sample and cover every patient. The folds, and the valid part of each (a fifth of the other
-    persons), are stratified by the rounded mean label ``y`` (index ``ecg_id``) of a person
-    (:func:`persons`), and a person has all records in one part. Raises like :func:`hold_out_folds`.
+    The folds, and the valid part of each (a fifth of the other persons), are stratified by the
+    rounded mean label ``y`` (index ``ecg_id``) of a person (:func:`persons`), and a person has all
+    records in one part. Raises like :func:`hold_out_folds`.
     """
     person_of = persons(table).loc[y.index]
     people, classes = _patient_classes(person_of, y)

@@ -179,7 +179,7 @@ def damage_run(folder: Path, rng: Rng) -> None:
         assert path.name in runs.damage(run), (path.name, kind)
         if path.name not in ("params.json", "provenance.json"):  # which say that it is a run
             with pytest.raises(EcgcoreError, match=path.name):
-                runs.load_runs(folder / "runs", "toy")
+                runs.load_tables(folder / "runs", "toy", "metrics")
         path.write_bytes(whole)
     (run / "metrics.csv").unlink()
     runs.run_notebook(notebook, {}, run)

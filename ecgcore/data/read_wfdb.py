@@ -18,12 +18,6 @@ from ecgcore.leads import LEADS, canonical_lead, twelve_from_eight
 INVALID = -32768
 """Format 16's mark of a missing sample (signal(5)), NaN in mV."""
 
-DEFAULT_GAIN = 200.0
-"""What a gain of 0 stands for (adu per unit)."""
-
-_MOST_SAMPLES = 10**9
-"""Of all leads together; a header that announces more is damaged."""
-
 _WHOLE = r"-?\d{1,9}"
 _RECORD = r"\s+(?P<signals>\d{1,4})\s+(?P<rate>\d{1,9}(?:\.\d{1,9})?)\s+(?P<n_samples>\d{1,9})"
 _SIGNAL = rf"""\s+16\s+(?P<gain>-?\d{{1,9}}(?:\.\d{{0,9}})?(?:e[-+]?\d{{1,2}})?)
@@ -113,7 +107,7 @@ def _read_plain(
     values[adu == INVALID] = np.nan
     leads = []
     for signal, samples in zip(signals, values, strict=True):
-        gain = float(signal["gain"]) or DEFAULT_GAIN
+        gain = float(signal["gain"]) or 200.0  # what a gain of 0 stands for
         physical = (samples - int(signal["baseline"] or signal["zero"])) / gain
         leads.append(_lead(stem, signal["name"], physical, gain, signal["unit"] or "mV"))
     return float(record["rate"]), [lead for lead in leads if lead]
@@ -125,7 +119,7 @@ def _read_through_wfdb(stem: Path) -> tuple[float, list[Lead]]:
 
     try:
         header = wfdb.rdheader(str(stem))
-        if (header.sig_len or 0) * header.n_sig > _MOST_SAMPLES:
+        if (header.sig_len or 0) * header.n_sig > 10**9:  # a damaged header
             raise ValueError(f"it announces {header.sig_len} samples per lead")
         if getattr(header, "layout", "") == "fixed" and "~" in header.seg_name:
             raise ValueError("wfdb joins segments with a gap only where a layout header is there")

@@ -163,9 +163,7 @@ def _existing(archive: Archive, to: Path) -> Store | None:
     if not to.exists() or not any(to.iterdir()):
         return None
     if not (to / INFO).exists():
-        raise EcgcoreError(
-            f"{to}: contains files that do not belong to a store; choose an empty folder."
-        )
+        raise EcgcoreError(f"{to}: contains files that do not belong to a store; use a new folder.")
     try:
         store = open_store(to)
     except EcgcoreError:

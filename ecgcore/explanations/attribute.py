@@ -120,10 +120,8 @@ def decompose(model: nn.Module, x: NDArray[np.floating]) -> Decomposition:
     A model that writes no weights raises :class:`EcgcoreError`.
     """
     if native_method(model) != "imn":
-        raise EcgcoreError(
-            f"method 'imn': {type(model).__name__} writes no weights; expected a model of the IMN "
-            "family (imn, imn_categorical, imn_direct, imn_plus)."
-        )
+        why = f"{type(model).__name__} writes no weights; expected a model of the IMN family"
+        raise EcgcoreError(f"method 'imn': {why}.")
     weights, bias, logit = np.empty(x.shape, np.float32), np.empty(len(x)), np.empty(len(x))
     with evaluating(model), torch.inference_mode():
         for part, batch in batches(model, x):

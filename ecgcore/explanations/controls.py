@@ -1,7 +1,7 @@
 """Controls: maps that know nothing must lose, and a method must beat the strongest of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,8 +39,7 @@ def control_maps(
     return maps
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """Result of :func:`compare_with_controls`."""
 
     scores: pd.DataFrame

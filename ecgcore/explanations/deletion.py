@@ -1,13 +1,12 @@
 """Deletion with the network run again: does the logit follow when evidence is removed?
 
 What replaces removed evidence leaves the signal an ECG: a bridge, or a stretch of another record.
+These scores say how the network decides; they never say where a disease is.
 
 The record is cut into units of one lead x one window.  Units are removed in the order of their
 summed attribution: most relevant first (MoRF), which should lower the positive logit, and least
 relevant first (LeRF), which should keep or raise it.  *Differs from paper A's demo*, which zeroes
 entries of W with W and b frozen: that is arithmetic and holds for any W.
-
-These scores say how the network decides; they never say where a disease is.
 """
 
 import itertools
@@ -94,9 +93,8 @@ class Units:
     def sums(self, attribution: NDArray[np.floating]) -> Floats:
         """Summed attribution of every unit, shape ``(record, lead, window)``."""
         if attribution.shape != self.x.shape:
-            raise EcgcoreError(
-                f"attribution: expected the shape of x {self.x.shape}, got {attribution.shape}."
-            )
+            why = f"expected the shape of x {self.x.shape}, got {attribution.shape}"
+            raise EcgcoreError(f"attribution: {why}.")
         starts = np.arange(0, self.x.shape[-1], self.size)
         return np.asarray(np.add.reduceat(attribution, starts, axis=-1, dtype=np.float64))
 

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,8 +39,7 @@ class Effort:
     window_s: float = 0.2  # unit of deletion and occlusion [s]
 
 
-@dataclass(frozen=True)
-class Examination:
+class Examination(NamedTuple):
     """Result of :func:`examine`."""
 
     records: pd.DataFrame

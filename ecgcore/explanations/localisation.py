@@ -27,10 +27,8 @@ def mass_accuracy(attribution: NDArray[np.floating], mask: Bools) -> Floats:
     record (Arras et al. 2022, Inf Fusion 81:14).
     """
     if attribution.shape != mask.shape or attribution.ndim != 3:
-        raise EcgcoreError(
-            f"mask: expected the attribution's shape {attribution.shape} (record, lead, sample), "
-            f"got {mask.shape}."
-        )
+        why = f"expected the attribution's shape {attribution.shape}, got {mask.shape}"
+        raise EcgcoreError(f"mask: {why}.")
     relevance = np.clip(np.asarray(attribution, np.float64), 0, None)
     shares = [
         each[inside].sum() / each.sum() if inside.any() and each.any() else np.nan

@@ -92,10 +92,8 @@ class EcgModel(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """Check the shape of the signals, then :meth:`compute`."""
         if x.dim() != 3 or x.shape[1] != self.n_leads:
-            raise EcgcoreError(
-                f"{self.spec.name}: the input has shape {tuple(x.shape)}, expected (record, lead, "
-                f"sample) with {self.n_leads} leads."
-            )
+            why = f"expected (record, lead, sample) with {self.n_leads} leads"
+            raise EcgcoreError(f"{self.spec.name}: the input has shape {tuple(x.shape)}, {why}.")
         return self.compute(x)
 
 

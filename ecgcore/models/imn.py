@@ -192,10 +192,8 @@ class IMNDirect(EncoderModel):
 
     def compute(self, x: Tensor) -> IMNOutput:
         if x.shape[2] != self.n_samples:
-            raise EcgcoreError(
-                f"{self.spec.name}: the records have {x.shape[2]} samples, but this network is "
-                f"built for {self.n_samples}; build it again with n_samples={x.shape[2]}."
-            )
+            why = f"the records have {x.shape[2]} samples; this network is built for"
+            raise EcgcoreError(f"{self.spec.name}: {why} {self.n_samples}; build it again.")
         pooled = self.dropout(self.features(x).mean(dim=(2, 3)))
         written = self.writer(pooled).unflatten(1, (self.n_outputs, -1))
         weights = written[..., :-1].unflatten(2, (self.n_leads, self.n_samples))

@@ -49,10 +49,8 @@ def stages_for(
     if receptive_field_ms is None:
         return tuple(stages)
     if not 0 < receptive_field_ms < math.inf:
-        raise EcgcoreError(
-            f"receptive_field_ms: expected a positive number of milliseconds, or None for the "
-            f"architecture's own field, got {receptive_field_ms}."
-        )
+        why = f"expected a positive number of milliseconds, or None, got {receptive_field_ms}"
+        raise EcgcoreError(f"receptive_field_ms: {why}.")
     requested = receptive_field_ms * rate_hz / 1000
     narrowest = field_samples(stages) + decoder_samples
     if requested < narrowest - 0.5:

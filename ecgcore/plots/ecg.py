@@ -54,7 +54,9 @@ def ecg_12_lead(
     """
     if signals_mv.ndim != 2 or len(signals_mv) != len(LEADS):
         raise EcgcoreError(f"signals_mv: expected shape (12, sample), got {signals_mv.shape}.")
-    look.require_shape(signals_mv, attribution=attribution, mask=mask)
+    for name, array in (("attribution", attribution), ("mask", mask)):
+        if array is not None and array.shape != signals_mv.shape:
+            raise EcgcoreError(f"{name}: expected shape {signals_mv.shape}, got {array.shape}.")
     duration_s = signals_mv.shape[1] / rate_hz
     if not 0 < duration_s <= LONGEST_S:
         raise EcgcoreError(f"signals_mv: expected at most {LONGEST_S:g} s, got {duration_s:g} s.")

@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ecgcore.errors import EcgcoreError
-
 Samples = NDArray[np.floating]
 
 WIDTH_IN = 7.2
@@ -57,13 +55,6 @@ def style() -> Iterator[None]:
         mpl.rc(("xtick", "ytick"), labelsize=8.5)
         mpl.rc("figure", dpi=150)
         yield
-
-
-def require_shape(like: Samples, **arrays: NDArray[Any] | None) -> None:
-    """Raise :class:`EcgcoreError` that names the array whose shape is not that of ``like``."""
-    for name, array in arrays.items():
-        if array is not None and array.shape != like.shape:
-            raise EcgcoreError(f"{name}: expected shape {like.shape}, got {array.shape}.")
 
 
 def new_figure(height_in: float, *, width_in: float = WIDTH_IN) -> Figure:

@@ -5,15 +5,13 @@ computed, and ``run.finish(...)`` writes the run directory. From outside, :func:
 checks, executes through papermill, passes the result through the :func:`gate`, and only then
 gives the directory its final name. A plain ``papermill`` call gets the same check and directory.
 
-:mod:`ecgcore.runs.trained` is not imported here: it loads torch, which takes seconds, and whoever
-only checks or reads runs does not need it.
+:mod:`ecgcore.runs.trained` is not imported here: it loads torch, which takes seconds.
 """
 
 from ecgcore.runs.directory import NATIVE as NATIVE
 from ecgcore.runs.directory import damage as damage
 from ecgcore.runs.directory import find_runs as find_runs
 from ecgcore.runs.directory import load_predictions as load_predictions
-from ecgcore.runs.directory import load_runs as load_runs
 from ecgcore.runs.directory import load_tables as load_tables
 from ecgcore.runs.directory import model_options as model_options
 from ecgcore.runs.directory import networks as networks

@@ -16,7 +16,6 @@ from ecgcore.errors import EcgcoreError
 RESULTS = (".csv", ".json", ".parquet", ".safetensors")
 """Suffixes of the files that a run leaves beside its notebook."""
 
-
 PUBLISHED_DESIGN: dict[str, Any] = {
     "bias": "default",
     "logit_scale": "default",
@@ -129,9 +128,7 @@ def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
                 raise EcgcoreError(f"{run}: {problem}; delete this run directory and run it again.")
             runs[str(run)] = params
     if not runs:
-        raise EcgcoreError(
-            f"{folder}: no complete run of {notebook} here; run that notebook first."
-        )
+        raise EcgcoreError(f"{folder}: no complete run of {notebook} here; run it first.")
     return runs
 
 
@@ -163,11 +160,6 @@ def load_tables(folder: Path | str, notebook: str, name: str) -> pd.DataFrame:
     return table.join(added, on="run").reset_index(drop=True)
 
 
-def load_runs(folder: Path | str, notebook: str) -> pd.DataFrame:
-    """Return the tidy metrics of every complete run of a notebook; see :func:`load_tables`."""
-    return load_tables(folder, notebook, "metrics")
-
-
 def load_predictions(run: Path | str) -> pd.DataFrame:
     """Return one row per record of a run: ecg_id, patient_id, part, y_true, score and logit."""
     return files.read_parquet(Path(run) / "predictions.parquet")
@@ -182,7 +174,7 @@ def runs_table(folder: Path | str, notebook: str) -> pd.DataFrame:
     """
     runs = find_runs(folder, notebook)
     rows = [{"run": run, **params, "archive": _archive(run)} for run, params in runs.items()]
-    costs = load_runs(folder, notebook).query("part == 'run'")
+    costs = load_tables(folder, notebook, "metrics").query("part == 'run'")
     wide = costs.pivot(index="run", columns="metric", values="value").add_prefix("run_")
     return with_variant(pd.DataFrame(rows)).join(wide, on="run")
 

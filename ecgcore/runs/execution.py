@@ -19,9 +19,7 @@ from ecgcore.runs.directory import is_current, read_json
 from ecgcore.runs.notebook import KERNEL_ENDS_S, run_identity
 
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
-"""A kernel that is stopped may log an interrupt, which is no news to the person who ran it.
-
-Such a kernel shows no progress either (:mod:`ecgcore.progress`): pages keep their outputs."""
+"""A kernel that is stopped logs no interrupt, and shows no progress (:mod:`ecgcore.progress`)."""
 
 
 def run_notebook(
@@ -48,9 +46,7 @@ def run_notebook(
     if not force and is_current(out, identity, code):
         return out
     if out.is_dir() and any(out.iterdir()) and not (out / "params.json").exists():
-        raise EcgcoreError(
-            f"{out}: contains files that do not belong to a run; choose a new folder."
-        )
+        raise EcgcoreError(f"{out}: contains files that do not belong to a run; use a new folder.")
     partial = out.with_name(out.name + ".partial")
     executed, provenance_file = partial / "notebook.ipynb", partial / "provenance.json"
     with files.file_errors(out):

@@ -29,7 +29,6 @@ class Run:
     params: dict[str, Any]
     dir: Path
     started: float = field(default_factory=time.time)
-    clock: float = field(default_factory=time.monotonic)
     lock: FileLock | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -90,7 +89,7 @@ class Run:
                 "seed": self.params.get("seed"),
                 "archive": self.data,
                 "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
-                "seconds": round(time.monotonic() - self.clock, 2),
+                "seconds": round(time.time() - self.started, 2),
                 **provenance.here(source if source.exists() else None),
                 "files": {path.name: directory.sha256(path) for path in written},
             }

@@ -6,9 +6,8 @@ A parameters cell holds one assignment per line, with a type and a comment::
     model: str = "cnn1d"  # network; allowed: cnn1d | cnn_lstm
     weight_l1: float = -1.0  # penalty, -1 for the model's own; allowed: -1 | 0..
 
-The cell is the only place where a parameter is declared: the check in the kernel, the command
-line and the book's tables all read it. papermill reads the same lines for ``--help-notebook``;
-by itself it only warns about an unknown name and guesses types from text, so we check.
+The cell is the only place where a parameter is declared. We check what papermill does not: it only
+warns about an unknown name, and guesses types from text.
 """
 
 import ast
@@ -19,9 +18,8 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ecgcore.errors import EcgcoreError
 
@@ -35,8 +33,7 @@ _TYPES = {"int": "an integer", "float": "a number", "str": "text", "bool": "true
 _RANGE = re.compile(r"^(-?[\d.e+-]*?)\.\.(-?[\d.e+-]*)$")
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of a notebook.
 
     ``kind`` is int, float, str, bool or ``list[...]`` of one of them. A value must be one of
@@ -168,9 +165,7 @@ def of_notebook(path: Path) -> list[Parameter]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise EcgcoreError(f"{path}: not a Jupyter notebook (expected JSON with cells).") from None
     if len(tagged) != 1:
-        raise EcgcoreError(
-            f"{path}: expected exactly one cell tagged 'parameters', but there are {len(tagged)}."
-        )
+        raise EcgcoreError(f"{path}: not exactly one cell tagged 'parameters', but {len(tagged)}.")
     return parse_cell(sources[0])
 
 

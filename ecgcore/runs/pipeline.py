@@ -109,8 +109,7 @@ class InputPipeline:
     def record_inputs(self, record: Record) -> Floats32:
         """Return what the network reads of one record, shape ``(1, lead, sample)``.
 
-        Everything is done as in training, but nothing is added: a run that planted an artefact or
-        laid noise over its records does not do so to a user's record.
+        Neither a shortcut nor noise is added to a user's record, even if the run added them.
         """
         return self._preprocess(*self._limit(record.signals_mv[None], record.rate_hz))
 
@@ -168,12 +167,9 @@ class InputPipeline:
 
         ids, of_ids = np.asarray(ecg_ids), np.asarray(labels)
         shape = (len(ids), len(LEADS), round(DURATION_S * self.rate_hz))
-        needed, available = 4 * np.prod(shape), psutil.virtual_memory().available
-        if needed > available:
-            raise EcgcoreError(
-                f"memory: {len(ids)} records at {self.rate_hz} Hz take {needed / 2**30:.1f} GiB, "
-                f"but {available / 2**30:.1f} GiB are available; use fewer records or a lower rate."
-            )
+        if 4 * np.prod(shape) > psutil.virtual_memory().available:
+            why = "do not fit in memory; use fewer records or a lower rate"
+            raise EcgcoreError(f"{len(ids)} records at {self.rate_hz} Hz {why}.")
         result = np.empty(shape, np.float32)
         for start in range(0, len(ids), _CHUNK):
             part = slice(start, start + _CHUNK)

@@ -72,10 +72,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def dependencies(source: Path) -> list[Path]:
-    """Return the files of our packages that a notebook or module imports, directly or not.
-
-    The imports are read from the source, those inside functions included.
-    """
+    """Return the files of our packages that a notebook or module imports, directly or not."""
     seen: set[Path] = set()
     waiting = [source]
     while waiting:

@@ -7,9 +7,8 @@ published, with their sources; they are shown beside ours, never among them.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -20,8 +19,7 @@ from ecgcore.runs import provenance
 FOLDER = provenance.ROOT / "results"
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A recorded table and how it was made."""
 
     table: pd.DataFrame

@@ -7,9 +7,8 @@ Nothing here is a diagnosis: a network trained on simulated records knows the si
 
 import json
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,12 +25,8 @@ from ecgcore.runs.pipeline import InputPipeline
 
 NOT_A_DEVICE = "Not a medical device: nothing here may be used to diagnose or treat anyone."
 
-_LEAST_FOR_TEMPERATURE = 20
-"""Validation records; with fewer, a fitted temperature would be noise."""
 
-
-@dataclass(frozen=True)
-class TrainedRun:
+class TrainedRun(NamedTuple):
     """The networks of a run directory and how their answers come about.
 
     Several networks are the folds of one cross-validation; their mean logit is the answer.
@@ -44,7 +39,7 @@ class TrainedRun:
     networks: tuple[EcgModel, ...]
     pipeline: InputPipeline
     temperature: float | None
-    """Fitted on the validation part; None if it has too few records for one."""
+    """Fitted on the validation part; None if it has fewer than 20 records: it would be noise."""
 
     @property
     def rate_hz(self) -> int:
@@ -105,13 +100,10 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
         )
     files = sorted(folder.glob("weights*.safetensors"))
     if not files:
-        raise EcgcoreError(
-            f"{folder}: holds no weights; expected the run of a notebook that trains, such as "
-            "imn_train or frequency_train."
-        )
+        raise EcgcoreError(f"{folder}: holds no weights; expected a run that trained a network.")
     valid = load_predictions(folder).query("part == 'valid'")
     temperature = None
-    if len(valid) >= _LEAST_FOR_TEMPERATURE and valid["y_true"].nunique() == 2:
+    if len(valid) >= 20 and valid["y_true"].nunique() == 2:
         temperature = statistics.fit_temperature(valid["y_true"], valid["logit"])
     return TrainedRun(
         folder,
@@ -137,8 +129,7 @@ def published_logits(folder: Path | str, rate_hz: int, x: Floats32) -> Floats:
     return np.asarray(np.mean(logits, axis=0))
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(NamedTuple):
     """A record, its answer and the reasons; arrays are ``(lead, sample)`` at the run's rate."""
 
     record: str

@@ -92,10 +92,8 @@ def measure(
     first = tables[0]
     is_same = all(np.array_equal(table[key], first[key]) for table in tables for key in keys)
     if not is_same or not first["ecg_id"].is_unique:
-        raise EcgcoreError(
-            f"predictions: tables differ in {' or '.join(keys)}, or hold a record twice; "
-            "compare only networks that were tested on the same records."
-        )
+        why = f"tables differ in {' or '.join(keys)}, or hold a record twice"
+        raise EcgcoreError(f"predictions: {why}; compare networks tested on the same records.")
     y, group = binary(first["y_true"]), group_codes(first["patient_id"], len(first))
     scores = np.stack([table[column].to_numpy(float) for table in tables])
     fold, parts = first[within].to_numpy() if within else np.zeros(y.size), []
@@ -145,10 +143,8 @@ def auroc_covariance(y: Ints, scores: Floats, group: Ints) -> tuple[Floats, Floa
     classes, rank, share = (y == 1, y == 0), stats.rankdata(scores, axis=1), np.empty(scores.shape)
     n_patients = [np.unique(group[one]).size for one in classes]
     if min(n_patients) < 2:
-        raise EcgcoreError(
-            "y: the variance of an AUROC needs at least two patients with a positive and two with "
-            f"a negative record, got {n_patients[0]} and {n_patients[1]}."
-        )
+        why = f"needs at least two patients of each class, got {n_patients[0]} and {n_patients[1]}"
+        raise EcgcoreError(f"y: the variance of an AUROC {why}.")
     # Structural components: share of the other class that each record beats, ties by half.
     for one in classes:
         share[:, one] = (rank[:, one] - stats.rankdata(scores[:, one], axis=1)) / (~one).sum()

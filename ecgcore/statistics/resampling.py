@@ -5,7 +5,7 @@ One resample is a vector of counts at the distinct scores, so no score is sorted
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,8 +30,7 @@ class Resampling(Settings):
     groups: ArrayLike | None = None
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """Labels ``(record,)``, scores ``(score, record)`` and patients numbered from 0."""
 
     y: Ints

@@ -59,17 +59,10 @@ def load_published_cnn1d(path: str | Path, rate_hz: int) -> EcgModel:
 
     Their convolutions and norms are ``features.0, 1, 4, 5, 8 ...``, ours ``features.0, 1, 2, 3``.
     """
-
-    def renumber(match: re.Match[str]) -> str:
-        block, position = divmod(int(match[1]), 4)
-        return f"features.{2 * block + position}."
-
-    published_state, _ = _read(path)
-    state = {
-        re.sub(r"features\.(\d+)\.", renumber, name): value
-        for name, value in published_state.items()
-    }
-    state = {name.replace("classifier.2", "classifier"): state[name] for name in state}
+    state = {}
+    for name, value in _read(path)[0].items():
+        name = re.sub(r"(?<=features\.)\d+", lambda m: str(int(m[0]) - int(m[0]) // 4 * 2), name)
+        state[name.replace("classifier.2", "classifier")] = value
     model = build("cnn1d", rate_hz=rate_hz, n_samples=10 * rate_hz)
     return _fill(model, state, path).eval()
 
@@ -81,10 +74,8 @@ def _fill(model: EcgModel, state: dict[str, Tensor], path: str | Path) -> EcgMod
     for name in sorted(expected | shapes):
         shape, fitting = shapes.get(name, "missing"), expected.get(name, "none")
         if shape != fitting:
-            raise EcgcoreError(
-                f"{path}: {name} has shape {shape}, expected {fitting}; build the model with the "
-                "options it was trained with."
-            )
+            why = f"has shape {shape}, expected {fitting}; the model was trained with other options"
+            raise EcgcoreError(f"{path}: {name} {why}.")
     model.load_state_dict(state)
     return model
 

@@ -31,11 +31,8 @@ def resolve_device(name: str = "auto") -> torch.device:
     device = torch.device(name)
     n_devices = {"cpu": 1, "cuda": n_cuda, "mps": int(has_mps)}[kind]
     if (device.index or 0) >= n_devices:
-        raise EcgcoreError(
-            f"device: there is no {name!r}: PyTorch {torch.__version__} sees {n_devices or 'no'} "
-            f"{kind.upper()} devices, counted from 0; use 'auto' or 'cpu', or install a build of "
-            "PyTorch for the device, and its driver."
-        )
+        why = f"PyTorch {torch.__version__} sees {n_devices or 'no'} {kind.upper()} devices"
+        raise EcgcoreError(f"device: there is no {name!r}: {why}; use 'auto' or 'cpu'.")
     return device
 
 
@@ -121,8 +118,7 @@ def clear_errors(config: TrainConfig, device: torch.device) -> Iterator[None]:
 class RecordedSteps:
     """Replays a training step over batches of one fixed shape as a CUDA graph, one launch per step.
 
-    These networks are small: a step is a few hundred kernels of a few microseconds, and launching
-    them one by one from Python costs more than computing them.
+    Launching the few hundred small kernels of a step one by one costs more than computing them.
     ``step`` takes one optimiser step: positions ``(record,)`` to the loss before it. ``batches``
     are the positions ``(step, record)`` of an epoch; ``generator`` draws the dropout masks.
     Recording leaves every tensor of ``changed`` as it was.

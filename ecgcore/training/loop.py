@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,8 +44,7 @@ Signals = NDArray[np.generic] | Tensor
 Row = dict[str, float]
 
 
-@dataclass(frozen=True)
-class FitResult:
+class FitResult(NamedTuple):
     """How a training went; the model itself holds the weights of ``best_epoch``."""
 
     history: pd.DataFrame  # per epoch: losses, metrics, learning rate, seconds, records per s
@@ -71,8 +70,7 @@ def fit(
 
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
     saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
-    ends with the same bytes as if it had never stopped. A terminal shows a bar, and a notebook that
-    a person runs one line that changes.
+    ends with the same bytes as if it had never stopped.
 
     Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
     are not finite, memory does not suffice, or the checkpoint belongs to another training.
@@ -178,13 +176,11 @@ def _start(
     valid: tuple[Signals, ArrayLike],
 ) -> Training:
     """Check outputs, memory, signals and labels, and make everything that a training needs."""
-    needed = 1 if config.loss == "bce_pos_weight" else 2
-    if model.n_outputs != needed:
-        fitting = "bce_pos_weight" if model.n_outputs == 1 else "cross_entropy"
-        raise EcgcoreError(
-            f"loss: {config.loss!r} needs n_outputs={needed}, but {model.spec.name} has "
-            f"n_outputs={model.n_outputs}; use loss {fitting!r}."
-        )
+    needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
+    if n != needed:
+        fitting = "bce_pos_weight" if n == 1 else "cross_entropy"
+        why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}"
+        raise EcgcoreError(f"loss: {config.loss!r} {why}; use loss {fitting!r}.")
     x_train, x_valid = torch.as_tensor(train[0]), torch.as_tensor(valid[0])
     check_memory(model, config, device, [x_train, x_valid])
     x_train, y_train = _on_device("train", x_train, train[1], device)
@@ -222,22 +218,16 @@ def _on_device(
     """Check the signals and labels of a part and put them on the device."""
     y = binary(labels, f"labels of the {part} part")
     if x.ndim != 3 or len(x) != len(y):
-        raise EcgcoreError(
-            f"{part} part: signals of shape {tuple(x.shape)} and {len(y)} labels; expected "
-            "(record, lead, sample) and one label per record."
-        )
+        why = f"signals {tuple(x.shape)} and {len(y)} labels; expected (record, lead, sample)"
+        raise EcgcoreError(f"{part} part: {why} and one label per record.")
     if y.min() == y.max():
-        raise EcgcoreError(
-            f"the {part} part has no {'negative' if y[0] else 'positive'} record among {len(y)}; "
-            "take more records, fewer folds or another task."
-        )
+        why = f"no {'negative' if y[0] else 'positive'} record among {len(y)}; take more records"
+        raise EcgcoreError(f"the {part} part has {why}, fewer folds or another task.")
     x = x.to(device, torch.float32)
     if not math.isfinite(float(x.sum())):
         bad = (~x.isfinite().all(2).all(1)).nonzero().flatten().tolist()
-        raise EcgcoreError(
-            f"{part} part: {len(bad)} of {len(x)} records hold NaN or infinity, the first at "
-            f"position {bad[0]}; ecgcore.preprocessing.preprocess removes them."
-        )
+        why = f"{len(bad)} of {len(x)} records hold NaN or infinity, the first at position {bad[0]}"
+        raise EcgcoreError(f"{part} part: {why}; ecgcore.preprocessing.preprocess removes them.")
     return x, torch.from_numpy(y).to(device)
 
 

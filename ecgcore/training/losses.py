@@ -20,8 +20,6 @@ from ecgcore.models import IMNOutput, logits_of
 from ecgcore.training.config import Loss
 from ecgcore.training.randomness import MaskSource
 
-_LOWEST_GAIN, _STRETCH_S = 0.5, 0.2
-
 
 def class_weights(y: Ints, loss: Loss) -> Floats32:
     """Return the weights of errors on a negative and on a positive record, shape ``(2,)``.
@@ -58,9 +56,9 @@ def batch_loss(
 def neighbours(x: Tensor, draw: MaskSource, rate_hz: float) -> Tensor:
     """Return a neighbour of every record ``(lead, sample)``: about half of its stretches halved."""
     n_records, n_leads, n_samples = x.shape
-    n_knots = max(2, 1 + math.ceil(n_samples / (_STRETCH_S * rate_hz)))
+    n_knots = max(2, 1 + math.ceil(n_samples / (0.2 * rate_hz)))  # stretches of 0.2 s
     keep = draw(torch.Size([n_records, n_leads, n_knots]), 0.5, x.device) / 2  # 0 or 1
-    gain = _LOWEST_GAIN + (1 - _LOWEST_GAIN) * keep
+    gain = 0.5 + 0.5 * keep
     return x * F.interpolate(gain, size=n_samples, mode="linear", align_corners=True)
 
 

@@ -13,15 +13,13 @@ from torch import Tensor, nn
 from ecgcore.arrays import Ints
 from ecgcore.models.base import Dropout
 
-_ORDER, _DROPOUT = 0, 1
-
 MaskSource = Callable[[torch.Size, float, torch.device], Tensor]
 """Draws a dropout mask: (shape, probability to drop, device) to factors 0 or 1 / (1 - p)."""
 
 
 def epoch_order(seed: int, epoch: int, n_records: int) -> Ints:
     """Return the order in which the training records are seen in an epoch, counted from 1."""
-    return np.random.default_rng([seed, epoch, _ORDER]).permutation(n_records)
+    return np.random.default_rng([seed, epoch, 0]).permutation(n_records)
 
 
 class Masks:
@@ -35,7 +33,7 @@ class Masks:
         self.generator = torch.Generator(device)
 
     def start_epoch(self, seed: int, epoch: int) -> None:
-        entropy = [seed, epoch, _DROPOUT]
+        entropy = [seed, epoch, 1]
         self.bits = np.random.Generator(np.random.SFC64(entropy))
         words = np.random.SeedSequence(entropy).generate_state(2, np.uint32)
         self.generator.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)

@@ -69,7 +69,7 @@ def test_a_run_leaves_a_whole_directory(toy: Path, tmp_path: Path) -> None:
     runs.run_notebook(toy, {"seed": 3}, out)
     assert again.stat().st_mtime_ns == before, "a finished run was repeated"
 
-    assert runs.load_runs(tmp_path / "runs", "toy").loc[0, "seed"] == 3
+    assert runs.load_tables(tmp_path / "runs", "toy", "metrics").loc[0, "seed"] == 3
 
 
 @pytest.mark.parametrize(
