@@ -161,7 +161,11 @@ def main(store: Store, finished: Path, to: Path) -> None:
     command += ["--explorer", str(to / "explorer")]
     command += ["--tier", TIER, "--staging", str(to / "staging"), "--html", str(to / "html")]
     rows.append(timed("book", command))
+    summaries = [row for row in rows if row["step"] in plan.summaries]
     facts = {
+        "n_summaries": len(summaries),
+        "summaries_min": round(sum(row["cpu_s"] for row in summaries) / 60, 1),
+        "peak_mib_max": max(row["peak_mib"] for row in summaries),
         "command": "python workflow/rehearse_book.py STORE RUNS FOLDER",
         "depends_on": ["workflow/rehearse_book.py", f"workflow/tiers/{TIER}.yaml"],
         "n_runs": len(plan.runs),

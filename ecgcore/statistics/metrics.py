@@ -5,7 +5,6 @@ Undefined values (precision without a positive prediction, AUROC with one class)
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -124,16 +123,24 @@ METRICS: dict[str, Callable[[ScoreTable], Floats]] = {
 """Name to function of a :class:`ScoreTable`, in the order in which tables show them."""
 
 
-def evaluate(y_true: ArrayLike, y_score: ArrayLike, **options: Any) -> dict[str, float]:
+def evaluate(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    threshold: float = 0.5,
+    ece_bins: int = 10,
+    prevalence: float | None = None,
+) -> dict[str, float]:
     """Return every metric of both papers, by the names of :data:`METRICS`.
 
     ``y_true`` are labels 0 or 1, ``y_score`` probabilities of the positive class, shape
-    ``(record,)``, else :class:`EcgcoreError`.  ``options``: a record is called positive at or above
-    ``threshold`` (0.5).  ``ece_bins`` are of equal width, ten in paper B (arXiv 2604.16437).  With
+    ``(record,)``, else :class:`EcgcoreError`.  A record is called positive at or above
+    ``threshold``.  ``ece_bins`` are of equal width, ten in paper B (arXiv 2604.16437).  With
     ``prevalence`` records are weighted so that positives have this share.
     """
     y = binary(y_true)
     score, position = np.unique(probabilities(y_score, y.size), return_inverse=True)
     counts = np.bincount(2 * position + y, minlength=2 * score.size).astype(np.float64)
-    table = ScoreTable(score, counts[0::2], counts[1::2], Settings(**options))
+    settings = Settings(threshold, ece_bins, prevalence)
+    table = ScoreTable(score, counts[0::2], counts[1::2], settings)
     return {name: float(metric(table)) for name, metric in METRICS.items()}
