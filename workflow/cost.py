@@ -80,7 +80,7 @@ CURVE_ANSWERS = 10
 """A deletion curve: five fractions of the units in two orders."""
 ATTAINABLE_RECORDS = 8
 """Records for which the best order is sought, if at least twice as many are run again."""
-SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1")
+SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1", "precision")
 """Parameters that change neither memory nor the number of operations, or hardly."""
 WIDEST_MS = {"imn_train": 3000, "frequency_train": 2000}
 """The widest receptive field stands for the others: its taps lie furthest apart."""
