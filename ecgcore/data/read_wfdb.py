@@ -149,7 +149,7 @@ def _lead(stem: Path, name: str, physical: Floats, gain: float, unit: str) -> Le
 def twelve_leads(leads: list[Lead], stem: Path | str) -> TwelveLeads:
     """Choose and order the 12 leads by name; III, aVR, aVL and aVF may be derived from I and II.
 
-    Raises ``EcgcoreError`` naming a lead that is missing or there twice.
+    Raises ``EcgcoreError`` naming a lead that is missing or appears twice.
     """
     names = [lead.name for lead in leads]
     if twice := [name for name in LEADS if names.count(name) > 1]:

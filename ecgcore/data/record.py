@@ -44,9 +44,9 @@ def load_record(
     whose ``rate_hz`` and ``unit`` (mV, uV, V or nV) must be given. Only the part from ``start_s``
     on, of ``duration_s`` (to the end), is kept and checked.
 
-    Raises ``EcgcoreError``: no such record; a lead missing or there twice; missing samples;
-    checksums or the identities of the limb leads violated; no signal; a unit that is no voltage; a
-    size that no ECG has; another format.
+    Raises ``EcgcoreError``: no such record; a lead that is missing or appears twice; missing
+    samples; checksums or the identities of the limb leads violated; no signal; a unit that is not a
+    voltage; an amplitude that no ECG has; another format.
     """
     path = files.expand(path)
     with files.file_errors(path):  # a name that is too long, a folder that may not be entered

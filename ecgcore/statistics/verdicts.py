@@ -88,11 +88,11 @@ def difference_verdict(
 
 def holm(p: ArrayLike) -> Floats:
     """Return Holm's (1979) adjusted p values in the given order; ``nan`` counts as no test."""
+    from statsmodels.stats.multitest import multipletests
+
     adjusted = np.array(p, dtype=np.float64)
-    n_tests = int(np.isfinite(adjusted).sum())
-    order = np.argsort(adjusted)[:n_tests]  # nan comes last
-    scaled = adjusted[order] * np.arange(n_tests, 0, -1)
-    adjusted[order] = np.maximum.accumulate(scaled).clip(max=1)
+    if (tested := np.isfinite(adjusted)).any():
+        adjusted[tested] = multipletests(adjusted[tested], method="holm")[1]
     return adjusted
 
 
