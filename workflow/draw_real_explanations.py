@@ -87,6 +87,8 @@ def draw_trial(trained: TrainedRun, archive: Archive) -> pd.DataFrame:
         logit = trained.logits(trained.pipeline.record_inputs(filtered(record)))
         if logit[0] > 0 and not record.notes:
             break
+    else:
+        raise SystemExit(f"{trained.folder}: recognises no explained infarction of {archive.path}.")
     probability = trained.probability(logit)[0]
     title = f"PTB-XL {ecg_id}, network: infarction {probability:.2f}"
     row = draw(trained, archive, ecg_id, title, FOLDER / "imn_trial.png")

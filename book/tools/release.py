@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from book.tools.facts import write_json
+from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance
 from ecgcore.runs.directory import sha256
@@ -42,7 +43,7 @@ _LINE = '<p>{number} <a href="{link}">{title}</a></p>'
 
 
 def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
-    """Write the archives of a built book and their checksums into ``to``, whose old content goes.
+    """Write the archives of a built book and their checksums into ``to``, whole or not at all.
 
     ``root`` is the checkout, for ``_toc.yml`` and ``results/``.  Returns the paths of
     ``ecg-book-html.zip``, ``ecg-book.pdf``, ``ecg-book-results.zip``, ``manifest.json`` and
@@ -54,12 +55,14 @@ def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
     order = pages_in_order((root / "_toc.yml").read_text(encoding="utf-8"))
     if absent := [name for name in order if not (html / f"{name}.html").exists()]:
         raise EcgcoreError(f"{html}: no page {absent[0]}, which _toc.yml names; run make book.")
-    shutil.rmtree(to, ignore_errors=True)
-    to.mkdir(parents=True)
-    print_pdf(html, order, to / PDF)
-    make_zip(html, to / PAGES, inside="ecg-book")
-    make_zip(root / "results", to / RESULTS, inside="ecg-book-results")
-    _write_manifest(to, html, root)
+    partial = Path(f"{to}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    print_pdf(html, order, partial / PDF)
+    make_zip(html, partial / PAGES, inside="ecg-book")
+    make_zip(root / "results", partial / RESULTS, inside="ecg-book-results")
+    _write_manifest(partial, html, root)
+    files.replace_folder(partial, to)
     return sorted(to.iterdir())
 
 
@@ -82,8 +85,7 @@ def make_zip(folder: Path, to: Path, *, inside: str) -> None:
     """Write a folder as a zip, sorted and all dated 1980, below one folder ``inside``."""
     with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            name = f"{inside}/{path.relative_to(folder).as_posix()}"
-            info = zipfile.ZipInfo(name)
+            info = zipfile.ZipInfo(f"{inside}/{path.relative_to(folder).as_posix()}")
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(info, path.read_bytes())
 
@@ -101,8 +103,7 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
         from pypdf.constants import PageLabelStyle as Style
     except ImportError as error:
         raise EcgcoreError(f"{error.name} is not installed: pip install 'ecgcore[test]'.") from None
-    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if chromium is None:
+    if not (chromium := next(filter(None, map(shutil.which, CHROMIUM)), None)):
         raise EcgcoreError("no Chromium on this machine, which prints the PDF: .ci/install-browser")
     book, starts = PdfWriter(), dict[str, int]()
 
