@@ -3,9 +3,10 @@
 Follows ``results/plans/precision.md``. Answers, seconds and epochs come from ``precision_fp32``,
 ``precision_bf16``, ``precision_cpu_fp32``, ``precision_cpu_bf16`` and ``real_imn`` below
 ``results``. ``results/precision`` has one row per device, network and rate. The IMNs' maps need
-their weights, in the folders ``fp32``, ``bf16`` and ``real/imn100`` below RUNS, and ARCHIVE, the
-prepared archive ``imn100``; without these folders, the recorded figures of the maps stay. Maps and
-the identity are computed on this CPU; ``compare_devices.py`` compares CPU and GPU.
+their weights, in the folders ``fp32``, ``bf16``, ``cpu_fp32``, ``cpu_bf16`` and ``real/imn100``
+below RUNS, and ARCHIVE, the prepared archive ``imn100``; without these folders, the recorded
+figures of the maps stay. Maps and the identity are computed on this CPU; ``compare_devices.py``
+compares CPU and GPU.
 """
 
 import sys
@@ -23,19 +24,22 @@ from ecgcore.data import Store, open_data
 from ecgcore.runs import recorded
 from ecgcore.runs.trained import TrainedRun, load_trained_run
 
-SEEDS, POOL_S = (1, 2, 3), 0.1
+MAP_SEEDS, POOL_S = {"cuda": (1, 2, 3), "cpu": (4, 5, 6)}, 0.1
 AUROC_MARGIN, ECE_MARGIN, IDENTITY_MARGIN, FASTER = 0.02, 0.03, 0.01, 1.1
 CELLS = [
     *(f"imn_train-norm_vs_mi-{name}" for name in ("imn", "imn_plus", "blackbox_cnn2d")),
     *(f"frequency_train-{name}" for name in ("cnn1d-100", "cnn1d-500", "cnn_lstm-100")),
 ]
-ON_CPU = [cell for cell in CELLS if "frequency" in cell]
+ON_CPU = [CELLS[0], *(cell for cell in CELLS if "frequency" in cell)]
 STUDIES = {"cuda": "precision", "cpu": "precision_cpu"}
+ALSO_FP32 = [("cuda", "imn_plus"), ("cpu", "imn")]
+"""What study 3 trained in fp32 on that device, with the same records, seeds and limits."""
 ALONE = {
     ("cuda", "imn", 100): 1692 / 1321,
     ("cuda", "cnn1d", 100): 6311 / 6584,
     ("cuda", "cnn1d", 500): 11145 / 10515,
     ("cuda", "cnn_lstm", 100): 6587 / 6386,
+    ("cpu", "imn", 100): 1.63,
     ("cpu", "cnn1d", 100): 1.51,
     ("cpu", "cnn1d", 500): 1.99,
     ("cpu", "cnn_lstm", 100): 1.35,
@@ -50,10 +54,11 @@ MAPS = (
 )
 
 
-def by_seed(study: str, cell: str, seeds: tuple[int, ...] = SEEDS) -> dict[int, pd.DataFrame]:
-    """Return the answers on test records, one table per seed; of all seeds if none is named."""
+def by_seed(study: str, cell: str) -> dict[int, pd.DataFrame]:
+    """Return the answers on test records, one table per seed."""
+    if not (recorded.FOLDER / study / f"{cell}.csv").exists():
+        return {}
     rows = recorded.load(f"{study}/{cell}").table.query("part == 'test'")
-    rows = rows[rows.seed.isin(seeds)] if seeds else rows
     ranking, score = (f(rows.logit) for f in (statistics.ranking, statistics.positive_probability))
     return dict(list(rows.assign(ranking=ranking, score=score).groupby("seed")))
 
@@ -70,14 +75,18 @@ def shown(low: float, high: float, margin: float) -> str:
     return "yes" if -margin < low and high < margin else "no" if outside else "not shown"
 
 
-def folders(runs: Path, precision: str, cell: str) -> list[Path]:
-    """Return the run directories of the three seeds; fp32 IMN plus was trained with study 3."""
-    place = runs / precision if (runs / precision / f"{cell}-1").exists() else runs / "real/imn100"
-    return [place / f"{cell}-{seed}" for seed in SEEDS]
+def folders(runs: Path, device: str, precision: str, cell: str) -> list[Path]:
+    """Return the run directories of three seeds; fp32 IMN plus was trained with study 3."""
+    place = runs / (precision if device == "cuda" else f"cpu_{precision}")
+    seeds = MAP_SEEDS[device]
+    place = place if (place / f"{cell}-{seeds[0]}").exists() else runs / "real/imn100"
+    return [place / f"{cell}-{seed}" for seed in seeds]
 
 
 def epoch_s(study: str, cell: str) -> float:
     """Return the mean seconds of an epoch of a cell's recorded trainings; nan where not kept."""
+    if not (recorded.FOLDER / study / f"{cell}.csv").exists():
+        return np.nan
     made = recorded.load(f"{study}/{cell}").facts["runs"].values()
     seconds = [one.get("train_seconds", np.nan) for one in made]
     return float(sum(seconds) / sum(sum(one["epochs"]) for one in made))
@@ -90,10 +99,10 @@ def maps(trained: TrainedRun, x: np.ndarray, precision: str) -> tuple[np.ndarray
     return parts.contribution, float(np.abs(parts.logit - parts.explained - parts.bias).max())
 
 
-def examine_maps(runs: Path, cell: str, store: Store) -> dict[str, Any]:
+def examine_maps(runs: Path, device: str, cell: str, store: Store) -> dict[str, Any]:
     """Return the identity's largest errors [logits] and the agreement of maps of one cell."""
     trained = {
-        kind: [load_trained_run(run) for run in folders(runs, kind, cell)]
+        kind: [load_trained_run(run) for run in folders(runs, device, kind, cell)]
         for kind in ("fp32", "bf16")
     }
     first = trained["fp32"][0]
@@ -125,12 +134,13 @@ def examine_maps(runs: Path, cell: str, store: Store) -> dict[str, Any]:
     }
 
 
-def map_figures(runs: Path, cell: str, store: Store) -> dict[str, Any]:
+def map_figures(runs: Path, device: str, cell: str, store: Store) -> dict[str, Any]:
     """Return :func:`examine_maps`, or what is recorded of it where the weights are gone."""
-    if all(folder.exists() for kind in ("fp32", "bf16") for folder in folders(runs, kind, cell)):
-        return examine_maps(runs, cell, store)
+    needed = [folder for kind in ("fp32", "bf16") for folder in folders(runs, device, kind, cell)]
+    if all(folder.exists() for folder in needed):
+        return examine_maps(runs, device, cell, store)
     table = recorded.load("precision").table
-    row = table[(table.network == described(cell)[0]) & table.agreement_two_seeds.notna()].iloc[0]
+    row = table[(table.network == described(cell)[0]) & (table.device == device)].iloc[0]
     return {name: row[name] for name in MAPS}
 
 
@@ -138,8 +148,9 @@ def precision_row(device: str, cell: str, runs: Path, store: Store) -> dict[str,
     """Return the row of one device, network and rate: bf16 minus fp32, with 90 % intervals."""
     network, rate_hz, within = described(cell)
     studies = [f"{STUDIES[device]}_{kind}" for kind in ("bf16", "fp32")]
-    studies[1] = "real_imn" if network == "imn_plus" else studies[1]
-    sides = [by_seed(study, cell, ()) for study in studies]
+    sides = [by_seed(study, cell) for study in studies]
+    if (device, network) in ALSO_FP32:
+        sides[1] |= by_seed("real_imn", cell)
     common = sides[0].keys() & sides[1].keys()
     sides = [{seed: side[seed] for seed in sorted(common)} for side in sides]
     auroc = statistics.seed_difference(*sides, metric="auroc", within=within)
@@ -152,7 +163,7 @@ def precision_row(device: str, cell: str, runs: Path, store: Store) -> dict[str,
         row |= {f"{name}_fp32": found.b, f"{name}_bf16": found.a}
         row |= {f"{name}_difference": found.difference, f"{name}_low": low, f"{name}_high": high}
     if network.startswith("imn"):
-        row |= (of_maps := map_figures(runs, cell, store))
+        row |= (of_maps := map_figures(runs, device, cell, store))
         verdicts.append("yes" if of_maps["identity_error_bf16"] < IDENTITY_MARGIN else "no")
         low, high = of_maps["agreement_gain_low"], of_maps["agreement_gain_high"]
         verdicts.append("yes" if low >= 0 else "no" if high < 0 else "not shown")

@@ -61,9 +61,12 @@ def record(study: str, runs: Path, folder: Path = recorded.FOLDER) -> list[str]:
 def _record_cell(name: str, by_seed: dict[int, Path], folder: Path) -> None:
     """Add the seeds of one cell to those that are kept already."""
     runs: dict[int, dict[str, Any]] = {}
+    kept_params: dict[str, Any] = {}
     tables: dict[str, list[pd.DataFrame]] = {name: [], f"{name}-maps": []}
     if (folder / f"{name}.json").exists():
-        runs = {int(k): v for k, v in recorded.load(name, folder).facts["runs"].items()}
+        facts = recorded.load(name, folder).facts
+        runs = {int(k): v for k, v in facts["runs"].items()}
+        kept_params = facts["params"]
     new = {seed: run for seed, run in by_seed.items() if seed not in runs}
     if not new:
         return
@@ -75,7 +78,7 @@ def _record_cell(name: str, by_seed: dict[int, Path], folder: Path) -> None:
         if (run / "explained.csv").exists():
             maps = pd.read_csv(run / "explained.csv").round(5)
             tables[f"{name}-maps"].append(maps.assign(seed=seed))
-    params = directory.read_json(next(iter(by_seed.values())) / "params.json")
+    params = directory.read_json(next(iter(new.values())) / "params.json")
     notebook = params.pop("notebook")
     tier = directory.read_json(next(iter(by_seed.values())) / "provenance.json")["tier"]
     facts = {
@@ -83,7 +86,8 @@ def _record_cell(name: str, by_seed: dict[int, Path], folder: Path) -> None:
         "runs_commit": sorted({str(one["git_commit"]) for one in runs.values()}),
         "runs_dirty": any(one["git_dirty"] for one in runs.values()),
         "depends_on": [f"notebooks/{notebook}.ipynb"],
-        "params": {k: v for k, v in params.items() if k not in ("seed", "archive", "external")},
+        "params": kept_params
+        or {k: v for k, v in params.items() if k not in ("seed", "archive", "external")},
         "runs": {str(seed): runs[seed] for seed in sorted(runs)},
         "size": {"n_seeds": len(runs)},
     }
