@@ -2,7 +2,9 @@
 
 Follows ``results/plans/precision.md``; arguments as of ``compare_precision.py``. Answers come from
 ``results/real_imn`` and ``results/real_sampling``, which a CPU trained, and
-``results/precision_fp32``. Writes ``results/devices``, one row per network and rate.
+``results/precision_fp32``. Writes ``results/devices``, one row per network and rate. Weights that a
+GPU trained are looked for in RUNS/fp32, prepared records in ARCHIVE; where a network has no weights
+there, its recorded errors stay.
 """
 
 import sys
@@ -11,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from compare_precision import AUROC_MARGIN, CELLS, by_seed, described, folders
+import torch
+from compare_precision import AUROC_MARGIN, CELLS, by_seed, described
+from torch.nn import functional
 
 from ecgcore import statistics
 from ecgcore.data import Store, open_data
@@ -19,13 +23,14 @@ from ecgcore.runs import directory, recorded
 from ecgcore.runs.trained import load_trained_run
 
 PROBABILITY_TOLERANCE = 0.001
+ERRORS = ["probability_error", "logit_error", "probability_error_tf32", "logit_error_tf32"]
 
 
 def device_row(runs: Path, cell: str, store: Store) -> dict[str, Any]:
     """Return the row of one network and rate in fp32: AUROC of both devices, answers compared.
 
-    ``probability_error`` and ``logit_error`` are the largest over the test records of three seeds,
-    of weights that a GPU trained and that answered there and here; nan where no weights were kept.
+    The errors are the largest over the test records of all seeds, between predictions of the same
+    weights there and here; ``_tf32``: with convolutions here that round as the GPU's do.
     """
     studies = {"cpu": "real_imn" if "imn_train" in cell else "real_sampling"}
     studies["gpu"] = "precision_fp32"
@@ -40,25 +45,39 @@ def device_row(runs: Path, cell: str, store: Store) -> dict[str, Any]:
     row |= {f"auroc_{where}": value for where, value in means.items()}
     row["auroc_difference"] = difference = means["gpu"] - means["cpu"]
     row["auroc_within_0.02"] = "yes" if abs(difference) < AUROC_MARGIN else "no"
-    errors = np.array([[np.nan, np.nan]])
-    if "imn_train" in cell:
-        errors = np.array(
-            [answers_apart(run, store) for run in folders(runs, "cuda", "fp32", cell)]
-        )
-    row["probability_error"], row["logit_error"] = errors.max(axis=0)
+    if weights := sorted((runs / "fp32").glob(f"{cell}-*/weights.safetensors")):
+        errors = [prediction_errors(path.parent, store) for path in weights]
+        row |= dict(zip(ERRORS, np.max(errors, axis=0), strict=True))
+    else:
+        recorded_rows = recorded.load("devices").table.set_index(["network", "rate_hz"])
+        row |= recorded_rows.reindex(columns=ERRORS).loc[(network, rate_hz)].to_dict()
     close = row["probability_error"] < PROBABILITY_TOLERANCE
     row["probability_within_0.001"] = "yes" if close else "no" if "imn_train" in cell else ""
     return row
 
 
-def answers_apart(run: Path, store: Store) -> tuple[float, float]:
-    """Return by how much a run's probabilities and logits differ from the same weights' here."""
+def to_tf32(values: torch.Tensor) -> torch.Tensor:
+    """Round fp32 values to the 10 bits of mantissa of NVIDIA's TF32."""
+    return ((values.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+def prediction_errors(run: Path, store: Store) -> list[float]:
+    """Return :data:`ERRORS` of one run, whose predictions a GPU computed."""
     trained = load_trained_run(run)
     test = directory.load_predictions(run).query("part == 'test'")
-    logits = trained.logits(trained.pipeline.inputs(store, test["ecg_id"], test["y_true"]))
-    here = statistics.positive_probability(logits)
-    errors = (np.abs(here - test["score"]).max(), np.abs(logits - test["logit"]).max())
-    return float(errors[0]), float(errors[1])
+    x = trained.pipeline.inputs(store, test["ecg_id"], test["y_true"])
+    exact, errors = functional.conv2d, []
+
+    def rounded(x: torch.Tensor, weight: torch.Tensor, *more: Any) -> torch.Tensor:
+        return exact(to_tf32(x), to_tf32(weight), *more)
+
+    for conv2d in (exact, rounded):
+        functional.conv2d = conv2d
+        logits = trained.logits(x)
+        functional.conv2d = exact
+        probability = statistics.positive_probability(logits)
+        errors += [np.abs(probability - test["score"]).max(), np.abs(logits - test["logit"]).max()]
+    return errors
 
 
 if __name__ == "__main__":
