@@ -42,8 +42,8 @@ def published_chain(record: np.ndarray, rate_in_hz: int, rate_hz: int) -> np.nda
 
 @pytest.fixture(scope="module")
 def records_mv(ptbxl_500: Path) -> np.ndarray:
-    """40 real records at 500 Hz, with every kind of damage that the chain repairs."""
-    headers = sorted(ptbxl_500.glob("records500/*/*.hea"))[:40]
+    """24 real records at 500 Hz, with every kind of damage that the chain repairs."""
+    headers = sorted(ptbxl_500.glob("records500/*/*.hea"))[:24]
     records = np.stack([wfdb.rdrecord(str(h.with_suffix(""))).p_signal.T for h in headers])
     records = records.astype(np.float32)
     for k in range(12):
@@ -66,8 +66,11 @@ def test_chain_is_the_published_one_below_500_hz(records_mv: np.ndarray, rate_hz
 
 
 def test_at_500_hz_the_chain_is_nearer_to_float64(records_mv: np.ndarray) -> None:
-    records = records_mv[[*range(13), *range(18, 40)]]
-    ours = preprocess(records, 500, 500)
+    whole, undamaged = preprocess(records_mv, 500, 500), [*range(13), *range(18, 24)]
+    assert np.isfinite(whole).all()
+    zero = np.argwhere(~whole.any(axis=-1)).tolist()
+    assert zero == [*([k, k] for k in range(12)), [13, 2]], "only flat leads become zero"
+    records, ours = records_mv[undamaged], whole[undamaged]
     published = np.stack([published_chain(r.T.copy(), 500, 500) for r in records])
     exact = records.astype(np.float64)
     with np.errstate(invalid="ignore"):
@@ -90,13 +93,6 @@ def test_an_offset_does_not_turn_a_lead_into_a_constant(
     published = np.stack([published_chain(r.T.copy(), 500, rate_hz) for r in shifted])
     np.testing.assert_allclose(got[:, :6], published[:, :6], atol=1e-4)
     assert np.abs(published[:, 6:] - expected[:, 6:]).max() > 1
-
-
-def test_only_flat_leads_become_zero(records_mv: np.ndarray) -> None:
-    got = preprocess(records_mv, 500, 500)
-    zero = ~got.any(axis=-1)
-    assert [tuple(p) for p in np.argwhere(zero)] == [*((k, k) for k in range(12)), (13, 2)]
-    assert np.isfinite(got).all()
 
 
 @settings(max_examples=40, deadline=None)

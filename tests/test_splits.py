@@ -124,19 +124,9 @@ def test_a_split_with_a_leak_is_refused() -> None:
         splits.Split("mine", ids(1), ids(3), ids(4), patients, selects_on_test=True)
     with pytest.raises(EcgcoreError, match="patient 7 is in train and in test"):
         splits.Split("mine", ids(1), ids(2), ids(2), patients, selects_on_test=True)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n_folds": 1}, "n_folds: 1; expected 2 or more"),
-        ({"n_folds": 200}, "200 folds need at least as many patients of each class"),
-    ],
-)
-def test_impossible_folds_are_refused(options: dict[str, int], message: str) -> None:
     table, y = invented(300, seed=1)
-    with pytest.raises(EcgcoreError, match=message):
-        splits.hold_out_folds(table, y, **options)
+    with pytest.raises(EcgcoreError, match="200 folds need at least as many patients of each"):
+        splits.hold_out_folds(table, y, n_folds=200)
 
 
 def with_twins(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> pd.DataFrame:

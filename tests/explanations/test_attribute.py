@@ -7,7 +7,6 @@ from captum import attr
 from torch import nn
 
 from ecgcore import explanations, models
-from ecgcore.errors import EcgcoreError
 from ecgcore.explanations.attribute import PositiveLogit
 
 RATE_HZ, N_LEADS, N_SAMPLES = 50, 12, 100
@@ -146,17 +145,3 @@ def test_the_model_is_left_as_it_was():
     assert not model.encoder.training
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"method": "ig"}, "integrated_gradients"),
-        ({"method": "grad_cam"}, "last_conv"),
-        ({"method": "imn"}, "IMN family"),
-        ({"method": "saliency", "x": np.zeros((12, 100))}, "record, lead, sample"),
-    ],
-)
-def test_wrong_requests_are_named(options, words):
-    with pytest.raises(EcgcoreError, match=words):
-        explanations.attribute(**{"model": Linear(), "x": signals(1), **options})

@@ -66,14 +66,6 @@ def test_two_runs_of_one_seed_are_refused_by_name(tmp_path: Path, name: str, oth
         runs.networks(tmp_path, "metrics")
 
 
-def test_predictions_come_by_seed(folder: Path) -> None:
-    table = runs.runs_table(folder, "imn_train").query("variant == 'as published'")
-    table = table[table["protocol"] == "held_out"]
-    by_seed = runs.predictions_by_seed(table)
-    assert list(by_seed) == [1, 2]
-    assert set(by_seed[1]["part"]) == {"test"}
-
-
 def test_a_summary_refuses_an_archive_that_is_not_that_of_its_runs(tmp_path: Path) -> None:
     toy_run(tmp_path / "runs" / "one", "frequency_train", archive="b")
     store = prepare(Archive(write_archive(tmp_path / "other")), tmp_path / "store")

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from ecgcore.errors import EcgcoreError
 from ecgcore.statistics import (
     bootstrap,
     bootstrap_mean,
@@ -113,18 +112,3 @@ def test_bootstrap_mean_by_patient_and_with_gaps():
     few = bootstrap_mean([1.0, 2.0], n_resamples=50, seed=0)
     assert few["value"] == 1.5
     assert np.isnan([few["low"], few["high"], few["se"]]).all()
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"metrics": ["auc"]}, "auroc"),
-        ({"groups": [1, 2]}, "groups"),
-        ({"prevalence": 13}, "prevalence"),
-    ],
-)
-def test_wrong_requests_are_named(options, words):
-    with pytest.raises(EcgcoreError, match=words):
-        bootstrap([0, 1, 1], [0.1, 0.2, 0.3], seed=0, **options)
-    with pytest.raises(TypeError, match="treshold"):
-        bootstrap([0, 1, 1], [0.1, 0.2, 0.3], seed=0, treshold=0.3)

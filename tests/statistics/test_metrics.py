@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, hand-computed cases and the counts that paper B printed."""
+"""Metrics and temperature against scikit-learn, cases by hand and the counts of paper B."""
 
 import csv
 import math
@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import expit
 from sklearn import metrics as sk
 
 from ecgcore import statistics
 from ecgcore.errors import EcgcoreError
-from ecgcore.statistics import evaluate
+from ecgcore.statistics import evaluate, fit_temperature
 
 
 def random_scores(seed: int, n: int = 400, decimals: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -137,3 +138,19 @@ def test_ranking_keeps_the_order_that_probabilities_lose():
     assert values["auroc"] == pytest.approx(sk.roc_auc_score(y, logits))
     assert values["auroc"] != pytest.approx(sk.roc_auc_score(y, saturated))
     assert values["accuracy"] == evaluate(y, saturated)["accuracy"]
+
+
+@pytest.mark.parametrize("intercept", [0.0, -1.5])
+def test_temperature_is_at_the_minimum(intercept):
+    rng = np.random.default_rng(0)
+    true = rng.normal(-1, 2, 20_000)
+    y, logits = (rng.random(true.size) < expit(true)).astype(int), 2 * true
+    temperature = fit_temperature(y, logits, intercept=intercept)
+    gradient = np.mean((expit(logits / temperature + intercept) - y) * logits)
+    assert gradient == pytest.approx(0, abs=1e-5)
+    assert intercept or temperature == pytest.approx(2, rel=0.05)
+
+
+def test_one_class_cannot_be_calibrated():
+    with pytest.raises(EcgcoreError, match="both classes"):
+        fit_temperature([1, 1], [0.3, 0.4])

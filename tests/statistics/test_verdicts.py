@@ -81,7 +81,3 @@ def test_claims_follow_from_the_interval(low, high, above, below, word):
     assert row["level"] == ("90 %" if row["interval"] else "")
     assert row["n"] == "30 records, 3 seeds"
     assert (row["reason"] == "not measured") == np.isnan(low)
-
-
-def test_no_claims_are_a_table_without_rows() -> None:
-    assert claims_table([]).set_index("claim").empty
