@@ -169,21 +169,17 @@ def test_flat_leads_are_those_with_a_flat_run(seed: int, rate_hz: int, n_samples
         assert is_flat == (max(map(len, runs)) >= n_flat)
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda x: preprocess(x, 500, 24), "rate_hz: 24 Hz; expected a whole number from"),
-        (lambda x: preprocess(x, 500, 62.5), r"rate_hz: 62\.5 Hz"),
-        (lambda x: preprocess(x[0], 500, 100), r"has shape \(12, 500\)"),
-        (lambda x: preprocess(x, 500, 100, method="soxr"), "method: there is no 'soxr'"),
-        (lambda x: preprocess(x, 500, 100, normalise="max"), "normalise: there is no"),
-        (lambda x: preprocess(x, 500, 100, normalise="train_lead"), "needs statistics"),
-        (lambda x: band_limit(x, 500, 251), "cut_hz: 251 Hz"),
-    ],
-)
-def test_impossible_requests_are_refused(call, message: str) -> None:
-    with pytest.raises(EcgcoreError, match=message):
-        call(np.zeros((2, 12, 500), dtype=np.float32))
+def test_impossible_requests_are_refused() -> None:
+    x = np.zeros((2, 12, 500), dtype=np.float32)
+    for rate_hz in (24, 62.5):
+        with pytest.raises(EcgcoreError, match=f"rate_hz: {rate_hz} Hz; expected a whole number"):
+            preprocess(x, 500, rate_hz)  # type: ignore[arg-type]
+    with pytest.raises(EcgcoreError, match=r"has shape \(12, 500\)"):
+        preprocess(x[0], 500, 100)
+    with pytest.raises(EcgcoreError, match="method: there is no 'soxr'"):
+        preprocess(x, 500, 100, method="soxr")
+    with pytest.raises(EcgcoreError, match="needs statistics"):
+        preprocess(x, 500, 100, normalise="train_lead")
 
 
 def test_shuffled_blocks_are_those_of_the_record_without_steps() -> None:

@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cost
+
 from ecgcore import explanations
 from ecgcore.explanations.attribute import COSTLY
 from ecgcore.explanations.deletion import FRACTIONS
 from ecgcore.runs import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "workflow"))
-import cost  # noqa: E402
 
 
 def test_the_paper_tiers_plan_says_what_it_takes() -> None:

@@ -44,10 +44,8 @@ def test_an_address_names_one_value(source: Path, address: str, value: object) -
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("page.absent", "no result"),
         ("page.bad", "no result"),
         ("page.differences[cnn1d].low", "2 rows"),
-        ("page.differences[cnn1d,62].low", "no row"),
         ("page.differences[cnn1d,500].high", "no column 'high'"),
         ('page.differences["a, b",100].low', "no result"),
         ("recorded.claims.size.n_runs", "no fact"),

@@ -38,13 +38,6 @@ def test_the_real_slice_is_read_as_pandas_and_wfdb_read_it(ptbxl_500: Path) -> N
         np.testing.assert_array_equal(record, expected.T.astype(np.float32))
 
 
-def test_only_simulated_archives_have_evidence(simulated_archive: Path, tiny: Path) -> None:
-    with pytest.raises(EcgcoreError, match="layer: there is no 'masks'"):
-        Archive(simulated_archive).evidence(100, layer="masks")
-    with pytest.raises(EcgcoreError, match="only a simulated archive has evidence masks"):
-        Archive(tiny).evidence(100)
-
-
 def test_the_fingerprint_follows_the_tables_not_the_place(tiny: Path, tmp_path: Path) -> None:
     before = Archive(tiny).fingerprint
     copy = shutil.copytree(tiny, tmp_path / "copy")
@@ -120,6 +113,8 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     archive = Archive(write_archive(tmp_path / "low", rates_hz=(100,)))
     with pytest.raises(EcgcoreError, match=r"no records at 500 Hz \(it holds: 100\)"):
         archive.signals(500)
+    with pytest.raises(EcgcoreError, match="only a simulated archive has evidence masks"):
+        archive.evidence(100)
     (archive.path / "scp_statements.csv").unlink()
     with pytest.raises(EcgcoreError, match=r"scp_statements\.csv: .*No such file"):
         Archive(archive.path)

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import spearmanr
 
 from ecgcore import explanations, models
-from ecgcore.explanations import Effort, control_maps, examine
+from ecgcore.explanations import control_maps, examine
 from ecgcore.explanations.examination import gini, gradient_agreement
 
 RATE_HZ = 25
@@ -57,18 +57,6 @@ def test_an_imn_with_known_weights(monkeypatch):
     assert share["imn"] > 0.95 > 0.5 > abs(share["random"])
     assert (result.records.groupby("method")["deletion_share_bridge"].count() == 8).all()
     assert {"bridge", "donor"} == set(result.curves["fill"])
-
-
-def test_without_a_mask_nothing_is_said_about_place():
-    model = models.build("cnn1d", rate_hz=RATE_HZ, n_samples=100, seed=1)
-    x = signals(n_samples=100)
-    effort = Effort(n_rerun=2, n_attainable=1, n_steps=2, n_runs=30, shap_window_s=2.0)
-    methods = ["imn", "grad_cam", "integrated_gradients", "kernel_shap"]
-    result = examine(model, x, methods, seed=0, effort=effort, logit_sd=2.0)
-    assert "imn" not in set(result.records["method"])
-    assert not {"mass_accuracy", "cosine"} & set(result.records)
-    n_of = result.records.query("not control").groupby("method").size().to_dict()
-    assert n_of == {"grad_cam": 4, "integrated_gradients": 2, "kernel_shap": 2}
 
 
 def test_control_maps_are_what_they_say():

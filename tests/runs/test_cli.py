@@ -82,15 +82,6 @@ def test_prepare_lists_what_it_leaves_out(tmp_path: Path, capsys: Capture) -> No
     assert "cut off" in Path(out.split("all problems: ")[1].strip()).read_text()
 
 
-def test_doctor_without_an_archive(tmp_path: Path, capsys: Capture) -> None:
-    status, out, _ = call(capsys, "doctor")
-    assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == [
-        "python", "packages", "device", "archive",
-    ]  # fmt: skip
-    assert "nowhere" in call(capsys, "doctor", "--archive", tmp_path / "nowhere")[2]
-
-
 @pytest.mark.parametrize(
     "words",
     ["simulate --records=nan", "simulate --seed=-1", "simulate --prevalence=AF", "fetch --rate=0",

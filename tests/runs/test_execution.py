@@ -12,17 +12,13 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_notebook
 from run_kit import toy_run
+from toy_notebook import PARAMETERS, write_notebook
 from traitlets.config import Config
 
 from ecgcore import files, runs
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters
 
-PARAMETERS = """\
-seed: int = 1  # seed; allowed: 0..
-out: str = ""  # run directory
-tier: str = "custom"  # tier
-"""
 BEGIN = 'from ecgcore import runs\nrun = runs.begin("toy")'
 WORK = """\
 import numpy as np
@@ -36,15 +32,6 @@ run.finish(
     results={"value": value},
 )
 """
-
-
-def write_notebook(path: Path, *cells: str, declared: str = PARAMETERS) -> Path:
-    code = [new_code_cell(declared, metadata={"tags": ["parameters"]})]
-    book = new_notebook(cells=code + [new_code_cell(source) for source in cells])
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    book.metadata["language_info"] = {"name": "python"}
-    nbformat.write(book, path)
-    return path
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from ecgcore import models, preprocessing, runs, training
 from ecgcore.data import Record, Store, open_store
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import pipeline as pipeline_module
-from ecgcore.runs.directory import AS_PUBLISHED, with_variant
 from ecgcore.runs.pipeline import EVIDENCE_MV
 
 
@@ -113,17 +112,6 @@ def test_evidence_is_resampled_with_the_signal(store: Store) -> None:
     mask = pipeline(rate_hz=62).evidence(store, ill)
     assert mask.shape == (2, 12, 620)
     assert 0.01 < mask.mean() < 0.6
-
-
-def test_variants_are_named_by_what_they_change() -> None:
-    assert runs.variant({}) == AS_PUBLISHED
-    assert runs.variant({"weight_l1": -1.0, "epochs": 3}) == AS_PUBLISHED
-    assert runs.variant({"bias": "none", "weight_l1": 10.0}) == "bias none, weight_l1 10"
-    assert runs.variant({"labels": "shuffled"}) == "shuffled labels"
-    table = pd.DataFrame({"bias": ["default", "none"], "shortcut": [False, True], "run": [1, 2]})
-    expected = [AS_PUBLISHED, "bias none, planted shortcut"]
-    assert with_variant(table)["variant"].tolist() == expected
-    assert with_variant(pd.DataFrame()).empty
 
 
 def test_options_reach_the_model() -> None:

@@ -83,11 +83,3 @@ def test_the_label_names_code_that_nobody_can_get(checkout: Path) -> None:
     made_by = commit(checkout)
     assert "uncommitted changes" in result(made_by, runs_dirty=True).label
     assert "not in this repository" in result("c0ffee" * 6 + "c0ff").label
-
-
-def test_every_module_of_a_notebook_is_among_its_dependencies(root: Path) -> None:
-    paths = provenance.dependencies(root / "notebooks" / "imn_train.ipynb")
-    names = {str(path.relative_to(provenance.ROOT)) for path in paths}
-    assert {"ecgcore/leads.py", "ecgcore/models/imn.py", "ecgcore/training/loop.py"} <= names
-    assert {"ecgsim/shortcut.py", "ecgcore/data/store.py", "ecgcore/runs/pipeline.py"} <= names
-    assert not names & {"ecgcore/cli.py"}

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 from ecgcore import statistics
 from ecgcore.errors import EcgcoreError
@@ -20,7 +19,6 @@ from ecgcore.statistics import (
     paired_bootstrap,
     records_needed,
     seed_difference,
-    seed_mean,
 )
 from ecgcore.statistics.verdicts import SeedDifference, Spread
 
@@ -139,27 +137,6 @@ def test_paired_analysis_knows_that_both_are_one_network(networks):
         seed_difference(a, {1: b[1], 2: b[2], 5: b[0]}, paired=True)
 
 
-def test_auroc_is_computed_within_folds_and_averaged(networks):
-    fold = np.arange(300) // 2 % 5
-    tables = {}
-    for k, t in networks(0.85, sd=0.02).items():
-        own_scale = 0.1 * fold + 0.1 * t.ranking  # each fold's network has a scale of its own
-        tables[k] = t.assign(fold=fold, ranking=own_scale)
-    mean = seed_mean(tables, within="fold")
-    each = [
-        roc_auc_score(rows.y_true, rows.ranking)
-        for t in tables.values()
-        for _, rows in t.groupby("fold")
-    ]
-    assert mean.value == pytest.approx(np.mean(each))
-    assert mean.low < mean.value < mean.high
-    assert seed_mean(tables).value < mean.value - 0.1
-    result = seed_difference(tables, tables, within="fold")
-    assert result.difference == 0
-    with pytest.raises(EcgcoreError, match="fold"):
-        seed_mean(networks(0.85), within="fold")
-
-
 def test_only_the_same_records_can_be_compared(networks):
     a, b = networks(0.85), networks(0.8, first=5)
     shuffled = {k: t.sample(frac=1, random_state=1) for k, t in b.items()}
@@ -191,16 +168,9 @@ def test_records_cannot_make_up_for_seeds(networks):
         records_needed(seed_difference(networks(0.9, 1), networks(0.8, 1, first=3)), 0.1)
 
 
-def make(seed: int, n: int = 300):
-    rng = np.random.default_rng(seed)
-    y = (rng.random(n) < 0.25).astype(int)
-    noise = rng.normal(size=(2, n)) + rng.normal(size=n)
-    return y, *(1 / (1 + np.exp(-(noise + 2 * y - 1)))).round(2)
-
-
-def test_delong_by_definition():
+def test_delong_by_definition(two_models):
     """The 1988 paper's kernel over all pairs."""
-    y, a, b = make(0, n=120)
+    y, a, b = two_models(0, n=120)
     scores = np.stack([a, b])
     pos, neg = scores[:, y == 1], scores[:, y == 0]
     kernel = (pos[:, :, None] > neg[:, None, :]) + 0.5 * (pos[:, :, None] == neg[:, None, :])
@@ -224,8 +194,8 @@ def test_delong_uses_that_one_patient_has_records_of_both_classes():
     assert delong(y, a, b).spread.se > 1.2 * by_patient
 
 
-def test_delong_is_never_certain_without_variance_or_records():
-    y, a, _ = make(0, n=60)
+def test_delong_is_never_certain_without_variance_or_records(two_models):
+    y, a, _ = two_models(0, n=60)
     same = delong(y, a, np.log(a + 0.01))  # a monotone transform ranks alike
     assert same.difference == 0
     assert np.isnan([same.p, same.low, same.high]).all()

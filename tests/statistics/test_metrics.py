@@ -66,10 +66,8 @@ def test_undefined_is_nan_not_zero():
     assert one_class["specificity"] == 1
 
 
-def test_published_table_of_paper_b_follows_from_its_own_counts(root):
-    path = root.parent / "shared" / "reference" / "sampling_matters_test.csv"
-    if not path.exists():
-        pytest.skip("shared/reference does not lie beside this checkout")
+def test_published_table_of_paper_b_follows_from_its_own_counts(shared):
+    path = shared / "reference" / "sampling_matters_test.csv"
     names = ("accuracy", "f1", "sensitivity", "specificity", "precision", "mcc")
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     assert len(rows) > 10
@@ -125,6 +123,8 @@ def test_moments_are_those_of_scipy_and_a_flat_lead_has_none():
 def test_bad_input_is_refused_in_one_sentence(y, p, words):
     with pytest.raises(EcgcoreError, match=words):
         evaluate(y, p)
+    with pytest.raises(EcgcoreError, match="both classes"):
+        fit_temperature([1, 1], [0.3, 0.4])
 
 
 def test_ranking_keeps_the_order_that_probabilities_lose():
@@ -149,8 +149,3 @@ def test_temperature_is_at_the_minimum(intercept):
     gradient = np.mean((expit(logits / temperature + intercept) - y) * logits)
     assert gradient == pytest.approx(0, abs=1e-5)
     assert intercept or temperature == pytest.approx(2, rel=0.05)
-
-
-def test_one_class_cannot_be_calibrated():
-    with pytest.raises(EcgcoreError, match="both classes"):
-        fit_temperature([1, 1], [0.3, 0.4])
