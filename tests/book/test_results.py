@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from refusal import refused
 
 from book.tools import results
-from ecgcore.errors import EcgcoreError
 
 
 @pytest.fixture
@@ -53,7 +53,5 @@ def test_an_address_names_one_value(source: Path, address: str, value: object) -
     ],
 )
 def test_what_is_not_there_is_refused(source: Path, address: str, reason: str) -> None:
-    with pytest.raises(EcgcoreError, match=reason):
-        results.look_up(source, address)
-    with pytest.raises(EcgcoreError, match="cannot be shown"):
-        results.as_shown("so-so", ".3f")
+    refused(reason, results.look_up, source, address)
+    refused("cannot be shown", results.as_shown, "so-so", ".3f")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from archives import write_archive
 from filelock import FileLock
+from refusal import refused
 from safetensors.torch import load_file
 
 from ecgcore.data import Archive, fetch
@@ -131,8 +132,7 @@ def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
     server: Server, origin: Path, tmp_path: Path, fault: str, sentence: str
 ) -> None:
     server.faults[f"ptb-xl/{ONE}"] = (fault, 99)
-    with pytest.raises(EcgcoreError, match=sentence):
-        get(server, tmp_path / "a")
+    refused(sentence, get, server, tmp_path / "a")
     assert not (tmp_path / "a").exists()
     n_arrived = len(list((tmp_path / "a.partial").rglob("*.dat")))
     assert n_arrived > 0
@@ -144,8 +144,7 @@ def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
 
 def test_a_web_page_instead_of_checksums_is_called_so(server: Server, tmp_path: Path) -> None:
     server.faults["ptb-xl/SHA256SUMS.txt"] = ("page", 99)
-    with pytest.raises(EcgcoreError, match=r"SHA256SUMS\.txt: .*the server sent a web page"):
-        get(server, tmp_path / "a")
+    refused(r"SHA256SUMS\.txt: .*the server sent a web page", get, server, tmp_path / "a")
 
 
 def test_a_file_damaged_on_disk_is_fetched_again(
@@ -160,15 +159,11 @@ def test_a_file_damaged_on_disk_is_fetched_again(
 
 
 def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(EcgcoreError, match=r".*check network"):
-        fetch("ptbxl", tmp_path / "a", mirror="http://127.0.0.1:9/x")
-    with pytest.raises(EcgcoreError, match=r"SHA256SUMS.txt: failed.*404"):
-        fetch("ptbxl", tmp_path / "a", mirror=server.url)
-    with pytest.raises(EcgcoreError, match=r"PTB-XL 1.0.3 has no 250 Hz"):
-        get(server, tmp_path / "a", rates_hz=(250,))
+    refused(r".*check network", fetch, "ptbxl", tmp_path / "a", mirror="http://127.0.0.1:9/x")
+    refused(r"SHA256SUMS.txt: failed.*404", fetch, "ptbxl", tmp_path / "a", mirror=server.url)
+    refused(r"PTB-XL 1.0.3 has no 250 Hz", get, server, tmp_path / "a", rates_hz=(250,))
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(EcgcoreError, match="holds files that are not PTB-XL"):
-        get(server, tmp_path)
+    refused("holds files that are not PTB-XL", get, server, tmp_path)
     with (
         FileLock(tmp_path / "a.lock"),
         pytest.raises(EcgcoreError, match="another process is working there"),

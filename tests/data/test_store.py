@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from archives import damage, errors, replace_signals, some_adu, write_archive, write_record
+from refusal import refused
 
 from ecgcore.data import DEFAULT_ARCHIVE, INVALID, LAYERS, Archive, open_data, open_store, prepare
 from ecgcore.errors import EcgcoreError
@@ -74,8 +75,7 @@ def test_damaged_records_are_left_out_at_all_rates_and_listed(
         np.testing.assert_array_equal(store.signals(rate_hz), tiny.signals(rate_hz, [1, 3, 4, 6]))
     assert errors(store.quality) == {2: "unreadable", 5: "unreadable"}
     assert store.left_out.index.tolist() == [2, 5]
-    with pytest.raises(EcgcoreError, match=r"the first 2, are not in tiny.*damaged"):
-        store.signals(100, [1, 2])
+    refused(r"the first 2, are not in tiny.*damaged", store.signals, 100, [1, 2])
 
 
 def test_each_fault_has_its_kind_and_severity(tmp_path: Path) -> None:
@@ -106,25 +106,20 @@ def test_each_fault_has_its_kind_and_severity(tmp_path: Path) -> None:
 def test_folders_in_use_are_left_alone(tiny: Archive, tmp_path: Path) -> None:
     prepare(tiny, tmp_path / "store")
     other = Archive(write_archive(tmp_path / "b", seed=3, n_records=5))
-    with pytest.raises(EcgcoreError, match=r"is the store of another archive \(tiny\)"):
-        prepare(other, tmp_path / "store")
+    refused(r"is the store of another archive \(tiny\)", prepare, other, tmp_path / "store")
 
 
 def test_stores_that_cannot_be_opened(tiny: Archive, tmp_path: Path) -> None:
-    with pytest.raises(EcgcoreError, match="is not a prepared store"):
-        open_store(tmp_path)
+    refused("is not a prepared store", open_store, tmp_path)
     store = prepare(tiny, tmp_path / "store")
     info = tmp_path / "store/store.json"
     info.write_text(json.dumps({**store.info, "layout": 0}))
-    with pytest.raises(EcgcoreError, match="prepared by another version"):
-        open_store(tmp_path / "store")
+    refused("prepared by another version", open_store, tmp_path / "store")
     assert prepare(tiny, tmp_path / "store").info == store.info  # made again
     info.write_text("{")
-    with pytest.raises(EcgcoreError, match="cannot be read"):
-        open_store(tmp_path / "store")
+    refused("cannot be read", open_store, tmp_path / "store")
     (tmp_path / "store/adu_100.bin").write_bytes(b"abc")
-    with pytest.raises(EcgcoreError, match=r"adu_100\.bin: cannot be read"):
-        store.adu(100)
+    refused(r"adu_100\.bin: cannot be read", store.adu, 100)
 
 
 def test_data_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,8 +129,7 @@ def test_data_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (store.name, store.is_simulated, len(store.table)) == ("a", False, 6)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert open_data("~/a", cache=tmp_path / "cache").path == store.path
-    with pytest.raises(EcgcoreError, match="Parameter 'archive': there is no folder"):
-        open_data(tmp_path / "nowhere")
+    refused("Parameter 'archive': there is no folder", open_data, tmp_path / "nowhere")
     monkeypatch.setitem(DEFAULT_ARCHIVE, "n_records", 12)
     simulated = open_data("simulated", cache=tmp_path)
     assert (simulated.is_simulated, len(simulated.table)) == (True, 12)

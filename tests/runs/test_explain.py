@@ -9,11 +9,11 @@ import pytest
 import torch
 import wfdb
 from PIL import Image
+from refusal import refused
 from run_kit import folds_run, imn_run, noise_record
 
 from ecgcore import cli, explanations, preprocessing, training
 from ecgcore.data import Record, load_record
-from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS, twelve_from_eight
 from ecgcore.runs.trained import explain_record, load_trained_run
 
@@ -83,8 +83,7 @@ def test_folds_answer_together(folds: Path) -> None:
     x = run.pipeline.record_inputs(noise_record())
     maps = [explanations.attribute(network, x, "saliency")[0] for network in run.networks]
     np.testing.assert_allclose(explanation.attribution, np.mean(maps, axis=0), rtol=1e-5)
-    with pytest.raises(EcgcoreError, match="writes no weights"):
-        explain_record(noise_record(), run, method="imn")
+    refused("writes no weights", explain_record, noise_record(), run, method="imn")
 
 
 def test_it_is_as_sure_as_validation_allows(folds: Path) -> None:
@@ -136,9 +135,7 @@ def test_command_line_writes_picture_and_numbers(
 
 
 def test_a_folder_without_a_trained_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EcgcoreError, match="is not a finished run; make one"):
-        load_trained_run(tmp_path)
+    refused("is not a finished run; make one", load_trained_run, tmp_path)
     for name, text in (("params.json", "{}"), ("provenance.json", '{"archive": {}}')):
         (tmp_path / name).write_text(text)
-    with pytest.raises(EcgcoreError, match="holds no weights"):
-        load_trained_run(tmp_path)
+    refused("holds no weights", load_trained_run, tmp_path)
