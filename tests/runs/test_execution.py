@@ -43,7 +43,7 @@ def toy(tmp_path: Path) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the toy; not to be changed."""
     folder = tmp_path_factory.mktemp("finished")
-    toy = write_notebook(folder / "toy.ipynb", BEGIN, WORK, FINISH)
+    toy = write_notebook(folder / "toy.ipynb", BEGIN, WORK, SHOW, FINISH)
     return runs.run_notebook(toy, {"seed": 3, "tier": "smoke"}, folder / "runs" / "a")
 
 
@@ -138,15 +138,14 @@ progress.show_in_notebook("epoch 2 of 2", is_last=True)
 """
 
 
-def test_only_a_persons_notebook_shows_progress(toy: Path, tmp_path: Path) -> None:
-    write_notebook(toy, BEGIN, WORK, SHOW, FINISH)
-    runs.run_notebook(toy, {}, tmp_path / "a")
+def test_only_a_persons_notebook_shows_progress(finished: Path, tmp_path: Path) -> None:
+    toy = finished.parents[1] / "toy.ipynb"
     papermill.execute_notebook(
         str(toy), str(tmp_path / "b.ipynb"), {"out": str(tmp_path / "b")}, progress_bar=False
     )
     outputs = [
         [output for cell in nbformat.read(path, as_version=4).cells for output in cell.outputs]
-        for path in (tmp_path / "a" / "notebook.ipynb", tmp_path / "b.ipynb")
+        for path in (finished / "notebook.ipynb", tmp_path / "b.ipynb")
     ]
     assert outputs[0] == []
     assert {output.name for output in outputs[1]} == {"stdout"}
