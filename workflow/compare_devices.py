@@ -30,9 +30,11 @@ def device_row(runs: Path, cell: str, store: Store) -> dict[str, Any]:
     studies = {"cpu": "real_imn" if "imn_train" in cell else "real_sampling"}
     studies["gpu"] = "precision_fp32"
     network, rate_hz, within = described(cell)
+    tables = {where: by_seed(study, cell) for where, study in studies.items()}
+    common = sorted(tables["cpu"].keys() & tables["gpu"].keys())
     means = {
-        where: statistics.seed_mean(by_seed(study, cell), within=within).value
-        for where, study in studies.items()
+        where: statistics.seed_mean({seed: table[seed] for seed in common}, within=within).value
+        for where, table in tables.items()
     }
     row = {"network": network, "rate_hz": rate_hz}
     row |= {f"auroc_{where}": value for where, value in means.items()}
@@ -40,7 +42,9 @@ def device_row(runs: Path, cell: str, store: Store) -> dict[str, Any]:
     row["auroc_within_0.02"] = "yes" if abs(difference) < AUROC_MARGIN else "no"
     errors = np.array([[np.nan, np.nan]])
     if "imn_train" in cell:
-        errors = np.array([answers_apart(run, store) for run in folders(runs, "fp32", cell)])
+        errors = np.array(
+            [answers_apart(run, store) for run in folders(runs, "cuda", "fp32", cell)]
+        )
     row["probability_error"], row["logit_error"] = errors.max(axis=0)
     close = row["probability_error"] < PROBABILITY_TOLERANCE
     row["probability_within_0.001"] = "yes" if close else "no" if "imn_train" in cell else ""

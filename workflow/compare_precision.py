@@ -69,12 +69,6 @@ def described(cell: str) -> tuple[str, int, str | None]:
     return (words[1], int(words[2]), "fold") if "frequency" in cell else (words[-1], 100, None)
 
 
-def shown(low: float, high: float, margin: float) -> str:
-    """Return ``yes`` for an interval within the margin, ``no`` outside it, else ``not shown``."""
-    outside = low > margin or high < -margin
-    return "yes" if -margin < low and high < margin else "no" if outside else "not shown"
-
-
 def folders(runs: Path, device: str, precision: str, cell: str) -> list[Path]:
     """Return the run directories of three seeds; fp32 IMN plus was trained with study 3."""
     place = runs / (precision if device == "cuda" else f"cpu_{precision}")
@@ -155,24 +149,23 @@ def precision_row(device: str, cell: str, runs: Path, store: Store) -> dict[str,
     sides = [{seed: side[seed] for seed in sorted(common)} for side in sides]
     auroc = statistics.seed_difference(*sides, metric="auroc", within=within)
     ece = statistics.seed_difference(*sides, metric="ece")  # of all folds, as in study 2
-    verdicts = [shown(*auroc.equivalence, AUROC_MARGIN), shown(*ece.equivalence, ECE_MARGIN)]
+    verdicts = [auroc.verdict(AUROC_MARGIN).word, ece.verdict(ECE_MARGIN).word]
     row = {"device": device, "network": network, "rate_hz": rate_hz}
     row |= {"n_records": auroc.n_records, "n_seeds": len(common)}
-    for name, found in (("auroc", auroc), ("ece", ece)):
-        low, high = found.equivalence
-        row |= {f"{name}_fp32": found.b, f"{name}_bf16": found.a}
-        row |= {f"{name}_difference": found.difference, f"{name}_low": low, f"{name}_high": high}
+    for name, one in (("auroc", auroc), ("ece", ece)):
+        low, high = one.equivalence
+        row |= {f"{name}_fp32": one.b, f"{name}_bf16": one.a}
+        row |= {f"{name}_difference": one.difference, f"{name}_low": low, f"{name}_high": high}
     if network.startswith("imn"):
         row |= (of_maps := map_figures(runs, device, cell, store))
-        verdicts.append("yes" if of_maps["identity_error_bf16"] < IDENTITY_MARGIN else "no")
-        low, high = of_maps["agreement_gain_low"], of_maps["agreement_gain_high"]
-        verdicts.append("yes" if low >= 0 else "no" if high < 0 else "not shown")
-    equal = next((word for word in ("no", "not shown") if word in verdicts), "yes")
+        holds = of_maps["identity_error_bf16"] < IDENTITY_MARGIN
+        holds &= of_maps["agreement_gain_low"] >= 0
+        verdicts.append("equivalent" if holds else "undecided")
+    verdict = next((word for word in verdicts if word != "equivalent"), "equivalent")
     alone = ALONE.get((device, network, rate_hz), np.nan)
-    faster = "not measured alone" if np.isnan(alone) else "yes" if alone >= FASTER else "no"
     crowded = epoch_s(studies[1], cell) / epoch_s(studies[0], cell)
-    row |= {"equal": equal, "speed_alone": alone, "speed_16_runs_at_once": crowded}
-    return row | {"faster": faster, "auto": "bf16" if (equal, faster) == ("yes", "yes") else "fp32"}
+    row |= {"verdict": verdict, "speed_alone": alone, "speed_16_runs_at_once": crowded}
+    return row | {"auto": "bf16" if verdict == "equivalent" and alone >= FASTER else "fp32"}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ RUN_AXE = "([skipped, options]) => axe.run({exclude: skipped}, options)"
 THEMES = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
 """What axe examines; a theme changes colours only."""
 COLOURED = ("imn_train",)
-"""Pages whose code is examined too, word by word; it is coloured alike on all, and takes long."""
+"""Pages whose code is examined too, word by word; it takes long, and its colours are the same on
+all pages and at all widths."""
 
 LOOK = """() => {
   const tables = document.querySelectorAll('article table:not(details table)').length;
@@ -104,7 +105,8 @@ def visit(context: Any, path: Path) -> Visit:
             page.wait_for_timeout(350)  # until the theme has looked again at what scrolls
         for theme, options in THEMES.items() if examined_by_axe(path) else ():
             page.evaluate("t => { document.documentElement.dataset.theme = t; }", theme)
-            skipped = [] if path.stem in COLOURED else [".highlight"]
+            is_skipped = path.stem not in COLOURED or size == PHONE
+            skipped = [".highlight"] if is_skipped else []
             found = page.evaluate(RUN_AXE, [skipped, {**QUICK, **options}])["violations"]
             seen.axe_runs += 1
             seen.violations += [
