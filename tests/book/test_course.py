@@ -10,9 +10,9 @@ from typing import Any
 import nbformat
 import pytest
 from browser import DESKTOP
+from refusal import refused
 
 from book.tools import course
-from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters
 
 SESSIONS = [f"session_{number}" for number in range(1, 7)]
@@ -149,10 +149,8 @@ def test_what_a_page_may_look_like(tmp_path: Path) -> None:
     blocks = list(course.blocks(f"A\n\n```python\nx = 1\n```\n\n{exercise}\n\nB"))
     assert [b.kind for b in blocks] == ["text", "python", "exercise", "text"]
     assert (blocks[2].title, blocks[2].text) == ("T", "Do\n```python\ny\n```")
-    with pytest.raises(EcgcoreError, match="is not closed"):
-        list(course.blocks("```python\nx"))
+    refused("is not closed", list, course.blocks("```python\nx"))
     assert course.plain("{doc}`../imn`, {term}`logits <logit>`, {cite:p}`a,b`") == (
         "*Study A: a network that writes its own linear model* (a page of the book), logits, "
     )
-    with pytest.raises(EcgcoreError, match="no session there"):
-        course.export(tmp_path, tmp_path / "to")
+    refused("no session there", course.export, tmp_path, tmp_path / "to")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from refusal import refused
 
-from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance, recorded
 
 FILES = {
@@ -62,10 +62,8 @@ def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
     assert {"git_commit", "packages", "machine", "peak_memory_mib"} <= set(again.facts)
     assert len(list((tmp_path / "results").iterdir())) == 2
     (tmp_path / "results" / "judged.json").write_text("{")
-    with pytest.raises(EcgcoreError, match="cannot be read"):
-        recorded.load("judged", tmp_path / "results")
-    with pytest.raises(EcgcoreError, match="there is no such recorded result"):
-        recorded.load("judged", tmp_path)
+    refused("cannot be read", recorded.load, "judged", tmp_path / "results")
+    refused("there is no such recorded result", recorded.load, "judged", tmp_path)
 
 
 def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
