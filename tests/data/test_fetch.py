@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -80,16 +81,21 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    with Server(folder) as served, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pooch.core.time.sleep", lambda _: None)
+        thread = threading.Thread(target=served.serve_forever, args=(0.01,))
+        thread.start()
+        yield served
+        served.shutdown()
+        thread.join()
+
+
 @pytest.fixture
-def server(origin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
-    served = Server(origin.parent)
-    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield served
-    served.shutdown()
-    thread.join()
-    served.server_close()
+def server(origin: Path) -> Iterator[Server]:
+    with serving(origin.parent) as served:
+        yield served
 
 
 def get(server: Server, to: Path, **options: object) -> Archive:
@@ -171,26 +177,19 @@ def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Pa
         get(server, tmp_path / "a")
 
 
-def test_published_networks_are_verified_by_their_tensors(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_published_networks_are_verified_by_their_tensors(shared: Path, tmp_path: Path) -> None:
     """Checkpoints with the published tensors pass, one changed weight does not."""
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
     mirror, name = tmp_path / "mirror", "sampling-matters-cnn1d-62hz-fold{}.safetensors"
     for fold in range(1, 6):
         state = load_file(shared / "published-weights" / name.format(fold))
         place = mirror / f"checkpoints/ptb-xl/62hz/cnn1d/fold_{fold}/best.pt"
         place.parent.mkdir(parents=True)
         torch.save(state, place)
-    server = Server(mirror)
-    threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-    options = {"mirror": server.url, "rates_hz": (62,)}
-    folder = fetch("sampling-matters", tmp_path / "a", **options)  # type: ignore[arg-type]
-    again = load_file(folder / name.format(5))
-    assert all(torch.equal(again[key], state[key]) for key in state)
-    state["classifier.2.bias"] += 1
-    torch.save(state, place)
-    with pytest.raises(EcgcoreError, match="not the published networks"):
-        fetch("sampling-matters", tmp_path / "b", **options)  # type: ignore[arg-type]
-    server.shutdown()
-    server.server_close()
+    with serving(mirror) as server:
+        options = {"mirror": server.url, "rates_hz": (62,)}
+        folder = fetch("sampling-matters", tmp_path / "a", **options)
+        again = load_file(folder / name.format(5))
+        assert all(torch.equal(again[key], state[key]) for key in state)
+        state["classifier.2.bias"] += 1
+        torch.save(state, place)
+        refused("not the published networks", fetch, "sampling-matters", tmp_path / "b", **options)

@@ -52,6 +52,13 @@ def network(name: str) -> nn.Module:
     return model.eval()
 
 
+@pytest.fixture
+def in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two records at once, so that what is computed has a seam."""
+    monkeypatch.setitem(explanations.attribute.__globals__, "rows_at_once", lambda *_: 2)
+
+
+@pytest.mark.usefixtures("in_batches")
 @pytest.mark.parametrize("n_outputs", [1, 2])
 @pytest.mark.parametrize(
     "method", ["input_x_gradient", "integrated_gradients", "gradient_shap", "occlusion"]
@@ -81,10 +88,11 @@ def test_imn_parts_add_up_to_the_positive_logit(name):
     np.testing.assert_array_equal(explanations.attribute(model, x, "imn"), parts.weights * x)
 
 
+@pytest.mark.usefixtures("in_batches")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("method", ["integrated_gradients", "grad_cam", "occlusion"])
 def test_equal_to_captum(name, method):
-    model, x = network(name), signals(2)
+    model, x = network(name), signals(3)
     forward, batch = PositiveLogit(model), torch.from_numpy(x)
     if method == "occlusion":
         expected = attr.Occlusion(forward).attribute(
@@ -105,19 +113,6 @@ def test_equal_to_captum(name, method):
     assert np.abs(reference).max() > 0
     atol = 1e-3 * np.abs(reference).max()
     np.testing.assert_allclose(values, reference, rtol=1e-3, atol=atol)
-
-
-@pytest.mark.parametrize("name", ["cnn1d", "imn"])
-@pytest.mark.parametrize(
-    "method", ["saliency", "integrated_gradients", "gradient_shap", "grad_cam", "occlusion"]
-)
-def test_batches_do_not_show(name, method, monkeypatch):
-    model, x = network(name), signals(3)
-    whole = explanations.attribute(model, x, method, n_steps=4, window_s=1.0)
-    monkeypatch.setitem(explanations.attribute.__globals__, "rows_at_once", lambda *_: 2)
-    parts = explanations.attribute(model, x, method, n_steps=4, window_s=1.0)
-    assert whole.shape == x.shape
-    np.testing.assert_allclose(whole, parts, rtol=1e-3, atol=1e-4 * np.abs(whole).max())
 
 
 @pytest.mark.parametrize("method", ["gradient_shap", "kernel_shap"])

@@ -21,13 +21,13 @@ RATE_HZ = 250
 
 
 @pytest.fixture(scope="module")
-def imn(tmp_path_factory: pytest.TempPathFactory, noise_store: str) -> Path:
-    return imn_run(tmp_path_factory.mktemp("runs") / "imn", noise_store)
+def imn(tmp_path_factory: pytest.TempPathFactory, small_store: str) -> Path:
+    return imn_run(tmp_path_factory.mktemp("runs") / "imn", small_store)
 
 
 @pytest.fixture(scope="module")
-def folds(tmp_path_factory: pytest.TempPathFactory, noise_store: str) -> Path:
-    return folds_run(tmp_path_factory.mktemp("runs") / "folds", noise_store, 20.0)
+def folds(tmp_path_factory: pytest.TempPathFactory, small_store: str) -> Path:
+    return folds_run(tmp_path_factory.mktemp("runs") / "folds", small_store, 20.0)
 
 
 @pytest.fixture(scope="module")
