@@ -141,22 +141,22 @@ def test_the_positive_control_wins_in_place_and_in_deletion():
         evidence, donor = mask[y == 1], x[y == 0]
         masks = {"evidence": evidence, "evidence_st": evidence, "shortcut": ~evidence}
         result = explanations.examine(
-            model, x[y == 1], ["imn", "occlusion"], seed=0, effort=effort, masks=masks, donor=donor,
+            model, x[y == 1], ["imn"], seed=0, effort=effort, masks=masks, donor=donor,
             logit_sd=float(logits.std()),
         )  # fmt: skip
         assert set(result.curves["fill"]) == {"bridge", "donor"}
         parts.append(result.records.assign(seed=seed))
     records = pd.concat(parts, ignore_index=True)
-    np.testing.assert_allclose(records.mass_accuracy + records.shortcut_mass_accuracy, 1)
+    positive = records.dropna(subset="mass_accuracy")  # the bias alone may have no positive part
+    assert len(positive) > 0.9 * len(records)
+    np.testing.assert_allclose(positive.mass_accuracy + positive.shortcut_mass_accuracy, 1)
     assert records.evidence_st_mass_accuracy.equals(records.mass_accuracy)
     assert (records.bias_share.dropna() == 0).all()
     controls = records.loc[records["control"], "method"].unique().tolist()
     expected = {"random", "abs_signal", "squared_signal", "other_record", "bias_only", "untrained"}
     assert set(controls) == expected
     asked = ["mass_accuracy", RERUN]
-    duels = compare_with_controls(records, controls, metrics=asked).duels
-    duels = duels[duels.method == "imn"].set_index("metric")
+    duels = compare_with_controls(records, controls, metrics=asked).duels.set_index("metric")
     assert duels["verdict"].to_dict() == dict.fromkeys(asked, "better"), duels.T
     shares = records.groupby("method")["deletion_share_bridge"].mean()
-    assert shares["occlusion"] == pytest.approx(1)  # it is the best order of single units
-    assert 0.5 < shares["imn"] == shares.drop("occlusion").max()
+    assert 0.5 < shares["imn"] == shares.max()
