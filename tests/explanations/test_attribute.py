@@ -111,7 +111,7 @@ def test_equal_to_captum(name, method):
     values = explanations.attribute(model, x, method, **options)
     reference = expected.detach().numpy()
     assert np.abs(reference).max() > 0
-    atol = 1e-3 * np.abs(reference).max()
+    atol = 1e-3 * np.abs(reference).max() + 1e-7  # of which a logit in float32 is a multiple
     np.testing.assert_allclose(values, reference, rtol=1e-3, atol=atol)
 
 
