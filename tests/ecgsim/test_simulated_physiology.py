@@ -157,7 +157,7 @@ def test_a_mild_case_hides_among_the_normal() -> None:
 def test_most_records_lie_inside_the_published_ranges() -> None:
     """Most records lie inside the published range of what they are drawn as; Sokolow-Lyon misses
     many hypertrophies, as it does in patients (specific rather than sensitive)."""
-    table = measures.compare_with_published(60, seed=9).set_index(["measure", "records"])
+    table = measures.compare_with_published(100, seed=9).set_index(["measure", "records"])
     assert len(table) == len(measures.NORMS)
     assert (table["n"] > 0).all()
     rr_cv = table.loc["RR variation"]

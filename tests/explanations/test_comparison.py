@@ -147,9 +147,8 @@ def test_the_positive_control_wins_in_place_and_in_deletion():
         assert set(result.curves["fill"]) == {"bridge", "donor"}
         parts.append(result.records.assign(seed=seed))
     records = pd.concat(parts, ignore_index=True)
-    positive = records.dropna(subset="mass_accuracy")  # the bias alone may have no positive part
-    assert len(positive) > 0.9 * len(records)
-    np.testing.assert_allclose(positive.mass_accuracy + positive.shortcut_mass_accuracy, 1)
+    placed = records[records.method != "bias_only"]  # without a bias its map is empty
+    np.testing.assert_allclose(placed.mass_accuracy + placed.shortcut_mass_accuracy, 1)
     assert records.evidence_st_mass_accuracy.equals(records.mass_accuracy)
     assert (records.bias_share.dropna() == 0).all()
     controls = records.loc[records["control"], "method"].unique().tolist()
