@@ -1,6 +1,7 @@
 """Shared fixtures: the material beside the checkout, a small simulated archive."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "workflow"))  # scripts, which some tests import
 SLOW = ("test_pages.py", "test_repeat.py", "test_shown_commands.py", "test_notebooks.py")
 """Files whose tests take minutes."""
 

@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from archives import write_archive
-from nbformat.v4 import new_code_cell, new_notebook
+from toy_notebook import write_notebook
 
 from ecgcore import files, runs
 from ecgcore.errors import EcgcoreError
@@ -28,7 +27,6 @@ ECGCORE = [sys.executable, "-m", "ecgcore"]
 FULL = "the disk is full"
 Rng = np.random.Generator
 
-PARAMETERS = 'out: str = ""  # run directory\ntier: str = "custom"  # tier\n'
 BEGIN = """\
 import numpy as np
 import pandas as pd
@@ -52,16 +50,6 @@ result = fit(model, x[:44], y[:44], x[44:], y[44:], config, checkpoint_dir=folde
 save_weights(model, run.dir / "weights.safetensors")
 run.finish(metrics=result.history[["epoch", "train_loss", "valid_loss"]])
 """
-
-
-def write_notebook(folder: Path, *cells: str) -> Path:
-    code = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})]
-    book = new_notebook(cells=code + [new_code_cell(source) for source in (BEGIN, *cells)])
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    book.metadata["language_info"] = {"name": "python"}
-    folder.mkdir(parents=True, exist_ok=True)
-    nbformat.write(book, folder / "toy.ipynb")
-    return folder / "toy.ipynb"
 
 
 def run_command(notebook: Path, place: Path) -> list[str]:
@@ -142,14 +130,15 @@ def kill_preparing(folder: Path, rng: Rng) -> None:
 
 
 def kill_run(folder: Path, rng: Rng) -> None:
-    notebook = write_notebook(folder, TRAIN)
+    notebook = write_notebook(folder / "toy.ipynb", BEGIN, TRAIN)
     survive(lambda place: run_command(notebook, place), folder, rng)
 
 
 def fill_disk(folder: Path, rng: Rng) -> None:
     """No file may grow beyond a limit, as under a quota; without the limit the work goes on."""
     limit = f'ulimit -f {rng.integers(50, 100)}; exec "$@"'
-    archive, notebook = write_archive(folder / "archive", 40), write_notebook(folder, TRAIN)
+    archive = write_archive(folder / "archive", 40)
+    notebook = write_notebook(folder / "toy.ipynb", BEGIN, TRAIN)
     for command in (run_command(notebook, folder), prepare_command(archive, folder)):
         Child(["bash", "-c", limit, "bash", *command]).refuse(FULL)
         assert results(folder) == {}, "something unfinished has a final name"
@@ -164,12 +153,13 @@ def forbid_writing(folder: Path, rng: Rng) -> None:
     simulate = [*ECGCORE, "simulate", "--records", "5", "--to", str(folder / "file" / "archive")]
     Child(simulate).refuse("cannot be used")
     Child(prepare_command(archive, folder / "file")).refuse("cannot be used")
-    Child(run_command(write_notebook(folder, FINISH), folder / "file")).refuse("cannot be used")
+    notebook = write_notebook(folder / "toy.ipynb", BEGIN, FINISH)
+    Child(run_command(notebook, folder / "file")).refuse("cannot be used")
 
 
 def damage_run(folder: Path, rng: Rng) -> None:
     """Every file of a finished run in turn is deleted, cut or changed."""
-    notebook = write_notebook(folder, FINISH)
+    notebook = write_notebook(folder / "toy.ipynb", BEGIN, FINISH)
     run = runs.run_notebook(notebook, {}, folder / "runs" / "a")
     for path in [path for path in sorted(run.iterdir()) if path != run / "notebook.ipynb"]:
         whole, kind = path.read_bytes(), rng.choice(["deleted", "cut", "changed"])
@@ -188,7 +178,7 @@ def damage_run(folder: Path, rng: Rng) -> None:
 
 def start_twice(folder: Path, rng: Rng) -> None:
     count = '(run.dir.parents[1] / "count").open("a").write("x")\n'
-    notebook = write_notebook(folder, count + FINISH)
+    notebook = write_notebook(folder / "toy.ipynb", BEGIN, count + FINISH)
     for child in [Child(run_command(notebook, folder / "runs")) for _ in range(2)]:
         child.succeed()
     assert (folder / "count").read_text() == "x", "the run was made twice"

@@ -35,13 +35,9 @@ CASES = table(
 )
 
 
-def test_xor_rule_of_paper_a() -> None:
+def test_rules_of_both_papers_by_hand() -> None:
     y = labels.task_labels(CASES, STATEMENTS, "norm_vs_mi")
     assert y.to_dict() == {1: 0, 2: 1, 4: 1, 5: 0}  # 3 has both, 6 and 7 have neither
-    assert y.name == "norm_vs_mi"
-
-
-def test_af_rule_of_paper_b_and_against_all_others() -> None:
     y = labels.task_labels(CASES, STATEMENTS, "af_vs_norm")
     assert y.to_dict() == {1: 0, 3: 0, 5: 1, 6: 1}
     y = labels.task_labels(CASES, STATEMENTS, "af_vs_rest")

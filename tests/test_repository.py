@@ -70,18 +70,14 @@ def test_no_machine_path_and_no_registry(root: Path, tracked: list[Path]) -> Non
             assert not [word for word in words if word in text], path
 
 
-def test_nothing_is_unpickled(root: Path) -> None:
+def test_nothing_is_unpickled_and_parquet_is_read_without_threads(root: Path) -> None:
+    """files.read_parquet says why: found as a build whose preparation died after its work."""
     banned = re.compile(r"\bimport pickle\b|pickle\.loads?\(|allow_pickle=True|read_pickle")
     for path in [*sources(root), *notebooks(root)]:
         text = path.read_text(encoding="utf-8").replace("import pickle\n", "")
         assert not banned.search(text), path
         assert text.count("torch.load(") == text.count("weights_only=True"), path
-
-
-def test_parquet_is_read_without_threads(root: Path) -> None:
-    """files.read_parquet says why: found as a build whose preparation died after its work."""
-    for path in [*sources(root), *notebooks(root)]:
-        assert not re.search(r"\b(pd|pandas|pq)\.read_(parquet|table)\b", path.read_text()), path
+        assert not re.search(r"\b(pd|pandas|pq)\.read_(parquet|table)\b", text), path
 
 
 def test_notebooks_are_clean_sources(root: Path) -> None:
@@ -135,17 +131,8 @@ def test_every_figure_of_a_notebook_has_caption_and_alt_text(root: Path) -> None
 
 
 def test_pages_name_only_files_that_exist(root: Path) -> None:
-    folders = (
-        "ecgcore",
-        "ecgsim",
-        "book",
-        "benchmarks",
-        "tests",
-        "workflow",
-        "notebooks",
-        "results",
-    )
-    path = re.compile(rf"`((?:{'|'.join(folders)})/[\w./-]*)`")
+    folders = "ecgcore|ecgsim|book|benchmarks|tests|workflow|notebooks|results"
+    path = re.compile(rf"`((?:{folders})/[\w./-]*)`")
     pages = [*root.glob("*.md"), *(root / "book").rglob("*.md"), *notebooks(root)]
     named = {(page.name, name) for page in pages for name in path.findall(page.read_text("utf-8"))}
     assert len(named) > 20
@@ -185,26 +172,22 @@ def test_imports_point_one_way(root: Path) -> None:
                 assert is_lazy, f"{path}: ecgsim is imported where it is needed, not by all"
 
 
-def test_the_library_stays_small(root: Path) -> None:
+def test_the_library_stays_small_and_says_what_it_is(root: Path) -> None:
     for path in sources(root):
         text = path.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= LARGEST_FILE, path
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef):
-                n_lines = (node.end_lineno or 0) - node.lineno + 1
-                docstring = ast.get_docstring(node, clean=False)
-                n_lines -= len(docstring.splitlines()) if docstring else 0
-                assert n_lines <= LARGEST_FUNCTION, f"{path}: {node.name} has {n_lines} lines"
-
-
-def test_every_module_and_public_function_says_what_it_is(root: Path) -> None:
-    for path in sources(root):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(text)
         assert ast.get_docstring(tree), path
         for node in tree.body:
             named = isinstance(node, ast.FunctionDef | ast.ClassDef)
             if named and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{path}: {node.name}"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                n_lines = (node.end_lineno or 0) - node.lineno + 1
+                docstring = ast.get_docstring(node, clean=False)
+                n_lines -= len(docstring.splitlines()) if docstring else 0
+                assert n_lines <= LARGEST_FUNCTION, f"{path}: {node.name} has {n_lines} lines"
 
 
 def project(root: Path) -> dict[str, object]:

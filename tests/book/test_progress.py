@@ -41,11 +41,6 @@ def test_a_log_becomes_a_line_per_run(tmp_path: Path) -> None:
     )
 
 
-def test_durations_are_round() -> None:
-    words = [progress.duration_words(seconds) for seconds in (20, 250, 9000)]
-    assert words == ["about 1 min", "about 4 min", "about 2.5 h"]
-
-
 def test_a_failure_shows_its_sentence_and_keeps_its_status(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

@@ -14,6 +14,8 @@ import psutil
 import pytest
 import torch
 import yaml
+from plan import Plan, count_gpus, free_mebibytes, runs_at_once
+from record import record
 
 from ecgcore import cli, models
 from ecgcore.data import DEFAULT_ARCHIVE
@@ -21,10 +23,6 @@ from ecgcore.runs import InputPipeline, model_options, parameters
 from ecgcore.runs.recorded import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "workflow"))
-from plan import Plan, count_gpus, free_mebibytes, runs_at_once  # noqa: E402
-from record import record  # noqa: E402
-
 TIERS = sorted(path.stem for path in (ROOT / "workflow" / "tiers").glob("*.yaml"))
 
 
@@ -63,9 +61,7 @@ def test_notebooks_and_networks_allow_what_a_tier_sets(tier: str, archive: str) 
 
 def test_the_default_archive_is_the_lecture_tiers() -> None:
     simulate = load("lecture")["simulate"]
-    assert simulate["records"] == DEFAULT_ARCHIVE["n_records"]
-    assert simulate["seed"] == DEFAULT_ARCHIVE["seed"]
-    assert simulate["prevalence"] == DEFAULT_ARCHIVE["prevalence"]
+    assert {"n_records": simulate.pop("records"), **simulate} == DEFAULT_ARCHIVE
 
 
 @pytest.fixture
@@ -134,12 +130,11 @@ def test_gpus_are_shared_out_the_longest_runs_first() -> None:
     assert plan.gpu_of(0) == {}
 
 
-def test_as_many_runs_share_a_gpu_as_are_allowed(tmp_path: Path) -> None:
+def test_as_many_runs_share_a_gpu_as_are_allowed() -> None:
     assert runs_at_once(2) == runs_at_once(2, "") == {"gpu_0": 1, "gpu_1": 1}
     assert runs_at_once(1, "8") == {"gpu_0": 8}
     with pytest.raises(SystemExit, match="RUNS_PER_GPU=0: expected a whole number above zero"):
         runs_at_once(1, 0)
-    assert plan(tmp_path, "lecture", "gpus=1", "runs_per_gpu=8").returncode == 0
 
 
 def test_a_local_build_keeps_to_the_memory_and_gpus_of_the_machine(
@@ -167,23 +162,18 @@ def test_a_tier_says_what_is_wrong_with_it() -> None:
         Plan(load("paper"))
 
 
-def plan(tmp_path: Path, tier: str, *config: str) -> subprocess.CompletedProcess[str]:
-    # --directory would move the paths of inputs too, so the plan is made in the checkout, dry
-    return subprocess.run(
+def test_what_is_no_archive_is_refused_at_once(tmp_path: Path) -> None:
+    """A good archive: the commands of the book, in ``test_shown_commands.py``."""
+    done = subprocess.run(
         [sys.executable, "-m", "book.tools", "progress", "--", sys.executable, "-m", "snakemake",
          "--snakefile", "workflow/Snakefile", "--dry-run", "--cores", "2", "--configfile",
-         f"workflow/tiers/{tier}.yaml", "--config", f"html={tmp_path}/html", *config],
+         "workflow/tiers/real.yaml", "--config", f"html={tmp_path}/html", "archive=/nowhere"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-
-
-def test_what_is_no_archive_is_refused_at_once(tmp_path: Path, archive: str) -> None:
-    done = plan(tmp_path, "real", "archive=/nowhere")
     assert done.returncode != 0
     assert done.stderr == (
         "ARCHIVE=/nowhere: no ptbxl_database.csv there; name a folder in PTB-XL layout.\n"
     )
-    assert plan(tmp_path, "real", f"archive={archive}").returncode == 0
 
 
 def test_a_killed_grid_continues_with_the_same_command(tmp_path: Path) -> None:

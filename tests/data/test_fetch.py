@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from archives import write_archive
 from filelock import FileLock
+from refusal import refused
 from safetensors.torch import load_file
 
 from ecgcore.data import Archive, fetch
@@ -79,35 +81,29 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    with Server(folder) as served, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pooch.core.time.sleep", lambda _: None)
+        thread = threading.Thread(target=served.serve_forever, args=(0.01,))
+        thread.start()
+        yield served
+        served.shutdown()
+        thread.join()
+
+
 @pytest.fixture
-def server(origin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
-    served = Server(origin.parent)
-    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield served
-    served.shutdown()
-    thread.join()
-    served.server_close()
+def server(origin: Path) -> Iterator[Server]:
+    with serving(origin.parent) as served:
+        yield served
 
 
 def get(server: Server, to: Path, **options: object) -> Archive:
     return Archive(fetch("ptbxl", to, mirror=f"{server.url}/ptb-xl", **options))  # type: ignore[arg-type]
 
 
-def test_all_files_arrive_and_are_right(
-    server: Server, origin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    archive = get(server, tmp_path / "new" / "a")
-    assert sums_of(archive.path) == sums_of(origin)
-    assert archive.verify().empty
-    assert "26 files of PTB-XL 1.0.3" in capsys.readouterr().out
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
-    assert DATASETS["ptbxl"].url.endswith("/1.0.3/")
-
-
 def test_only_the_wanted_rate_is_fetched_and_the_other_later(
-    server: Server, origin: Path, tmp_path: Path
+    server: Server, origin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = get(server, tmp_path / "a", rates_hz=(100,))
     assert archive.rates_hz == (100,)
@@ -117,6 +113,9 @@ def test_only_the_wanted_rate_is_fetched_and_the_other_later(
     assert get(server, tmp_path / "a").rates_hz == (100, 500)
     assert not any(name.startswith("ptb-xl/records100") for name in server.requests)
     assert sums_of(tmp_path / "a") == sums_of(origin)
+    assert "26 files of PTB-XL 1.0.3" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert DATASETS["ptbxl"].url.endswith("/1.0.3/")
 
 
 @pytest.mark.parametrize("fault", ["drop", "503", "wrong"])
@@ -139,8 +138,7 @@ def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
     server: Server, origin: Path, tmp_path: Path, fault: str, sentence: str
 ) -> None:
     server.faults[f"ptb-xl/{ONE}"] = (fault, 99)
-    with pytest.raises(EcgcoreError, match=sentence):
-        get(server, tmp_path / "a")
+    refused(sentence, get, server, tmp_path / "a")
     assert not (tmp_path / "a").exists()
     n_arrived = len(list((tmp_path / "a.partial").rglob("*.dat")))
     assert n_arrived > 0
@@ -152,8 +150,7 @@ def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
 
 def test_a_web_page_instead_of_checksums_is_called_so(server: Server, tmp_path: Path) -> None:
     server.faults["ptb-xl/SHA256SUMS.txt"] = ("page", 99)
-    with pytest.raises(EcgcoreError, match=r"SHA256SUMS\.txt: .*the server sent a web page"):
-        get(server, tmp_path / "a")
+    refused(r"SHA256SUMS\.txt: .*the server sent a web page", get, server, tmp_path / "a")
 
 
 def test_a_file_damaged_on_disk_is_fetched_again(
@@ -168,15 +165,11 @@ def test_a_file_damaged_on_disk_is_fetched_again(
 
 
 def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(EcgcoreError, match=r".*check network"):
-        fetch("ptbxl", tmp_path / "a", mirror="http://127.0.0.1:9/x")
-    with pytest.raises(EcgcoreError, match=r"SHA256SUMS.txt: failed.*404"):
-        fetch("ptbxl", tmp_path / "a", mirror=server.url)
-    with pytest.raises(EcgcoreError, match=r"PTB-XL 1.0.3 has no 250 Hz"):
-        get(server, tmp_path / "a", rates_hz=(250,))
+    refused(r".*check network", fetch, "ptbxl", tmp_path / "a", mirror="http://127.0.0.1:9/x")
+    refused(r"SHA256SUMS.txt: failed.*404", fetch, "ptbxl", tmp_path / "a", mirror=server.url)
+    refused(r"PTB-XL 1.0.3 has no 250 Hz", get, server, tmp_path / "a", rates_hz=(250,))
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(EcgcoreError, match="holds files that are not PTB-XL"):
-        get(server, tmp_path)
+    refused("holds files that are not PTB-XL", get, server, tmp_path)
     with (
         FileLock(tmp_path / "a.lock"),
         pytest.raises(EcgcoreError, match="another process is working there"),
@@ -184,26 +177,19 @@ def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Pa
         get(server, tmp_path / "a")
 
 
-def test_published_networks_are_verified_by_their_tensors(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_published_networks_are_verified_by_their_tensors(shared: Path, tmp_path: Path) -> None:
     """Checkpoints with the published tensors pass, one changed weight does not."""
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
     mirror, name = tmp_path / "mirror", "sampling-matters-cnn1d-62hz-fold{}.safetensors"
     for fold in range(1, 6):
         state = load_file(shared / "published-weights" / name.format(fold))
         place = mirror / f"checkpoints/ptb-xl/62hz/cnn1d/fold_{fold}/best.pt"
         place.parent.mkdir(parents=True)
         torch.save(state, place)
-    server = Server(mirror)
-    threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-    options = {"mirror": server.url, "rates_hz": (62,)}
-    folder = fetch("sampling-matters", tmp_path / "a", **options)  # type: ignore[arg-type]
-    again = load_file(folder / name.format(5))
-    assert all(torch.equal(again[key], state[key]) for key in state)
-    state["classifier.2.bias"] += 1
-    torch.save(state, place)
-    with pytest.raises(EcgcoreError, match="not the published networks"):
-        fetch("sampling-matters", tmp_path / "b", **options)  # type: ignore[arg-type]
-    server.shutdown()
-    server.server_close()
+    with serving(mirror) as server:
+        options = {"mirror": server.url, "rates_hz": (62,)}
+        folder = fetch("sampling-matters", tmp_path / "a", **options)
+        again = load_file(folder / name.format(5))
+        assert all(torch.equal(again[key], state[key]) for key in state)
+        state["classifier.2.bias"] += 1
+        torch.save(state, place)
+        refused("not the published networks", fetch, "sampling-matters", tmp_path / "b", **options)

@@ -4,13 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.signal import butter, sosfiltfilt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from ecgcore.data import Archive
-from ecgcore.leads import LEADS
 from ecgsim import CONDITIONS, NoiseLevels, draw, plan_cohort, realism
 from ecgsim.cohort import single_condition
 
@@ -26,13 +24,6 @@ def pulses(rr_s: list[float], heights_mv: list[float]) -> np.ndarray:
     return np.outer(np.arange(1, 13), lead)
 
 
-def simulated_mv(condition: str, n_records: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Records in mV, and the device of each."""
-    cases = plan_cohort(n_records, seed, single_condition(condition))
-    records = [draw(case, seed, NoiseLevels())[1].at(RATE_HZ)["signal"] for case in cases]
-    return np.stack(records) / 1000, np.array([case.device.name for case in cases])
-
-
 def test_measures_of_a_record_that_can_be_worked_out_by_hand() -> None:
     even = realism.measure(pulses([0.9] * 10, [1.0] * 11)[None], RATE_HZ).iloc[0]
     assert list(even.index) == list(realism.MEASURES)
@@ -41,6 +32,7 @@ def test_measures_of_a_record_that_can_be_worked_out_by_hand() -> None:
     assert even["QRS height I"] == pytest.approx(1.0, rel=0.01)
     assert even["QRS height V5"] == pytest.approx(11.0, rel=0.01)
     assert even["beat-to-beat change"] < 0.02
+    assert realism.measure(np.zeros((1, 12, 1000)), 100).isna().all(axis=None)
     uneven = realism.measure(pulses([0.7, 1.1] * 5, [1.0, 0.6] * 5 + [1.0])[None], RATE_HZ).iloc[0]
     assert uneven["RR variation"] == pytest.approx(0.2 / 0.9, rel=0.05)
     assert uneven["beat-to-beat change"] == pytest.approx(0.25, rel=0.1)
@@ -54,15 +46,6 @@ def test_offset_and_bands_are_those_that_were_added() -> None:
     expected = [7.0, *(a / np.sqrt(2) for a in amplitude_uv.values())]
     np.testing.assert_allclose(bands[list(realism.BANDS)], expected, rtol=1e-6)
     assert realism.measure_bands(np.zeros((1, 12, 1000)), 100)["above 60 Hz"].isna().all()
-
-
-def test_detected_beats_are_those_that_were_simulated() -> None:
-    for case in plan_cohort(4, 2, single_condition("NORM")):
-        _, record = draw(case, 2, NoiseLevels())
-        r_s = record.beats.r_s[(record.beats.r_s > 0.3) & (record.beats.r_s < 10.1)]
-        measured = realism.measure(record.at(RATE_HZ)["signal"][None] / 1000, RATE_HZ).iloc[0]
-        assert measured["heart rate"] == pytest.approx(60 / np.diff(r_s).mean(), rel=0.1)
-    assert realism.measure(np.zeros((1, 12, 1000)), 100).isna().all(axis=None)
 
 
 def test_equal_records_are_not_separable_and_others_are() -> None:
@@ -106,8 +89,12 @@ def test_the_mean_of_a_lead_does_not_reveal_the_class() -> None:
     """A logistic regression on the twelve means: NORM against MI near chance, though not
     standardised; the shape of the leads (standard deviation) does separate them."""
     n_records = 150
-    norm, infarction = (simulated_mv(name, n_records, 4)[0] for name in ("NORM", "MI"))
-    signals_mv, labels = np.concatenate([norm, infarction]), np.repeat([0, 1], n_records)
+    records = [
+        draw(case, 4, NoiseLevels())[1].at(100)["signal"]
+        for name in ("NORM", "MI")
+        for case in plan_cohort(n_records, 4, single_condition(name))
+    ]
+    signals_mv, labels = np.stack(records) / 1000, np.repeat([0, 1], n_records)
     model = LogisticRegression(C=1e3, max_iter=5000)
 
     def auroc(features: np.ndarray) -> float:
@@ -117,12 +104,3 @@ def test_the_mean_of_a_lead_does_not_reveal_the_class() -> None:
 
     assert 0.38 < auroc(signals_mv.mean(axis=-1)) < 0.62
     assert auroc(signals_mv.std(axis=-1)) > 0.6
-
-
-def test_noise_above_60_hz_reveals_the_device() -> None:
-    """Between the QRS complexes of V1 the noisy device stands out, as types do in PTB-XL."""
-    signals_mv, devices = simulated_mv("NORM", 120, 6)
-    high_pass = butter(4, 60, "high", fs=RATE_HZ, output="sos")
-    noise = np.abs(sosfiltfilt(high_pass, signals_mv[:, LEADS.index("V1")], axis=-1))
-    quiet = np.quantile(noise, 0.4, axis=-1)
-    assert roc_auc_score(devices == "simulated C", quiet) > 0.75

@@ -21,7 +21,6 @@ from ecgsim import (
     Shortcut,
     draw,
     plan_cohort,
-    plant_shortcut,
     simulate_archive,
 )
 from ecgsim.cohort import single_condition
@@ -46,20 +45,15 @@ def digest(root: Path) -> dict[str, str]:
     }
 
 
-def test_the_tables_have_the_columns_of_the_real_archive(
-    simulated_archive: Path, ptbxl_500: Path
-) -> None:
-    for name in ("ptbxl_database.csv", "scp_statements.csv"):
-        simulated = pd.read_csv(simulated_archive / name, nrows=5)
-        real = pd.read_csv(ptbxl_500 / name, nrows=5)
-        assert list(simulated.columns) == list(real.columns)
-
-
-def test_statements_are_described_as_in_ptbxl(
+def test_the_tables_are_those_of_ptbxl(
     simulated_archive: Path, table: pd.DataFrame, ptbxl_500: Path
 ) -> None:
-    ours = pd.read_csv(simulated_archive / "scp_statements.csv", index_col=0)
-    real = pd.read_csv(ptbxl_500 / "scp_statements.csv", index_col=0)
+    database, statements = (
+        [pd.read_csv(root / name, index_col=0) for root in (simulated_archive, ptbxl_500)]
+        for name in ("ptbxl_database.csv", "scp_statements.csv")
+    )
+    for ours, real in (database, statements):
+        assert list(ours.columns) == list(real.columns)
     assert {code for codes in table["scp_codes"] for code in codes} <= set(ours.index)
     columns = ["diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass"]
     pd.testing.assert_frame_equal(
@@ -81,7 +75,7 @@ def test_no_patient_is_in_two_folds_and_each_fold_has_atrial_fibrillation() -> N
 
 
 @pytest.mark.parametrize("rate_hz", [100, 500])
-def test_wfdb_reads_it_with_right_checksums(
+def test_wfdb_reads_it_with_right_checksums_and_lead_identities(
     simulated_archive: Path, table: pd.DataFrame, rate_hz: int
 ) -> None:
     column = "filename_lr" if rate_hz == 100 else "filename_hr"
@@ -91,22 +85,9 @@ def test_wfdb_reads_it_with_right_checksums(
         assert record.d_signal.shape == (10 * rate_hz, 12)
         assert [name.upper() for name in record.sig_name] == [name.upper() for name in LEADS]
         assert record.calc_checksum() == record.checksum
-
-
-def test_sha256sums_lists_every_file(simulated_archive: Path) -> None:
-    lines = (simulated_archive / "SHA256SUMS.txt").read_text(encoding="utf-8").splitlines()
-    listed = {name: value for value, name in (line.split(" ", 1) for line in lines)}
-    files = digest(simulated_archive)
-    del files["SHA256SUMS.txt"]
-    assert listed == {name.replace("\\", "/"): value for name, value in files.items()}
-
-
-def test_lead_identities_hold_to_half_an_adu(simulated_archive: Path, table: pd.DataFrame) -> None:
-    for stem in table["filename_hr"].head(10):
-        adu = wfdb.rdrecord(str(simulated_archive / stem), physical=False).d_signal.T.astype(int)
-        independent = adu[[0, 1, *range(6, 12)]]
+        adu = record.d_signal.T.astype(int)
         np.testing.assert_array_equal(adu[2], adu[1] - adu[0])
-        assert np.abs(adu - twelve_from_eight(independent)).max() <= 0.5
+        assert np.abs(adu - twelve_from_eight(adu[[0, 1, *range(6, 12)]])).max() <= 0.5
 
 
 def test_stored_layers_are_the_parts_of_the_stored_signal(
@@ -143,7 +124,7 @@ def test_100_hz_is_the_500_hz_record_below_the_new_nyquist_frequency() -> None:
 
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(tmp_path: Path) -> None:
     archives = [
-        simulate_archive(tmp_path / name, n_records=30, seed=seed, rates_hz=(100,), jobs=jobs)
+        simulate_archive(tmp_path / name, n_records=12, seed=seed, rates_hz=(100,), jobs=jobs)
         for name, seed, jobs in (("a", 2, 1), ("b", 2, 2), ("c", 3, 1))
     ]
     first, again, other = (digest(archive) for archive in archives)
@@ -165,9 +146,7 @@ def test_a_shortcut_correlates_with_its_condition_and_stays_in_its_lead(tmp_path
     assert json.loads((path / "simulation.json").read_text())["shortcut"]["lead"] == "V6"
 
 
-def test_each_sign_has_a_layer_that_is_part_of_the_evidence(
-    simulated_archive: Path, table: pd.DataFrame
-) -> None:
+def test_each_sign_has_a_layer_that_is_part_of_the_evidence() -> None:
     """A Q wave lies in QRS, ST and T behind it; an infarction without ST has no layer of it."""
     counts = dict.fromkeys(("st", "t", "q"), 0)
     time_s = np.arange(5200) / 500
@@ -184,10 +163,6 @@ def test_each_sign_has_a_layer_that_is_part_of_the_evidence(
                 share = energy[in_qrs].sum() / energy.sum()
                 assert share > 0.95 if sign == "q" else share < 0.2
     assert min(counts.values()) > 15
-    stems = simulated_archive / "layers" / "evidence_q" / "records500"
-    n_files = len(list(stems.rglob("*.dat")))
-    truth = pd.read_csv(simulated_archive / "simulation.csv")
-    assert n_files == truth["layers"].str.contains("evidence_q", na=False).sum() > 0
 
 
 def test_the_device_is_independent_of_the_condition_unless_asked() -> None:
@@ -202,19 +177,6 @@ def test_the_device_is_independent_of_the_condition_unless_asked() -> None:
     assert frames[0.9].loc["AF", "simulated C"] > 0.85
     others = [name for name in CONDITIONS if name != "AF"]
     pd.testing.assert_frame_equal(frames[0.9].loc[others], frames[0.0].loc[others])
-
-
-def test_a_shortcut_can_be_planted_in_records_of_any_archive() -> None:
-    labels = np.repeat([1, 0], 100)
-    added = plant_shortcut(
-        Shortcut("MI", "V2"), np.arange(200), labels, rate_hz=100, n_samples=1000, seed=1
-    )
-    has_artefact = np.abs(added[:, LEADS.index("V2")]).max(axis=1) > 0
-    assert has_artefact[labels == 1].mean() > 0.85
-    assert has_artefact[labels == 0].mean() < 0.15
-    assert np.abs(np.delete(added, LEADS.index("V2"), axis=1)).max() == 0
-    with pytest.raises(EcgcoreError, match=r"shortcut.lead: expected one of I, II, V1"):
-        plant_shortcut(Shortcut("MI", "aVL"), [1], [1], rate_hz=100, n_samples=1000, seed=1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from captum import attr
 from torch import nn
 
 from ecgcore import explanations, models
-from ecgcore.errors import EcgcoreError
 from ecgcore.explanations.attribute import PositiveLogit
 
 RATE_HZ, N_LEADS, N_SAMPLES = 50, 12, 100
@@ -53,6 +52,13 @@ def network(name: str) -> nn.Module:
     return model.eval()
 
 
+@pytest.fixture
+def in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two records at once, so that what is computed has a seam."""
+    monkeypatch.setitem(explanations.attribute.__globals__, "rows_at_once", lambda *_: 2)
+
+
+@pytest.mark.usefixtures("in_batches")
 @pytest.mark.parametrize("n_outputs", [1, 2])
 @pytest.mark.parametrize(
     "method", ["input_x_gradient", "integrated_gradients", "gradient_shap", "occlusion"]
@@ -82,10 +88,11 @@ def test_imn_parts_add_up_to_the_positive_logit(name):
     np.testing.assert_array_equal(explanations.attribute(model, x, "imn"), parts.weights * x)
 
 
+@pytest.mark.usefixtures("in_batches")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("method", ["integrated_gradients", "grad_cam", "occlusion"])
 def test_equal_to_captum(name, method):
-    model, x = network(name), signals(2)
+    model, x = network(name), signals(3)
     forward, batch = PositiveLogit(model), torch.from_numpy(x)
     if method == "occlusion":
         expected = attr.Occlusion(forward).attribute(
@@ -104,26 +111,15 @@ def test_equal_to_captum(name, method):
     values = explanations.attribute(model, x, method, **options)
     reference = expected.detach().numpy()
     assert np.abs(reference).max() > 0
-    atol = 1e-3 * np.abs(reference).max()
+    atol = 1e-3 * np.abs(reference).max() + 1e-7  # of which a logit in float32 is a multiple
     np.testing.assert_allclose(values, reference, rtol=1e-3, atol=atol)
 
 
-@pytest.mark.parametrize("name", ["cnn1d", "imn"])
-@pytest.mark.parametrize(
-    "method", ["saliency", "integrated_gradients", "gradient_shap", "grad_cam", "occlusion"]
-)
-def test_batches_do_not_show(name, method, monkeypatch):
-    model, x = network(name), signals(3)
-    whole = explanations.attribute(model, x, method, n_steps=4, window_s=1.0)
-    monkeypatch.setitem(explanations.attribute.__globals__, "rows_at_once", lambda *_: 2)
-    parts = explanations.attribute(model, x, method, n_steps=4, window_s=1.0)
-    assert whole.shape == x.shape
-    np.testing.assert_allclose(whole, parts, rtol=1e-3, atol=1e-4 * np.abs(whole).max())
-
-
 @pytest.mark.parametrize("method", ["gradient_shap", "kernel_shap"])
-def test_the_seed_alone_decides_and_global_generators_are_left_alone(method):
-    model, x = network("cnn1d"), signals(2)
+def test_the_seed_alone_decides_and_model_and_generators_are_left_alone(method):
+    model, x = network("imn").train(), signals(2)
+    model.encoder.eval()
+    state = {k: v.clone() for k, v in model.state_dict().items()}
     np.random.seed(3)  # noqa: NPY002
     torch.manual_seed(3)
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
@@ -134,29 +130,7 @@ def test_the_seed_alone_decides_and_global_generators_are_left_alone(method):
     torch.rand(5)
     np.testing.assert_array_equal(one, explanations.attribute(model, x, method, seed=1, **options))
     assert (one != explanations.attribute(model, x, method, seed=2, **options)).any()
-
-
-def test_the_model_is_left_as_it_was():
-    model, x = network("imn").train(), signals(2)
-    state = {k: v.clone() for k, v in model.state_dict().items()}
-    model.encoder.eval()
-    for method in ("imn", "integrated_gradients", "grad_cam", "occlusion"):
-        explanations.attribute(model, x, method, n_steps=2, window_s=1.0)
-    assert model.training
-    assert not model.encoder.training
+    explanations.attribute(model, x, "grad_cam")
+    assert (model.training, model.encoder.training) == (True, False)
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"method": "ig"}, "integrated_gradients"),
-        ({"method": "grad_cam"}, "last_conv"),
-        ({"method": "imn"}, "IMN family"),
-        ({"method": "saliency", "x": np.zeros((12, 100))}, "record, lead, sample"),
-    ],
-)
-def test_wrong_requests_are_named(options, words):
-    with pytest.raises(EcgcoreError, match=words):
-        explanations.attribute(**{"model": Linear(), "x": signals(1), **options})

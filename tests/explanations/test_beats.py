@@ -22,15 +22,6 @@ def heart(r_s: list[float], rate_hz: int = RATE_HZ, size: float = 1.0) -> np.nda
     return np.broadcast_to(size * trace, (12, len(t))).astype(np.float32)
 
 
-@pytest.fixture
-def ludb(shared):
-    """The folder of LUDB's records."""
-    folder = shared / "ludb" / "data"
-    if not folder.is_dir():
-        pytest.skip("real data: shared/ludb does not lie beside this checkout")
-    return folder
-
-
 @pytest.mark.parametrize("rate_hz", [62, 100, 500])
 def test_r_peaks_are_where_we_put_them(rate_hz):
     peaks_s = beats.r_peaks(heart(R_S, rate_hz), rate_hz) / rate_hz
@@ -56,7 +47,8 @@ def test_swapped_beats_follow_the_records_rhythm():
     np.testing.assert_array_equal(donor[1], healthy[0])  # no beats to follow: unchanged
 
 
-def test_ludb_waves_are_those_of_wfdb_with_the_intervals_between(ludb):
+def test_ludb_waves_are_those_of_wfdb_with_the_intervals_between(shared):
+    ludb = shared / "ludb" / "data"
     table = ludb_waves(ludb, 1)
     symbols = wfdb.rdann(str(ludb / "1"), "avf").symbol
     counts = table[table.lead == "aVF"].wave.value_counts()

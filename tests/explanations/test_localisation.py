@@ -5,14 +5,11 @@ import pytest
 
 from ecgcore.errors import EcgcoreError
 from ecgcore.explanations import (
-    expected_leads,
     lead_shares,
     mass_accuracy,
     top_segments,
     window_sums,
 )
-from ecgcore.explanations.localisation import EXPECTED_LEADS
-from ecgcore.leads import LEADS
 
 
 def test_mass_accuracy_by_hand():
@@ -41,10 +38,3 @@ def test_windows_and_shares_by_hand():
     top = top_segments(values, 10, k=1, window_s=1.0)
     assert top[["sign", "lead"]].to_numpy().tolist() == [[1, "aVR"], [-1, "aVF"]]
     np.testing.assert_allclose(lead_shares(values)[[3, 5]], [0.4, 0.6])
-
-
-def test_expected_leads():
-    inferior = expected_leads({"IMI": 100.0, "SR": 0.0})
-    assert np.array(LEADS)[inferior].tolist() == ["II", "III", "aVF"]
-    assert not expected_leads({"SR": 0.0}).any()
-    assert set(" ".join(EXPECTED_LEADS.values()).split()) <= set(LEADS)

@@ -11,8 +11,6 @@ from ecgcore import models
 from ecgcore.errors import EcgcoreError
 from ecgcore.models.receptive_field import Stage, field_samples, stages_for
 
-SETTABLE = ("cnn1d", "cnn_lstm", "imn", "imn_categorical", "imn_plus", "blackbox_cnn2d")
-
 
 def observed_field(network: models.EcgModel, n_samples: int) -> int:
     """Return the widest span of samples that one unit, or one weight W of an IMN, depends on."""
@@ -97,23 +95,6 @@ def test_widened_stages_are_as_close_as_they_can_be(sizes, factor, widen) -> Non
         last_step = math.prod(s.pool for s in stages[:-1])
         widest = max(s.kernel - 1 for s in stages) * last_step
         assert error <= widest / 2 + 1e-6
-
-
-@pytest.mark.parametrize("name", SETTABLE)
-def test_at_another_rate_dilation_keeps_the_parameters_and_longer_kernels_do_not(name) -> None:
-    slow = models.build(name, rate_hz=100, n_samples=100)
-    fast = {
-        widen: models.build(
-            name, rate_hz=500, n_samples=500, widen=widen,
-            receptive_field_ms=slow.receptive_field_ms,
-        )
-        for widen in ("dilation", "kernel")
-    }  # fmt: skip
-    for network in fast.values():
-        assert math.isclose(network.receptive_field_ms, slow.receptive_field_ms, rel_tol=0.012)
-    fast["dilation"].load_state_dict(slow.state_dict())  # equal shapes: the weights can go along
-    assert models.build_from(fast["dilation"].spec).stages == fast["dilation"].stages
-    assert models.count_parameters(slow) < models.count_parameters(fast["kernel"])
 
 
 @pytest.mark.parametrize(("rate_hz", "field_ms"), [(100, 108), (100, 216), (62, 540), (100, 530)])

@@ -11,7 +11,6 @@ from matplotlib.collections import PolyCollection
 from matplotlib.image import imread
 
 from ecgcore import plots
-from ecgcore.errors import EcgcoreError
 from ecgcore.plots import look
 from ecgcore.statistics import evaluate
 
@@ -126,32 +125,3 @@ def test_frames_lie_where_the_segments_are():
     frames = figure.axes[0].patches
     assert sorted(round(p.get_x(), 2) for p in frames) == [1.0, 5.2, 9.9]
     assert frames[-1].get_width() == pytest.approx(0.1)  # cut off at the end of the record
-
-
-def test_an_interval_that_could_not_be_computed_is_left_out():
-    table = INTERVALS.assign(low=np.nan, high=np.nan)
-    assert plots.forest(table).axes[0].texts[0].get_text() == "0.910"
-    plots.response(table)._repr_png_()
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: plots.ecg_12_lead(np.zeros((8, 100)), 100), r"\(12, sample\)"),
-        (lambda: plots.ecg_12_lead(ECG_MV, 100, ECG_MV[:, :9]), "attribution: expected shape"),
-        (lambda: plots.ecg_12_lead(ECG_MV, 100, columns=5), "columns: expected 1, 2, 3 or 4"),
-        (lambda: plots.ecg_12_lead(ECG_MV, 10), "at most 60 s"),
-        (lambda: plots.learning_curves(pd.DataFrame({"loss": [1]})), "train_"),
-        (lambda: plots.forest(INTERVALS[:0]), "the table has no row"),
-    ],
-)
-def test_wrong_data_is_refused_in_one_sentence(call, message):
-    with pytest.raises(EcgcoreError, match=message):
-        call()
-
-
-def test_bars_keep_the_order_of_their_labels_whatever_the_index():
-    value = pd.Series([0.1, 0.2, 0.3], index=[2, 0, 1])
-    figure = plots.answer_bars(value, value - 0.05, value + 0.05, ["a", "b", "c"])
-    bars = sorted(figure.axes[0].patches, key=lambda bar: bar.get_y())
-    assert [bar.get_width() for bar in bars[:3]] == pytest.approx([0.1, 0.2, 0.3])

@@ -66,13 +66,6 @@ def folds_run(folder: Path, archive: str, logit: float, **given: Any) -> Path:
     return folder
 
 
-def logit_of(folder: Path, x: np.ndarray) -> float:
-    """Mean logit of a run's networks for one input ``(1, lead, sample)``."""
-    networks = [training.load_model(file).eval() for file in folder.glob("weights*")]
-    logits = [training.predict_logits(network, x) for network in networks]
-    return float(np.mean([statistics.positive_logit(values)[0] for values in logits]))
-
-
 def toy_run(folder: Path, notebook: str = "imn_train", archive: str = "a", **given: Any) -> Path:
     """A finished run of five test records that scores them at random; nothing was trained."""
     folder.mkdir(parents=True)

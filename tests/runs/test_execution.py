@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -11,17 +12,13 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_notebook
 from run_kit import toy_run
+from toy_notebook import PARAMETERS, write_notebook
 from traitlets.config import Config
 
-from ecgcore import files, progress, runs
+from ecgcore import files, runs
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters
 
-PARAMETERS = """\
-seed: int = 1  # seed; allowed: 0..
-out: str = ""  # run directory
-tier: str = "custom"  # tier
-"""
 BEGIN = 'from ecgcore import runs\nrun = runs.begin("toy")'
 WORK = """\
 import numpy as np
@@ -37,39 +34,37 @@ run.finish(
 """
 
 
-def write_notebook(path: Path, *cells: str, declared: str = PARAMETERS) -> Path:
-    code = [new_code_cell(declared, metadata={"tags": ["parameters"]})]
-    book = new_notebook(cells=code + [new_code_cell(source) for source in cells])
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    book.metadata["language_info"] = {"name": "python"}
-    nbformat.write(book, path)
-    return path
-
-
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     return write_notebook(tmp_path / "toy.ipynb", BEGIN, WORK, FINISH)
 
 
-def test_a_run_leaves_a_whole_directory(toy: Path, tmp_path: Path) -> None:
-    out = runs.run_notebook(toy, {"seed": 3, "tier": "smoke"}, tmp_path / "runs" / "a")
-    names = {file.name for file in out.iterdir()}
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the toy; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    toy = write_notebook(folder / "toy.ipynb", BEGIN, WORK, SHOW, FINISH)
+    return runs.run_notebook(toy, {"seed": 3, "tier": "smoke"}, folder / "runs" / "a")
+
+
+def test_a_run_leaves_a_whole_directory(finished: Path) -> None:
+    names = {file.name for file in finished.iterdir()}
     assert names == {
         "notebook.ipynb", "metrics.csv", "predictions.parquet", "results.json",
         "params.json", "provenance.json",
     }  # fmt: skip
-    assert json.loads((out / "params.json").read_text()) == {"notebook": "toy", "seed": 3}
-    facts = json.loads((out / "provenance.json").read_text())
+    assert json.loads((finished / "params.json").read_text()) == {"notebook": "toy", "seed": 3}
+    facts = json.loads((finished / "provenance.json").read_text())
     assert facts["tier"] == "smoke"
     assert len(facts["git_commit"]) == 40
-    assert [path.name for path in out.parent.iterdir()] == ["a"]  # no lock, no partial
+    assert [path.name for path in finished.parent.iterdir()] == ["a"]  # no lock, no partial
 
-    again = out / "notebook.ipynb"
+    again = finished / "notebook.ipynb"
     before = again.stat().st_mtime_ns
-    runs.run_notebook(toy, {"seed": 3}, out)
+    runs.run_notebook(finished.parents[1] / "toy.ipynb", {"seed": 3}, finished)
     assert again.stat().st_mtime_ns == before, "a finished run was repeated"
 
-    assert runs.load_tables(tmp_path / "runs", "toy", "metrics").loc[0, "seed"] == 3
+    assert runs.load_tables(finished.parent, "toy", "metrics").loc[0, "seed"] == 3
 
 
 @pytest.mark.parametrize(
@@ -77,25 +72,19 @@ def test_a_run_leaves_a_whole_directory(toy: Path, tmp_path: Path) -> None:
     [
         ("raise ZeroDivisionError('no leads')", "cell 4 raised ZeroDivisionError: no leads"),
         ("import os; os._exit(9)", "the kernel died"),
+        (WORK, r"did not call run\.finish"),
     ],
 )
 def test_a_failing_notebook_leaves_the_old_run(
-    toy: Path, tmp_path: Path, cell: str, words: str
+    finished: Path, tmp_path: Path, cell: str, words: str
 ) -> None:
-    out = runs.run_notebook(toy, {}, tmp_path / "a")
+    out = shutil.copytree(finished, tmp_path / "a")
     before = (out / "notebook.ipynb").read_bytes()
-    write_notebook(toy, BEGIN, cell, FINISH)
+    toy = write_notebook(tmp_path / "toy.ipynb", BEGIN, cell)
     with pytest.raises(EcgcoreError, match=words) as caught:
         runs.run_notebook(toy, {}, out, force=True)
     assert "toy.ipynb" in str(caught.value)
     assert (out / "notebook.ipynb").read_bytes() == before
-
-
-def test_a_notebook_that_never_finishes_its_run_is_refused(toy: Path, tmp_path: Path) -> None:
-    write_notebook(toy, BEGIN, WORK)
-    with pytest.raises(EcgcoreError, match=r"did not call run\.finish"):
-        runs.run_notebook(toy, {}, tmp_path / "a")
-    assert not (tmp_path / "a").exists()
 
 
 def test_checkpoints_of_a_killed_run_are_kept_for_the_same_parameters(
@@ -142,11 +131,6 @@ def test_the_gate_refuses(tmp_path: Path, cell: dict, metadata: dict, words: str
         runs.gate(tmp_path / "page.ipynb")
 
 
-def test_progress_says_epoch_share_and_time() -> None:
-    assert progress.in_words(3, 5, 120.0) == "epoch 3 of 5 (60 %), at most 2 minutes left"
-    assert progress.in_words(5, 5, 0.0) == "epoch 5 of 5 (100 %)"
-
-
 SHOW = """\
 from ecgcore import progress
 progress.show_in_notebook("epoch 1 of 2")
@@ -154,15 +138,14 @@ progress.show_in_notebook("epoch 2 of 2", is_last=True)
 """
 
 
-def test_only_a_persons_notebook_shows_progress(toy: Path, tmp_path: Path) -> None:
-    write_notebook(toy, BEGIN, WORK, SHOW, FINISH)
-    runs.run_notebook(toy, {}, tmp_path / "a")
+def test_only_a_persons_notebook_shows_progress(finished: Path, tmp_path: Path) -> None:
+    toy = finished.parents[1] / "toy.ipynb"
     papermill.execute_notebook(
         str(toy), str(tmp_path / "b.ipynb"), {"out": str(tmp_path / "b")}, progress_bar=False
     )
     outputs = [
         [output for cell in nbformat.read(path, as_version=4).cells for output in cell.outputs]
-        for path in (tmp_path / "a" / "notebook.ipynb", tmp_path / "b.ipynb")
+        for path in (finished / "notebook.ipynb", tmp_path / "b.ipynb")
     ]
     assert outputs[0] == []
     assert {output.name for output in outputs[1]} == {"stdout"}

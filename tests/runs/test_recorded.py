@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from refusal import refused
 
-from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance, recorded
 
 FILES = {
@@ -62,10 +62,8 @@ def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
     assert {"git_commit", "packages", "machine", "peak_memory_mib"} <= set(again.facts)
     assert len(list((tmp_path / "results").iterdir())) == 2
     (tmp_path / "results" / "judged.json").write_text("{")
-    with pytest.raises(EcgcoreError, match="cannot be read"):
-        recorded.load("judged", tmp_path / "results")
-    with pytest.raises(EcgcoreError, match="there is no such recorded result"):
-        recorded.load("judged", tmp_path)
+    refused("cannot be read", recorded.load, "judged", tmp_path / "results")
+    refused("there is no such recorded result", recorded.load, "judged", tmp_path)
 
 
 def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
@@ -83,11 +81,3 @@ def test_the_label_names_code_that_nobody_can_get(checkout: Path) -> None:
     made_by = commit(checkout)
     assert "uncommitted changes" in result(made_by, runs_dirty=True).label
     assert "not in this repository" in result("c0ffee" * 6 + "c0ff").label
-
-
-def test_every_module_of_a_notebook_is_among_its_dependencies(root: Path) -> None:
-    paths = provenance.dependencies(root / "notebooks" / "imn_train.ipynb")
-    names = {str(path.relative_to(provenance.ROOT)) for path in paths}
-    assert {"ecgcore/leads.py", "ecgcore/models/imn.py", "ecgcore/training/loop.py"} <= names
-    assert {"ecgsim/shortcut.py", "ecgcore/data/store.py", "ecgcore/runs/pipeline.py"} <= names
-    assert not names & {"ecgcore/cli.py"}

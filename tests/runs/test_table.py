@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from archives import write_archive
+from refusal import refused
 from run_kit import toy_run
 
 from ecgcore import runs
@@ -44,8 +45,7 @@ def test_the_table_of_runs_has_parameters_costs_and_the_archive(folder: Path) ->
     table = runs.runs_table(folder, "imn_train").set_index("seed")
     assert table.loc[2, "run_train_seconds"] == 1.0
     assert table.loc[2, "archive"] == "a" * 12
-    with pytest.raises(EcgcoreError, match="no complete run of frequency_train"):
-        runs.runs_table(folder, "frequency_train")
+    refused("no complete run of frequency_train", runs.runs_table, folder, "frequency_train")
 
 
 def test_an_unfinished_run_is_passed_over(folder: Path) -> None:
@@ -60,18 +60,8 @@ def test_two_runs_of_one_seed_are_refused_by_name(tmp_path: Path, name: str, oth
     toy_run(tmp_path / "one")
     toy_run(tmp_path / "the_other", **{name: other})
     table = runs.runs_table(tmp_path, "imn_train")
-    with pytest.raises(EcgcoreError, match=rf"one and the_other: .*{name}"):
-        runs.predictions_by_seed(table)
-    with pytest.raises(EcgcoreError, match=rf"one and the_other: .*{name}"):
-        runs.networks(tmp_path, "metrics")
-
-
-def test_predictions_come_by_seed(folder: Path) -> None:
-    table = runs.runs_table(folder, "imn_train").query("variant == 'as published'")
-    table = table[table["protocol"] == "held_out"]
-    by_seed = runs.predictions_by_seed(table)
-    assert list(by_seed) == [1, 2]
-    assert set(by_seed[1]["part"]) == {"test"}
+    refused(rf"one and the_other: .*{name}", runs.predictions_by_seed, table)
+    refused(rf"one and the_other: .*{name}", runs.networks, tmp_path, "metrics")
 
 
 def test_a_summary_refuses_an_archive_that_is_not_that_of_its_runs(tmp_path: Path) -> None:

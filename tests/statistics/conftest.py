@@ -21,6 +21,19 @@ def network(
 
 
 @pytest.fixture
+def two_models() -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Make labels and two correlated probabilities with ties: ``two_models(seed, n=300)``."""
+
+    def make(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        y = (rng.random(n) < 0.25).astype(int)
+        noise = rng.normal(size=(2, n)) + rng.normal(size=n)
+        return y, *expit(noise + 2 * y - 1).round(2)
+
+    return make
+
+
+@pytest.fixture
 def networks() -> Callable[..., dict[int, pd.DataFrame]]:
     """Make predictions by seed: ``networks(auroc, n_seeds=3, sd=0.0, n=300, n_positive=100)``."""
 

@@ -1,16 +1,17 @@
-"""Metrics against scikit-learn, hand-computed cases and the counts that paper B printed."""
+"""Metrics and temperature against scikit-learn, cases by hand and the counts of paper B."""
 
 import csv
 import math
 
 import numpy as np
 import pytest
+from refusal import refused
 from scipy import stats
+from scipy.special import expit
 from sklearn import metrics as sk
 
 from ecgcore import statistics
-from ecgcore.errors import EcgcoreError
-from ecgcore.statistics import evaluate
+from ecgcore.statistics import evaluate, fit_temperature
 
 
 def random_scores(seed: int, n: int = 400, decimals: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -65,10 +66,8 @@ def test_undefined_is_nan_not_zero():
     assert one_class["specificity"] == 1
 
 
-def test_published_table_of_paper_b_follows_from_its_own_counts(root):
-    path = root.parent / "shared" / "reference" / "sampling_matters_test.csv"
-    if not path.exists():
-        pytest.skip("shared/reference does not lie beside this checkout")
+def test_published_table_of_paper_b_follows_from_its_own_counts(shared):
+    path = shared / "reference" / "sampling_matters_test.csv"
     names = ("accuracy", "f1", "sensitivity", "specificity", "precision", "mcc")
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     assert len(rows) > 10
@@ -94,8 +93,7 @@ def test_balanced_subset_keeps_the_smaller_class_whole():
     assert rows.size == 20 == np.unique(rows).size
     assert (statistics.balanced_subset(y, seed=1) == rows).all()
     assert (statistics.balanced_subset(y, seed=2) != rows).any()
-    with pytest.raises(EcgcoreError, match="both classes"):
-        statistics.balanced_subset([0, 0], seed=1)
+    refused("both classes", statistics.balanced_subset, [0, 0], seed=1)
 
 
 def test_moments_are_those_of_scipy_and_a_flat_lead_has_none():
@@ -107,8 +105,7 @@ def test_moments_are_those_of_scipy_and_a_flat_lead_has_none():
     others = [k for k in range(12) if k != 3]
     np.testing.assert_allclose(skewness[:, others], stats.skew(x[:, others], axis=2), atol=1e-4)
     assert (skewness[:, 3] == 0).all()
-    with pytest.raises(EcgcoreError, match="record, lead, sample"):
-        statistics.moments(x[0])
+    refused("record, lead, sample", statistics.moments, x[0])
 
 
 @pytest.mark.parametrize(
@@ -122,8 +119,8 @@ def test_moments_are_those_of_scipy_and_a_flat_lead_has_none():
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(y, p, words):
-    with pytest.raises(EcgcoreError, match=words):
-        evaluate(y, p)
+    refused(words, evaluate, y, p)
+    refused("both classes", fit_temperature, [1, 1], [0.3, 0.4])
 
 
 def test_ranking_keeps_the_order_that_probabilities_lose():
@@ -137,3 +134,14 @@ def test_ranking_keeps_the_order_that_probabilities_lose():
     assert values["auroc"] == pytest.approx(sk.roc_auc_score(y, logits))
     assert values["auroc"] != pytest.approx(sk.roc_auc_score(y, saturated))
     assert values["accuracy"] == evaluate(y, saturated)["accuracy"]
+
+
+@pytest.mark.parametrize("intercept", [0.0, -1.5])
+def test_temperature_is_at_the_minimum(intercept):
+    rng = np.random.default_rng(0)
+    true = rng.normal(-1, 2, 20_000)
+    y, logits = (rng.random(true.size) < expit(true)).astype(int), 2 * true
+    temperature = fit_temperature(y, logits, intercept=intercept)
+    gradient = np.mean((expit(logits / temperature + intercept) - y) * logits)
+    assert gradient == pytest.approx(0, abs=1e-5)
+    assert intercept or temperature == pytest.approx(2, rel=0.05)

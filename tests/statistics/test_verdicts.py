@@ -52,13 +52,6 @@ def test_smallest_sample_of_any_verdict(lacking):
     assert (MINIMUM.records, MINIMUM.per_class, MINIMUM.seeds) == (30, 10, 3)
 
 
-def test_correction_for_several_tests_counts():
-    assert difference_verdict(0.1, 0.2, margin=None, p=0.04, **ENOUGH).word == "better"
-    corrected = difference_verdict(0.1, 0.2, margin=None, p=0.06, **ENOUGH)
-    assert corrected.word == "undecided"
-    assert "correction" in corrected.reason
-
-
 @pytest.mark.parametrize(
     ("low", "high", "above", "below", "word"),
     [
@@ -81,7 +74,3 @@ def test_claims_follow_from_the_interval(low, high, above, below, word):
     assert row["level"] == ("90 %" if row["interval"] else "")
     assert row["n"] == "30 records, 3 seeds"
     assert (row["reason"] == "not measured") == np.isnan(low)
-
-
-def test_no_claims_are_a_table_without_rows() -> None:
-    assert claims_table([]).set_index("claim").empty

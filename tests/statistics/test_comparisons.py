@@ -1,4 +1,4 @@
-"""Networks over several seeds: published worked example, DeLong, and simulated studies."""
+"""Two models, one or several seeds: definitions, a published worked example, simulated studies."""
 
 import importlib.util
 import sys
@@ -6,18 +6,22 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from refusal import refused
+from scipy import stats
 
 from ecgcore import statistics
 from ecgcore.errors import EcgcoreError
 from ecgcore.statistics import (
     compare_models,
+    delong,
+    holm,
     interaction,
     obuchowski_rockette,
+    paired_bootstrap,
     records_needed,
     seed_difference,
-    seed_mean,
 )
+from ecgcore.statistics.verdicts import SeedDifference, Spread
 
 # Van Dyke et al.'s study (5 readers, 2 kinds of MRI, 114 patients) is the field's worked example;
 # figures as printed by MRMCaov (Smith & Hillis) in its authors' article about it.
@@ -88,8 +92,7 @@ def test_seed_differences_of_other_metrics_use_their_threshold(networks):
         assert result.verdict(0.01).word == better
     with pytest.raises(TypeError, match="treshold"):
         seed_difference(a, b, treshold=0.4)
-    with pytest.raises(EcgcoreError, match="unknown 'auc'"):
-        seed_difference(a, b, metric="auc")
+    refused("unknown 'auc'", seed_difference, a, b, metric="auc")
 
 
 def test_comparison_table(networks):
@@ -109,8 +112,7 @@ def test_comparison_table(networks):
     assert planned.loc["poor", "p_holm"] == pytest.approx(7 * table.loc["poor", "p"])
     turned = compare_models(sets, "poor", margin=0.05).set_index("name")
     assert turned.verdict["base"] == "better"
-    with pytest.raises(EcgcoreError, match="'none'"):
-        compare_models(sets, "none", margin=0.01)
+    refused("'none'", compare_models, sets, "none", margin=0.01)
 
 
 def test_interaction_is_the_difference_of_differences(networks):
@@ -130,29 +132,7 @@ def test_paired_analysis_knows_that_both_are_one_network(networks):
     b = {k: t.assign(ranking=t.ranking + noise) for k, t in a.items()}
     paired, unpaired = (seed_difference(a, b, paired=p).spread.se for p in (True, False))
     assert paired < 0.5 * unpaired
-    with pytest.raises(EcgcoreError, match="same seeds"):
-        seed_difference(a, {1: b[1], 2: b[2], 5: b[0]}, paired=True)
-
-
-def test_auroc_is_computed_within_folds_and_averaged(networks):
-    fold = np.arange(300) // 2 % 5
-    tables = {}
-    for k, t in networks(0.85, sd=0.02).items():
-        own_scale = 0.1 * fold + 0.1 * t.ranking  # each fold's network has a scale of its own
-        tables[k] = t.assign(fold=fold, ranking=own_scale)
-    mean = seed_mean(tables, within="fold")
-    each = [
-        roc_auc_score(rows.y_true, rows.ranking)
-        for t in tables.values()
-        for _, rows in t.groupby("fold")
-    ]
-    assert mean.value == pytest.approx(np.mean(each))
-    assert mean.low < mean.value < mean.high
-    assert seed_mean(tables).value < mean.value - 0.1
-    result = seed_difference(tables, tables, within="fold")
-    assert result.difference == 0
-    with pytest.raises(EcgcoreError, match="fold"):
-        seed_mean(networks(0.85), within="fold")
+    refused("same seeds", seed_difference, a, {1: b[1], 2: b[2], 5: b[0]}, paired=True)
 
 
 def test_only_the_same_records_can_be_compared(networks):
@@ -164,12 +144,10 @@ def test_only_the_same_records_can_be_compared(networks):
         {k: t.assign(ecg_id=-t.ecg_id) for k, t in b.items()},
         {k: t.assign(y_true=1 - t.y_true) for k, t in b.items()},
     ):
-        with pytest.raises(EcgcoreError, match="same records"):
-            seed_difference(a, other)
+        refused("same records", seed_difference, a, other)
     with pytest.raises(EcgcoreError, match="missing columns"):
         seed_difference(a, {k: t.drop(columns="patient_id") for k, t in b.items()})
-    with pytest.raises(EcgcoreError, match="at least one"):
-        seed_difference(a, {})
+    refused("at least one", seed_difference, a, {})
 
 
 def test_records_cannot_make_up_for_seeds(networks):
@@ -184,3 +162,58 @@ def test_records_cannot_make_up_for_seeds(networks):
     assert "only 1 seed," in single.verdict(0.02).reason
     with pytest.raises(EcgcoreError, match="two seeds"):
         records_needed(seed_difference(networks(0.9, 1), networks(0.8, 1, first=3)), 0.1)
+
+
+def test_delong_by_definition(two_models):
+    """The 1988 paper's kernel over all pairs."""
+    y, a, b = two_models(0, n=120)
+    scores = np.stack([a, b])
+    pos, neg = scores[:, y == 1], scores[:, y == 0]
+    kernel = (pos[:, :, None] > neg[:, None, :]) + 0.5 * (pos[:, :, None] == neg[:, None, :])
+    cov = np.cov(kernel.mean(2)) / pos.shape[1] + np.cov(kernel.mean(1)) / neg.shape[1]
+    se = np.sqrt(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1])
+    result = delong(y, a, b)
+    assert (result.a, result.b) == pytest.approx(tuple(kernel.mean((1, 2))), abs=1e-12)
+    assert result.spread.se == pytest.approx(se, rel=1e-10)
+    assert result.p == pytest.approx(2 * stats.norm.sf(abs(result.difference) / se), rel=1e-9)
+
+
+def test_delong_uses_that_one_patient_has_records_of_both_classes():
+    rng = np.random.default_rng(0)
+    patients, y = np.repeat(np.arange(120), 2), np.tile([0, 1], 120)
+    level = np.repeat(rng.normal(0, 2, 120), 2)
+    a = 1 / (1 + np.exp(-(level + y + 0.5 * rng.normal(size=240))))
+    b = 1 / (1 + np.exp(-(y + rng.normal(size=240))))
+    how = {"metrics": ["auroc"], "groups": patients, "n_resamples": 1500, "seed": 1}
+    by_patient = paired_bootstrap(y, a, b, **how)["se"][0]
+    assert delong(y, a, b, groups=patients).spread.se == pytest.approx(by_patient, rel=0.1)
+    assert delong(y, a, b).spread.se > 1.2 * by_patient
+
+
+def test_delong_is_never_certain_without_variance_or_records(two_models):
+    y, a, _ = two_models(0, n=60)
+    same = delong(y, a, np.log(a + 0.01))  # a monotone transform ranks alike
+    assert same.difference == 0
+    assert np.isnan([same.p, same.low, same.high]).all()
+    assert same.verdict(0.1).word == "undecided"
+    four = delong([0, 0, 1, 1], [0.1, 0.1, 0.9, 0.9], [0.5] * 4)
+    assert np.isnan(four.p)
+    assert "only 4 records" in four.verdict(0.1).reason
+    refused("at least two patients", delong, [0, 0, 1], [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])
+
+
+def test_holm_by_hand():
+    # Ordered .005 .01 .03 .04 times 4 3 2 1, made monotone.
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.6, np.nan, 0.7]), [1.0, np.nan, 1.0])
+    assert holm([]).size == 0
+
+
+def test_equivalence_is_two_one_sided_t_tests():
+    for seed in range(20):
+        sample = np.random.default_rng(seed).normal(0.1, 1, 30)
+        spread = Spread(sample.mean(), sample.var(ddof=1) / 30, df_patients=29)
+        verdict = SeedDifference("auroc", 0, 0, spread, None, 30, 15).verdict(0.5)
+        lower = stats.ttest_1samp(sample, -0.5, alternative="greater").pvalue
+        upper = stats.ttest_1samp(sample, 0.5, alternative="less").pvalue
+        assert (verdict.word == "equivalent") == (max(lower, upper) < 0.05)

@@ -1,20 +1,20 @@
-"""Where a map lies among marked waves: the arithmetic behind ``results/real_imn/ludb_waves``."""
+"""The arithmetic behind recorded tables: marked waves, alarms, noise, and when bf16 is equal."""
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import compare_precision
+import examine_published
+import examine_study
 import numpy as np
 import pandas as pd
+import pytest
 
 from ecgcore import models
 from ecgcore.data import open_data
 from ecgcore.preprocessing import preprocess
 from ecgcore.runs import recorded
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
-import examine_published
-import examine_study
+from ecgcore.training.config import BF16_SHOWN
 
 
 def test_shares_count_only_between_the_first_and_the_last_mark() -> None:
@@ -83,3 +83,24 @@ def test_a_low_rate_removes_the_noise_above_its_band() -> None:
     np.testing.assert_allclose(left[500], left.index, atol=0.02)
     assert (left[62] > left[100]).all()
     assert (left[100] > left[250]).all()
+
+
+def test_recorded_decisions_are_those_of_the_rule_and_of_the_library() -> None:
+    table = recorded.load("precision").table
+    both = table.verdict.eq("equivalent") & table.speed_alone.ge(1.1)
+    assert (table.auto == np.where(both, "bf16", "fp32")).all()
+    by_network = both.groupby([table.device, table.network]).all()  # at every rate
+    assert set(by_network[by_network].index) == BF16_SHOWN
+    inside = table.auroc_low.gt(-0.02) & table.auroc_high.lt(0.02)
+    inside &= table.ece_low.gt(-0.03) & table.ece_high.lt(0.03)
+    assert not (table.verdict.eq("equivalent") & ~inside).any()
+
+
+def test_a_cell_of_the_table_follows_from_the_recorded_answers() -> None:
+    row = recorded.load("devices").table.set_index(["network", "rate_hz"]).loc["imn", 100]
+    answers = compare_precision.by_seed("precision_fp32", "imn_train-norm_vs_mi-imn")
+    values = [
+        compare_precision.statistics.evaluate(one.y_true, one.ranking)["auroc"]
+        for one in (answers[seed] for seed in (1, 2, 3))
+    ]
+    assert row.auroc_gpu == pytest.approx(np.mean(values), abs=1e-5)
