@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common import size_mib
 
 from ecgcore import labels
 from ecgcore.data import GAIN, Archive, Store, encode_record, open_store, to_adu
@@ -111,8 +112,3 @@ def make_archive(templates: str, to: Path, n: int) -> dict[str, float]:
     write_archive(open_store(templates) if is_store else Archive(templates), partial, n)
     partial.rename(to)
     return {"disk_mib": size_mib(to)}
-
-
-def size_mib(folder: Path) -> float:
-    """Return the size of a folder's files."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20

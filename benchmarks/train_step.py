@@ -1,12 +1,12 @@
 """Training steps beside the published loop (DataLoader, Adam, clipping, ``.item()``), on a CPU.
 
-    python benchmarks/train_step.py [--quick] [--threads 2] [--only cnn1d cnn_lstm imn shares]
+    python benchmarks/train_step.py [--threads 2] [--only cnn1d cnn_lstm imn shares]
+                                    [--record | --quick]
 
 ``shares`` prints what each kind of operation takes of a step; ``--record`` keeps it. With one
 thread, seconds are those of the processor.
 """
 
-import argparse
 import dataclasses
 import re
 import time
@@ -14,11 +14,10 @@ from collections.abc import Callable
 
 import pandas as pd
 import torch
+from common import make_parser, save
 from plain import PLAIN, plain_epoch
-from side_by_side import side_by_side
 
 from ecgcore.models import EcgModel, build
-from ecgcore.runs import recorded
 from ecgcore.training import PAPER_A, PAPER_B, TrainConfig, loop, recipe
 from ecgcore.training.device import numerics
 
@@ -72,19 +71,42 @@ def our_epoch(
 
 
 def bench_steps(name: str, n_samples: int, batch: int, n_steps: int, repeats: int) -> None:
-    """Print one comparison: the published loop, ours in fp32 and in bf16."""
+    """Print one comparison: the published loop, ours in fp32 and in bf16.
+
+    In every one of ``repeats`` rounds each takes an epoch, so that other load affects all alike.
+    ``times_as_fast`` is the median of the published loop's seconds divided by ours in each round.
+    """
     x, y = random_records(batch * n_steps, n_samples)
     config = dataclasses.replace(CONFIGS[name], batch_size=batch)
     plain = PLAIN[name]()
     optimiser = torch.optim.Adam(plain.parameters(), lr=1e-3)
-    cases = {"published loop": lambda: plain_epoch(plain, optimiser, x, y, batch, CPU)}
+    epochs = {"published loop": lambda: plain_epoch(plain, optimiser, x, y, batch, CPU)}
     for precision in ("fp32", "bf16"):
         model = build(name, rate_hz=100, n_samples=n_samples)
         how = dataclasses.replace(config, precision=precision)
-        cases[f"ours {precision}"] = our_epoch(model, x, y, how)
-    title = f"{name} {n_samples} samples, batch {batch}"
+        epochs[f"ours {precision}"] = our_epoch(model, x, y, how)
+    for loop_name in list(epochs):
+        try:
+            seconds_of(epochs[loop_name])
+        except RuntimeError as error:  # an LSTM in bf16, on a processor without it
+            print(f"{name}, {loop_name}: not measured ({error})")
+            del epochs[loop_name]
+    seconds = pd.DataFrame(
+        {loop_name: seconds_of(epoch) for loop_name, epoch in epochs.items()}
+        for _ in range(repeats)
+    )
+    ratios = seconds.rdiv(seconds["published loop"], axis=0)
+    table = pd.DataFrame({"step_ms": 1e3 * seconds.median() / n_steps})
+    table = table.assign(times_as_fast=ratios.median(), lowest=ratios.min(), highest=ratios.max())
+    print(f"{name}, {n_samples} samples, batch {batch}", table.round(3).to_string(), sep="\n")
+
+
+def seconds_of(function: Callable[[], object]) -> float:
+    """Return the seconds of a call: with one thread those of the processor, else of the clock."""
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    side_by_side(title, cases, repeats=repeats, per=n_steps, clock=clock)
+    start = clock()
+    function()
+    return clock() - start
 
 
 def bench_shares(name: str, n_samples: int, batch: int, n_steps: int) -> dict[str, float | str]:
@@ -108,31 +130,26 @@ def bench_shares(name: str, n_samples: int, batch: int, n_steps: int) -> dict[st
 def main() -> None:
     """Parse the command line and print the comparisons."""
     kinds = ("cnn1d", "cnn_lstm", "imn", "shares")
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    parser.add_argument("--record", action="store_true", help="keep the shares in results/")
+    parser = make_parser(__doc__)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=list(kinds), choices=kinds)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    shares = [
+        bench_shares(name, *((620, 2) if args.quick else size), 2)
+        for name, size in (SHARES.items() if "shares" in args.only else ())
+    ]
+    if args.record:
+        table = pd.DataFrame(shares).round(3).rename(columns=lambda name: name.replace(" ", "_"))
+        save("step_shares", table, __file__, "--threads 1 --only shares --record")
     lengths = (620, 1000, 2500, 5000)
     rows = [("cnn1d", n, 8, max(2, 12000 // n)) for n in lengths] + [("cnn1d", 5000, 64, 3)]
     rows += [("cnn_lstm", n, 8, max(2, 6000 // n)) for n in lengths] + [("imn", 1000, 16, 2)]
     if args.quick:
-        args.repeats = 1
         rows = [("cnn1d", 64, 4, 2), ("cnn_lstm", 300, 4, 2), ("imn", 64, 2, 2)]
-    shares = []
-    for name in SHARES if "shares" in args.only else ():
-        shares.append(bench_shares(name, *((620, 2) if args.quick else SHARES[name]), 2))
-    if args.record:
-        command = "python benchmarks/train_step.py --threads 1 --only shares --record"
-        facts = {"command": command, "depends_on": ["benchmarks/train_step.py"]}
-        table = pd.DataFrame(shares).round(3).rename(columns=lambda name: name.replace(" ", "_"))
-        recorded.save("step_shares", table, facts)
     for name, *size in rows:
         if name in args.only:
-            bench_steps(name, *size, args.repeats)
+            bench_steps(name, *size, 1 if args.quick else 5)
 
 
 if __name__ == "__main__":
