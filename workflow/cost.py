@@ -48,7 +48,7 @@ GPUS = {"h100": Gpu(495, 3350, 80), "card_12gb": Gpu(12.7, 360, 12)}
 """An H100 with HBM3, and as an example of a card with 12 GB the GeForce RTX 3060 (data sheets)."""
 KERNELS = {"cnn1d": 95, "cnn_lstm": 230, "xresnet1d101": 1400}
 """Kernels per training step, in an IMN 120; of the residual network about 14 per layer."""
-DEVICES = {"core": "1 core here", "laptop": "laptop", "card_12gb": "12 GB card", "h100": "H100"}
+DEVICES = ("core", "laptop", "card_12gb", "h100")
 HEADINGS = {
     "kind": "kind of run", "runs": "runs", "memory_gib": "memory [GiB]",
     "gpu_gib": "GPU memory [GiB]", "disk_mib": "disk [MiB]",
@@ -138,12 +138,11 @@ def kinds(plan: Plan) -> dict[str, dict[str, object]]:
 
 
 def rehearsed() -> dict[str, dict[str, Any]]:
-    """Return the rows of the rehearsal by kind; none before it was recorded."""
-    table = pd.read_csv(REHEARSAL).fillna(0) if REHEARSAL.exists() else pd.DataFrame({"kind": []})
-    return {row["kind"]: row for row in table.to_dict("records")}
+    """Return the rows of the rehearsal by kind."""
+    return {row["kind"]: row for row in pd.read_csv(REHEARSAL).fillna(0).to_dict("records")}
 
 
-def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the row of the kind that was rehearsed for a run, or of the nearest one.
 
     What grows with the number of samples is scaled where only another rate was rehearsed.
@@ -154,9 +153,7 @@ def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | Non
     names = [kind, " ".join(plain)]
     for one in (model, usual):
         names += [f"{notebook} {one} {hz} Hz" for hz in (job.rate_hz, 500, 250, 125, 100, 62)]
-    name = next((name for name in names if name in rows), None)
-    if name is None:
-        return None
+    name = next(name for name in names if name in rows)
     ratio = job.rate_hz / int(name.split()[2])
     row = {key: value * ratio if key in GROWING else value for key, value in rows[name].items()}
     return row | {"peak_gib": IDLE_GIB + ratio * (row["peak_gib"] - IDLE_GIB)}
@@ -171,10 +168,11 @@ def mebibytes(
     the records. Summaries were not rehearsed: those that read records may hold twice the signals
     at 500 Hz and at 100 Hz.
     """
-    if job.path in plan.summaries or (row := row_of(job, rows)) is None:
+    if job.path in plan.summaries:
         n_records = plan.records if job.archive else 0
         signals_mib = n_records * 12 * 10 * (500 + job.rate_hz) * 4 / 2**20
         return int(2 * SPARE_MIB + 2 * signals_mib)
+    row = row_of(job, rows)
     rehearsed_step_gib = row["batch_size"] * row["stored_mib"] / 1024
     records_gib = max(0.0, row["peak_gib"] - IDLE_GIB - rehearsed_step_gib)
     records_gib *= plan.records / rows["store"]["n_af_vs_rest"]
@@ -186,8 +184,6 @@ def mebibytes(
 def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Return minutes of a run by device, memory and disk; from processor seconds on one core."""
     row = row_of(job, rows)
-    if row is None:
-        return {}
     measured_task = stand_in(job)[1]["task"]
     task = job.params.get("task", "norm_vs_mi" if job.notebook == "imn_train" else "af_vs_norm")
     share = rows["store"][f"n_{task}"] / rows["store"][f"n_{measured_task}"]
@@ -200,18 +196,22 @@ def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     on_device_s = n_networks * epochs * per_epoch + explain_s
     on_device_s += answered * row["n_predicted"] * max(1, n_networks / 2) * row["predict_cpu_s"]
     on_cpu_s = share * (row["load_cpu_s"] + row["rest_cpu_s"])
-    signals = share * (row["n_train"] + row["n_valid"]) * 12 * 10 * job.rate_hz * 4 / 2**30
-    cost = {
-        "core": (on_cpu_s + on_device_s) / 60,
+    signals_gib = share * (row["n_train"] + row["n_valid"]) * 12 * 10 * job.rate_hz * 4 / 2**30
+    core = (on_cpu_s + on_device_s) / 60
+    return {
+        "core": core,
         "explain": explain_s / 60,
         "epoch": row["epoch_cpu_s"] / 60,
+        "laptop": core / min(LAPTOP_CORES, max(1, LAPTOP_GIB // row["peak_gib"])),
+        **{
+            name: (on_cpu_s + on_device_s * gpu.step_s(row) / row["step_cpu_s"]) / 60
+            for name, gpu in GPUS.items()
+        },
+        "measured": row["kind"].partition(" ")[2],
+        "memory_gib": row["peak_gib"],
+        "gpu_gib": signals_gib + row["stored_mib"] * row["batch_size"] / 1024,
+        "disk_mib": row["disk_mib"],
     }
-    cost["laptop"] = cost["core"] / min(LAPTOP_CORES, max(1, LAPTOP_GIB // row["peak_gib"]))
-    for name, gpu in GPUS.items():
-        cost[name] = (on_cpu_s + on_device_s * gpu.step_s(row) / row["step_cpu_s"]) / 60
-    gpu_gib = signals + row["stored_mib"] * row["batch_size"] / 1024
-    cost |= {"measured": row["kind"].partition(" ")[2]}
-    return cost | {"memory_gib": row["peak_gib"], "gpu_gib": gpu_gib, "disk_mib": row["disk_mib"]}
 
 
 def _explain_s(job: Job, row: dict[str, Any], rows: Mapping[str, dict[str, Any]]) -> float:
@@ -258,9 +258,8 @@ def cost_table(tier: str) -> pd.DataFrame:
         kind = " ".join(stand_in(job)[0].split()[:4])
         costs.append({"kind": kind, "runs": 1, **run_cost(job, rows)})
     table = pd.DataFrame(costs)
-    how = dict.fromkeys(table.columns[2:], "mean") | {"runs": "sum"}
-    how |= {"measured": "first"} if "measured" in how else {}
-    how |= {name: "max" for name in how if name.endswith("_gib")}
+    how = dict.fromkeys(table.columns[2:], "mean") | {"runs": "sum", "measured": "first"}
+    how |= dict.fromkeys(("memory_gib", "gpu_gib"), "max")
     return table.groupby("kind", sort=False).agg(how).reset_index()
 
 
@@ -287,71 +286,51 @@ def for_page(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype({name: int for name in minutes if (table[name] >= 10).all()})
 
 
-def _words(minutes: float) -> str:
-    for unit, size, most in (("min", 1, 120), ("h", 60, 72 * 60)):
-        if minutes < most:
-            return f"{minutes / size:.{0 if minutes > 9 else 1}f} {unit}"
-    return f"{minutes / 60 / 24:,.0f} d"
-
-
 def report(tier: str) -> str:
     """Return what a tier costs, by device, and how to cut it."""
-    plan, rows = dry_plan(tier), rehearsed()
+    plan, store = dry_plan(tier), rehearsed()["store"]
     n_runs, n_summaries = len(plan.runs), len(plan.summaries)
     head = f"Tier {tier}: {n_runs} runs, {n_summaries} summaries, {plan.records:,} records."
-    if plan.records != int(rows.get("store", {}).get("n_af_vs_rest", 0)) or "core" not in (
-        table := cost_table(tier)
-    ):
+    if plan.records != store["n_af_vs_rest"]:
         return f"{head} Only the paper tier was rehearsed, so no minutes are known."
-    store, facts = rows["store"], cost_facts(table)
-    lines = [
-        head,
-        f"Disk: {facts['disk_gib']:.0f} GiB, {facts['fixed_gib']:.1f} of it archive and store. "
-        f"Preparing takes {store['cpu_s'] / 60:.0f} processor min and {store['peak_gib']:.1f} GiB.",
-        f"Per run, if a training lasts {EPOCHS} epochs; only the core was measured, the rest are "
-        "estimates:",
-        "",
-        f"{'kind of run':35}{'runs':>5}" + "".join(f"{name:>12}" for name in DEVICES.values())
-        + f"{'memory GiB':>12}{'on GPU GiB':>12}",
-    ]  # fmt: skip
-    for row in table.to_dict("records"):
-        cells = "".join(f"{_words(row[name]):>12}" for name in DEVICES)
-        lines.append(
-            f"{row['kind']:35}{row['runs']:>5}{cells}{row['memory_gib']:>12.1f}{row['gpu_gib']:>12.1f}"
-        )
-    total = "".join(f"{_words(60 * 24 * facts['days'][name]):>12}" for name in DEVICES)
-    advice = _advice(table, facts["days"])
-    return "\n".join([*lines, f"{'all, one after the other':40}{total}", "", *advice])
+    table = cost_table(tier)
+    facts = cost_facts(table)
+    devices = {
+        name: HEADINGS[name].removeprefix("run, ").removesuffix(" [min]") for name in DEVICES
+    }
+    days = ", ".join(f"{device} {facts['days'][name]:,.1f}" for name, device in devices.items())
+    shown = for_page(table).drop(columns=[HEADINGS["epoch"], HEADINGS["measured"]])
+    return f"""\
+{head}
+Disk: {facts["disk_gib"]:.0f} GiB, {facts["fixed_gib"]:.1f} of it archive and store.
+Preparing takes {store["cpu_s"] / 60:.0f} processor min and {store["peak_gib"]:.1f} GiB.
+Per run, if a training lasts {EPOCHS} epochs; only the core was measured, the rest are estimates:
+
+{shown.to_string(index=False)}
+
+All runs one after the other, in days: {days}.
+
+{_advice(table, facts["days"])}"""
 
 
-def _advice(table: pd.DataFrame, total: Mapping[str, float]) -> list[str]:
+def _advice(table: pd.DataFrame, days: Mapping[str, float]) -> str:
     """Return what does not fit, and how to cut a tier."""
     tight = table[table["gpu_gib"] > 0.92 * GPUS["card_12gb"].memory_gib]["kind"]
+    too_large = f"12 GB are too few for: {', '.join(tight)}; use batch_size 32.\n"
     is_fast = table["kind"].str.contains("500 Hz|250 Hz")
-    share = (table["runs"] * table["h100"])[is_fast].sum() / (60 * 24 * total["h100"])
-    explained = total["explain"] / total["core"]
-    advice = [f"12 GB are too few for: {', '.join(tight)}; use batch_size 32."] * bool(len(tight))
-    return [
-        *advice,
-        "To cut, edit workflow/tiers/paper.yaml before the first run; finished runs are kept.",
-        "- one seed instead of five: a fifth of everything (but no spread over seeds)",
-        f"- rates below 250 Hz only: {1 - share:.0%} of the time on an H100",
-        f"- fewer explained_records and methods: explanations are {explained:.0%} of the time",
-        "- several GPUs: make book uses all that it finds; four divide the time by 4",
-        *_sharing_advice(),
-    ]
-
-
-def _sharing_advice() -> list[str]:
-    """Return what several runs on one GPU gained where that was measured."""
-    seconds = json.loads((ROOT / "results" / "gpu_sweep.json").read_text(encoding="utf-8"))
-    if "together_mps_s" not in seconds:
-        return []
-    gain = seconds["sweep_s"] / seconds["together_mps_s"]
-    return [
-        f"- RUNS_PER_GPU=8 while nvidia-cuda-mps-control -d is running: {gain:.1f} times as fast "
-        "for study B on an H200, if eight runs fit in the memory of the GPU"
-    ]
+    fast_days = (table["runs"] * table["h100"])[is_fast].sum() / (60 * 24)
+    explained = days["explain"] / days["core"]
+    sweep = json.loads((ROOT / "results" / "gpu_sweep.json").read_text(encoding="utf-8"))
+    gain = sweep["sweep_s"] / sweep["together_mps_s"]
+    return f"""\
+{too_large if len(tight) else ""}\
+To cut, edit workflow/tiers/paper.yaml before the first run; finished runs are kept.
+- one seed instead of five: a fifth of everything (but no spread over seeds)
+- rates below 250 Hz only: {1 - fast_days / days["h100"]:.0%} of the time on an H100
+- fewer explained_records and methods: explanations are {explained:.0%} of the time
+- several GPUs: make book uses all that it finds; four divide the time by 4
+- RUNS_PER_GPU=8 while nvidia-cuda-mps-control -d is running: {gain:.1f} times as fast \
+for study B on an H200, if eight runs fit in the memory of the GPU"""
 
 
 if __name__ == "__main__":
