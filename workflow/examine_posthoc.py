@@ -19,6 +19,8 @@ from ecgcore.data import open_data
 from ecgcore.runs import directory, recorded
 from ecgcore.runs.trained import load_trained_run
 
+COMMAND = "python workflow/examine_posthoc.py RUNS"
+FILE = "imn_train-norm_vs_mi-{}-1/posthoc.csv"
 NETWORKS = ("imn", "imn_categorical", "imn_plus", "blackbox_cnn2d", "xresnet1d101")
 METHODS = (
     "imn", "input_x_gradient", "integrated_gradients", "gradient_shap", "occlusion",
@@ -39,38 +41,30 @@ def posthoc(folder: Path) -> pd.DataFrame:
         network, x, METHODS, seed=int(run.params["seed"]),
         effort=EFFORT, logit_sd=float(test["logit"].std()),
     ).records  # fmt: skip
-    named = ids.to_numpy()[scores["record"]]
+    ecg_ids = ids.to_numpy()[scores["record"]]
+    patients = store.table["patient_id"][ecg_ids].to_numpy()
     columns = scores[["method", "control", "lerf_minus_morf_bridge"]]
-    return columns.assign(ecg_id=named, patient_id=store.table["patient_id"][named].to_numpy())
+    return columns.assign(ecg_id=ecg_ids, patient_id=patients)
 
 
-def file_of(runs: Path, network: str) -> Path:
-    """Return where a network's answers are kept."""
-    return runs / f"imn_train-norm_vs_mi-{network}-1" / "posthoc.csv"
-
-
-def kept_posthoc(runs: Path, network: str) -> pd.DataFrame:
-    """Return the answers of one network, asked for once."""
-    kept = file_of(runs, network)
-    if not kept.is_file():
-        answers = posthoc(kept.parent).assign(model=network, seed=1)
-        files.write_whole(kept, answers.to_csv(index=False))
-    return pd.read_csv(kept)
+def cached_posthoc(runs: Path, network: str) -> pd.DataFrame:
+    """Return the answers of one network, which is asked once."""
+    path = runs / FILE.format(network)
+    if not path.is_file():
+        table = posthoc(path.parent).assign(model=network, seed=1)
+        files.write_whole(path, table.to_csv(index=False))
+    return pd.read_csv(path)
 
 
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
-        raise SystemExit("Usage: python workflow/examine_posthoc.py RUNS [NETWORK]")
+        raise SystemExit(f"Usage: {COMMAND} [NETWORK]")
     runs = Path(sys.argv[1])
     if sys.argv[2:]:
-        kept_posthoc(runs, sys.argv[2])
+        cached_posthoc(runs, sys.argv[2])
     else:
-        answered = [name for name in NETWORKS if file_of(runs, name).is_file()]
-        facts = {
-            "command": "python workflow/examine_posthoc.py RUNS",
-            "depends_on": ["workflow/examine_posthoc.py"],
-        }
-        with files.locked(recorded.FOLDER / "real_imn"):
-            table = pd.concat([kept_posthoc(runs, name) for name in answered])
-            recorded.save("real_imn/posthoc", table.round(5), facts)
+        answered = [name for name in NETWORKS if (runs / FILE.format(name)).is_file()]
+        table = pd.concat([cached_posthoc(runs, name) for name in answered]).round(5)
+        facts = {"command": COMMAND, "depends_on": ["workflow/examine_posthoc.py"]}
+        recorded.save("real_imn/posthoc", table, facts)
         print("recorded:", *answered)
