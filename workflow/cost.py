@@ -120,15 +120,19 @@ def stand_in(job: Job) -> tuple[str, dict[str, object]]:
 
 
 class DryPlan(Plan):
-    """A plan that needs no archive yet."""
+    """A plan of a tier, whether or not its records are there."""
 
     def _archives(self) -> list[str]:
         return ["given"]
 
 
 def dry_plan(tier: str) -> Plan:
-    """Return the plan of a tier, whether or not its records are there."""
-    return DryPlan(yaml.safe_load((TIERS / f"{tier}.yaml").read_text(encoding="utf-8")))
+    """Return the plan of a tier by its name; SystemExit if there is none."""
+    path = TIERS / f"{tier}.yaml"
+    if not path.exists():
+        names = ", ".join(sorted(path.stem for path in TIERS.glob("*.yaml")))
+        raise SystemExit(f"TIER={tier}: there is no such tier; expected one of {names}.")
+    return DryPlan(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def kinds(plan: Plan) -> dict[str, dict[str, object]]:

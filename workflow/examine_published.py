@@ -163,7 +163,11 @@ def diagnoses(ludb: Path) -> pd.DataFrame:
     pairs = statements[statements != ""].rename("diagnosis").rename_axis("record").reset_index()
     healthy = raw.index.difference(pairs["record"])
     none = pd.DataFrame({"record": healthy, "diagnosis": "none stated"})
-    return pd.concat([pairs, none]).drop_duplicates().sort_values("record", ignore_index=True)
+    return (
+        pd.concat([pairs, none])
+        .drop_duplicates()
+        .sort_values("record", kind="stable", ignore_index=True)
+    )
 
 
 def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
