@@ -32,7 +32,7 @@ METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion")
 
 def export(
     folders: Sequence[Path], store_path: Path, to: Path, n_records: int, **effort: Any
-) -> None:
+) -> list[Path]:
     """Write ``weights.js``, a script per record, ``explorer.json`` and ``fallback.png``.
 
     ``folders`` are run directories of study A that share task, rate, test records and the store;
@@ -71,6 +71,7 @@ def export(
         "window_s": effort["window_s"],
     }
     (to / "explorer.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    return [to]
 
 
 def describe_network(model: EcgModel) -> dict[str, Any]:

@@ -36,6 +36,28 @@ PROMPTS = {
 _NOT_SHOWN = ("out", "tier", *facts.PLACES)
 
 
+def make_book(
+    runs: Path,
+    pages: Sequence[tuple[str, str]],
+    explorer: Path | None,
+    tier: str,
+    repository: str,
+    staging: Path,
+    html: Path,
+) -> list[Path]:
+    """Stage and build the book of the runs in a folder; return its landing page.
+
+    ``pages`` are pairs of a page and its run; the other arguments are those of :func:`stage`.
+    """
+    html.parent.mkdir(parents=True, exist_ok=True)
+    run_of = {page: runs / run for page, run in pages}
+    options: Any = {"explorer": explorer, "gallery": runs, "repository": repository}
+    with files.locked(html):
+        stage(Path.cwd(), run_of, staging, tier=tier, **options)
+        build_book(staging, html)
+    return [html / "index.html"]
+
+
 def stage(
     root: Path,
     pages: Mapping[str, Path],
