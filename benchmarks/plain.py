@@ -1,6 +1,7 @@
 """The reference of the benchmarks: networks and a loop as the papers' published code has them."""
 
 import itertools
+from collections import Counter
 
 import torch
 from torch import Tensor, nn
@@ -112,17 +113,16 @@ def plain_evaluation(
     Return the probabilities of the positive class, one tensor per batch.
     """
     model.eval()
-    probabilities, total, correct = [], 0.0, 0
+    probabilities, counts = [], Counter[str]()
     with torch.no_grad():
         for batch, labels in DataLoader(TensorDataset(x, y), batch_size):
             target = labels.to(device).long()
             logits = model(batch.to(device).float())
-            total += F.cross_entropy(logits, target).item() * len(labels)
+            counts["loss"] += F.cross_entropy(logits, target).item() * len(labels)
             predicted = logits.argmax(1)
-            correct += int((predicted == target).sum().item())
-            for value in (0, 1):
-                for truth in (0, 1):
-                    correct += 0 * int(((predicted == value) & (target == truth)).sum().item())
+            counts["correct"] += (predicted == target).sum().item()
+            for value, truth in itertools.product((0, 1), (0, 1)):
+                counts[f"{value}{truth}"] += ((predicted == value) & (target == truth)).sum().item()
             probabilities.append(torch.softmax(logits, 1)[:, 1].cpu())
     model.train()
     return probabilities

@@ -1,8 +1,8 @@
 """Ask the trained networks of study 3 for their costly explanations.
 
-Usage: ``examine_posthoc.py RUNS [NETWORK]``. On a GPU if there is one; about an hour per network on
-one core. A network's answers are kept in ``posthoc.csv`` of its run, so that processes can share
-the work; delete it to ask again. Without NETWORK, what has been answered is recorded.
+Usage: ``examine_posthoc.py RUNS``. On a GPU if there is one; about an hour per network on one core.
+A network's scores are kept in ``posthoc.csv`` of its run, so that a killed call continues; delete
+it to ask again.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
 occlusion, KernelSHAP and LIME beside W * x and gradient times input, on the first infarctions of
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
 from ecgcore import explanations, files, training
 from ecgcore.data import open_data
@@ -47,24 +48,13 @@ def posthoc(folder: Path) -> pd.DataFrame:
     return columns.assign(ecg_id=ecg_ids, patient_id=patients)
 
 
-def cached_posthoc(runs: Path, network: str) -> pd.DataFrame:
-    """Return the answers of one network, which is asked once."""
-    path = runs / FILE.format(network)
-    if not path.is_file():
-        table = posthoc(path.parent).assign(model=network, seed=1)
-        files.write_whole(path, table.to_csv(index=False))
-    return pd.read_csv(path)
-
-
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        raise SystemExit(f"Usage: {COMMAND} [NETWORK]")
-    runs = Path(sys.argv[1])
-    if sys.argv[2:]:
-        cached_posthoc(runs, sys.argv[2])
-    else:
-        answered = [name for name in NETWORKS if (runs / FILE.format(name)).is_file()]
-        table = pd.concat([cached_posthoc(runs, name) for name in answered]).round(5)
-        facts = {"command": COMMAND, "depends_on": ["workflow/examine_posthoc.py"]}
-        recorded.save("real_imn/posthoc", table, facts)
-        print("recorded:", *answered)
+    if len(sys.argv) != 2:
+        raise SystemExit(f"Usage: {COMMAND}")
+    paths = {name: Path(sys.argv[1], FILE.format(name)) for name in NETWORKS}
+    for name in tqdm([name for name, path in paths.items() if not path.is_file()]):
+        scores = posthoc(paths[name].parent).assign(model=name, seed=1)
+        files.write_whole(paths[name], scores.to_csv(index=False))
+    table = pd.concat([pd.read_csv(path) for path in paths.values()]).round(5)
+    facts = {"command": COMMAND, "depends_on": ["workflow/examine_posthoc.py"]}
+    recorded.save("real_imn/posthoc", table, facts)

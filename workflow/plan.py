@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
+SUMMARIES = yaml.safe_load(Path(__file__).with_name("summaries.yaml").read_text(encoding="utf-8"))
 # executed by itself, since importing it as part of ecgcore would load torch
 _dependencies = runpy.run_path(str(ROOT / "ecgcore/runs/provenance.py"))["dependencies"]
 
@@ -63,7 +66,8 @@ class Plan:
                 f"Tier {self.tier}: two runs have the same name; give their entries a name each."
             )
         self.runs = {job.path: job for job in jobs if not self._is_recorded(job)}
-        summaries = [self._summary(name, entry) for name, entry in config["summaries"].items()]
+        entries = config.get("summaries", SUMMARIES)
+        summaries = [self._summary(name, entry) for name, entry in entries.items()]
         self.summaries = {j.path: j for j in summaries if not set(j.reads) & set(self.studies)}
 
     @property
@@ -142,6 +146,7 @@ class Plan:
 
     def _summary(self, name: str, entry: Mapping[str, Any]) -> Job:
         params = {**self.config.get("common", {}), **entry.get("fixed", {})}
+        params |= self.config.get("summary_parameters", {}).get(name, {})
         archive = self.archive_of(entry) if entry.get("records", True) else ""
         path, reads = self._path(name, archive), tuple(entry.get("reads", ()))
         return Job(path, name, name, archive, params, reads)
