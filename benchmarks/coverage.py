@@ -77,20 +77,20 @@ def coverage(study: Study, repetitions: int) -> dict[str, float]:
 
     ``seed_difference`` and ``paired=True`` are formed from one estimate of the covariance.
     """
-    rng, truth = np.random.default_rng(1), study.expected()
-    gap, hits = truth[0] - truth[1], []
-    within = "fold" if study.n_folds > 1 else None
+    rng, truth, hits = np.random.default_rng(1), study.expected(), []
+    gap, within = truth[0] - truth[1], "fold" if study.n_folds > 1 else None
+    weights = np.repeat([1, -1], study.n_seeds) / study.n_seeds
     for _ in range(repetitions):
         a, b = study.draw(rng)
-        settings = SeedSettings(within=within)
-        sample, values, covariance = measure([*a.values(), *b.values()], settings)
-        networks, options = np.split(values, 2), {"df_patients": sample.df_patients}
+        frames, settings = [*a.values(), *b.values()], SeedSettings(within=within)
+        sample, values, covariance = measure(frames, settings)
         nested, paired = (
-            obuchowski_rockette(networks, covariance, paired=p, **options).interval(0.95)
-            for p in (False, True)
+            obuchowski_rockette(
+                np.split(values, 2), covariance, paired=is_paired, df_patients=sample.df_patients
+            ).interval(0.95)
+            for is_paired in (False, True)
         )
         mean = seed_mean(a, within=within)
-        weights = np.repeat([1, -1], study.n_seeds) / study.n_seeds
         half = stats.norm.ppf(0.975) * np.sqrt(weights @ covariance @ weights)
         hits.append(
             {

@@ -14,7 +14,7 @@ import argparse
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -40,15 +40,11 @@ def signals(n_records: int, rate_hz: int, device: torch.device) -> tuple[torch.T
     return x, np.arange(n_records) % 2
 
 
-def folds(n_train: int, n_valid: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Positions of the training and validation records; sizes differ a little, as patients do."""
-    positions, pairs = np.arange(N_FOLDS * n_valid), []
-    for k in range(N_FOLDS):
-        valid = positions[k * n_valid : (k + 1) * n_valid]
-        rest = np.setdiff1d(positions, valid)
-        train = np.random.default_rng(k).permutation(rest)[: n_train + 4 * k - 8]
-        pairs.append((train, valid))
-    return pairs
+def folds(n_train: int, n_valid: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield positions of training and validation records; sizes differ a little, as patients do."""
+    for k, valid in enumerate(np.arange(N_FOLDS * n_valid).reshape(N_FOLDS, n_valid)):
+        rest = np.setdiff1d(np.arange(N_FOLDS * n_valid), valid)
+        yield np.random.default_rng(k).permutation(rest)[: n_train + 4 * k - 8], valid
 
 
 def seconds(function: Callable[..., object], *args: object) -> float:

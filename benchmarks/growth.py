@@ -60,6 +60,10 @@ def summarise(place: Path, records: int, rate_hz: int) -> None:
     assert runs.load_tables(place / "runs", "toy", "metrics")["run"].nunique() == records
 
 
+FOLDERS = {simulate: "archive", prepare: "store", summarise: "runs"}
+"""What a step writes or reads on the disk."""
+
+
 def fit_one_epoch(x: np.ndarray, rate_hz: int) -> models.EcgModel:
     """Return a CNN1D after one epoch."""
     y, config = np.arange(len(x)) % 2, training.TrainConfig(epochs=1, batch_size=64, device="cpu")
@@ -88,14 +92,11 @@ def timed(step: Callable[[Path, int, int], None], *args: Any) -> dict[str, float
     return {"seconds": seconds, "peak_mib": round(peak_memory_mib()), "idle_mib": idle_mib}
 
 
-def measure(
-    step: Callable[[Path, int, int], None], place: Path, records: int, rate_hz: int = 0
-) -> dict[str, object]:
+def measure(step: Callable[..., None], place: Path, records: int, rate_hz: int = 0) -> dict:
     """Run a step in a new process; return seconds, peak memory and size on the disk."""
     row = {"step": step.__name__, "records": records, "rate_hz": rate_hz}
     row |= in_new_process(timed, step, place, records, rate_hz)
-    folder = {simulate: "archive", prepare: "store", summarise: "runs"}.get(step, "none")
-    row["disk_mib"] = round(size_mib(place / folder), 1)
+    row["disk_mib"] = round(size_mib(place / FOLDERS[step]), 1) if step in FOLDERS else 0.0
     print(row, flush=True)
     return row
 

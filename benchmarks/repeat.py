@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from common import in_new_process, make_parser, save
+from tqdm import tqdm
 
 from ecgcore.data import Archive, open_store, prepare
 from ecgcore.labels import task_labels
@@ -51,25 +52,21 @@ def train(
     return positive_probability(predict_logits(model, x_test, device="cpu")), y_test
 
 
-def compare(model_name: str, store: Path, epochs: int) -> list[dict[str, object]]:
+def compare(model_name: str, store: Path, epochs: int) -> pd.DataFrame:
     """Return one row per case, compared with the first."""
-    rows, first = [], np.empty(0)
+    rows = []
     for case, (threads, seed) in CASES.items():
         score, y = in_new_process(train, model_name, threads, seed, store, epochs)
-        first = first if len(first) else score
-        row = {
-            "model": model_name,
-            "case": case,
-            "threads": threads,
-            "seed": seed,
-            "same_bytes": score.tobytes() == first.tobytes(),
-            "largest_difference": float(np.abs(score - first).max()),
-            "auroc": round(evaluate(y, score)["auroc"], 4),
-            "test_records": len(score),
-        }
-        print(row, flush=True)
-        rows.append(row)
-    return rows
+        rows.append({"case": case, "threads": threads, "seed": seed, "score": score, "y": y})
+    table = pd.DataFrame(rows)
+    table.insert(0, "model", model_name)
+    score, first, y = table.pop("score"), rows[0]["score"], table.pop("y").iloc[0]
+    return table.assign(
+        same_bytes=[one.tobytes() == first.tobytes() for one in score],
+        largest_difference=[float(np.abs(one - first).max()) for one in score],
+        auroc=[round(evaluate(y, one)["auroc"], 4) for one in score],
+        test_records=len(y),
+    )
 
 
 def main() -> None:
@@ -81,7 +78,8 @@ def main() -> None:
         archive = simulate_archive(Path(folder) / "archive", n_records=n_records, **options)
         store = prepare(Archive(archive), Path(folder) / "store").path
         models = MODELS[:1] if args.quick else MODELS
-        table = pd.DataFrame([row for name in models for row in compare(name, store, epochs)])
+        table = pd.concat([compare(name, store, epochs) for name in tqdm(models)])
+    print(table.to_string())
     if args.record:
         save("repeat", table, __file__, "--record", records=n_records, epochs=epochs)
 
