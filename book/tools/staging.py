@@ -37,23 +37,16 @@ _NOT_SHOWN = ("out", "tier", *facts.PLACES)
 
 
 def make_book(
-    runs: Path,
-    pages: Sequence[tuple[str, str]],
-    explorer: Path | None,
-    tier: str,
-    repository: str,
-    staging: Path,
-    html: Path,
+    runs: Path, pages: Sequence[tuple[str, str]], staging: Path, html: Path, **options: Any
 ) -> list[Path]:
     """Stage and build the book of the runs in a folder; return its landing page.
 
-    ``pages`` are pairs of a page and its run; the other arguments are those of :func:`stage`.
+    ``pages`` are pairs of a page and its run; ``options`` are those of :func:`stage`.
     """
     html.parent.mkdir(parents=True, exist_ok=True)
-    run_of = {page: runs / run for page, run in pages}
-    options: Any = {"explorer": explorer, "gallery": runs, "repository": repository}
     with files.locked(html):
-        stage(Path.cwd(), run_of, staging, tier=tier, **options)
+        run_of = {page: runs / run for page, run in pages}
+        stage(Path.cwd(), run_of, staging, gallery=runs, **options)
         build_book(staging, html)
     return [html / "index.html"]
 
@@ -210,7 +203,6 @@ def build_book(staging: Path, html: Path) -> None:
         "PYTHONWARNINGS": "ignore",  # the output must not depend on the reader's settings
         "NO_COLOR": "1",
     }
-    html.parent.mkdir(parents=True, exist_ok=True)
     # a folder of its own: the builder of a killed call may still be writing into another
     with tempfile.TemporaryDirectory(prefix=f"{staging.name}.built-", dir=staging.parent) as out:
         command = [sys.executable, "-c", start, "build", str(staging)]
