@@ -82,6 +82,10 @@ ATTAINABLE_RECORDS = 8
 """Records for which the best order is sought, if at least twice as many are run again."""
 SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1", "precision")
 """Parameters that change neither memory nor the number of operations, or hardly."""
+MEASURED_VALUES = {
+    "resampler": "polyphase", "muscle_snr_db": 0, "content_hz": 31, "local_fidelity": 1,
+}  # fmt: skip
+"""Values of parameters of which any costs the same."""
 WIDEST_MS = {"imn_train": 3000, "frequency_train": 2000}
 """The widest receptive field stands for the others: its taps lie furthest apart."""
 
@@ -91,25 +95,17 @@ def stand_in(job: Job) -> tuple[str, dict[str, object]]:
     params = {key: value for key, value in job.params.items() if key not in SAME_COST}
     model = params.setdefault("model", "imn" if job.notebook == "imn_train" else "cnn1d")
     if job.notebook == "imn_train":
-        first = {"task": "norm_vs_mi", "protocol": "as_published"}
+        params |= {"task": "norm_vs_mi", "protocol": "as_published"}
     else:
-        first = {"task": "af_vs_rest" if job.group == "frequency_train" else "af_vs_norm"}
-    params = {**params, **first}
+        params["task"] = "af_vs_rest" if job.group == "frequency_train" else "af_vs_norm"
+    params |= {name: value for name, value in MEASURED_VALUES.items() if name in params}
     if params.get("receptive_field_ms") and job.params.get("widen") != "kernel":
         params["receptive_field_ms"] = WIDEST_MS[job.notebook]
-    for name, usual_value in (("normalisation", "none"), ("widen", "dilation")):
-        if params.get(name) == usual_value:
+    for name, value in (("normalisation", "none"), ("widen", "dilation")):
+        if params.get(name) == value:
             del params[name]
-    if params.get("resampler") == "decimate":
-        params["resampler"] = "polyphase"
-    if "muscle_snr_db" in params:
-        params["muscle_snr_db"] = 0
-    if "content_hz" in params:
-        params["content_hz"] = 31
-    if "local_fidelity" in params:
-        params["local_fidelity"] = 1
-    if "shortcut" in params and model != "imn":
-        del params["shortcut"]
+    if model != "imn":
+        params.pop("shortcut", None)
     usual = "model rate_hz task protocol epochs batch_size folds explained_records deletion_records"
     words = [
         f"{key}={'+'.join(value) if isinstance(value, list) else value}"
@@ -154,10 +150,9 @@ def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     kind = stand_in(job)[0]
     notebook, model, *_ = plain = kind.split()[:4]
     usual = "imn" if notebook == "imn_train" else "cnn1d"
-    names = [kind, " ".join(plain)]
-    for one in (model, usual):
-        names += [f"{notebook} {one} {hz} Hz" for hz in (job.rate_hz, 500, 250, 125, 100, 62)]
-    name = next(name for name in names if name in rows)
+    rates_hz = (job.rate_hz, 500, 250, 125, 100, 62)
+    nearest = [f"{notebook} {name} {hz} Hz" for name in (model, usual) for hz in rates_hz]
+    name = next(name for name in (kind, " ".join(plain), *nearest) if name in rows)
     ratio = job.rate_hz / int(name.split()[2])
     row = {key: value * ratio if key in GROWING else value for key, value in rows[name].items()}
     return row | {"peak_gib": IDLE_GIB + ratio * (row["peak_gib"] - IDLE_GIB)}
@@ -227,9 +222,9 @@ def _explain_s(job: Job, row: dict[str, Any], rows: Mapping[str, dict[str, Any]]
     """
     if job.notebook != "imn_train":
         return 0.0
-    model, measured = str(stand_in(job)[1]["model"]), ("imn_train imn 100 Hz",)
-    measured = (row["kind"], f"imn_train {model} 100 Hz", *measured)
-    source = next(rows[k] for k in measured if k in rows and rows[k]["explain_one_cpu_s"])
+    model = str(stand_in(job)[1]["model"])
+    sources = (row["kind"], f"imn_train {model} 100 Hz", "imn_train imn 100 Hz")
+    source = next(rows[k] for k in sources if k in rows and rows[k]["explain_one_cpu_s"])
     source_model, methods = source["kind"].split()[1], job.params["methods"]
     answers = row["n_rerun"] * answers_per_record(methods, model)
     if row["n_rerun"] >= 2 * ATTAINABLE_RECORDS:  # an occlusion has removed single units already

@@ -106,19 +106,14 @@ class Plan:
             return list(self.config.get("variants", ["simulated"]))
         if real and Path(real["script"]).exists():
             return list(real["archives"])
-        raise SystemExit(
-            f"Tier {self.tier} needs a real archive: make book TIER={self.tier} "
-            "ARCHIVE=path/to/ptb-xl"
-        )
+        command = f"make book TIER={self.tier} ARCHIVE=path/to/ptb-xl"
+        raise SystemExit(f"Tier {self.tier} needs a real archive: {command}")
 
     def _is_recorded(self, job: Job) -> bool:
         """Return whether ``results/`` holds a run's answers, and no page shows the run itself."""
-        name = job.path.rpartition("/")[2]
-        shown = {
-            *self.config.get("pages", {}).values(),
-            *self.config.get("explorer", {}).get("runs", []),
-        }
-        if job.group not in self.studies or name in shown:
+        name, pages = job.path.rpartition("/")[2], self.config.get("pages", {}).values()
+        on_pages = [*pages, *self.config.get("explorer", {}).get("runs", [])]
+        if job.group not in self.studies or name in on_pages:
             return False
         cell, _, seed = name.rpartition("-")
         facts = ROOT / "results" / self.studies[job.group] / f"{cell}.json"
@@ -139,13 +134,13 @@ class Plan:
             grid, archive = one.get("grid", {}), self.archive_of(one)
             for values in itertools.product(*grid.values()):
                 cell = dict(zip(grid, values, strict=True))
-                params = {**self.config.get("common", {}), **one.get("fixed", {}), **cell}
+                params = {**one.get("fixed", {}), **cell}
                 words = filter(None, [group, one.get("name"), *map(str, values)])
                 path, notebook = self._path("-".join(words), archive), one.get("notebook", group)
                 yield Job(path, group, notebook, archive, params)
 
     def _summary(self, name: str, entry: Mapping[str, Any]) -> Job:
-        params = {**self.config.get("common", {}), **entry.get("fixed", {})}
+        params = {**entry.get("fixed", {})}
         params |= self.config.get("summary_parameters", {}).get(name, {})
         archive = self.archive_of(entry) if entry.get("records", True) else ""
         path, reads = self._path(name, archive), tuple(entry.get("reads", ()))
@@ -218,11 +213,11 @@ def code(*sources: str) -> list[str]:
 
 def options(entry: Mapping[str, Any], *skipped: str) -> str:
     """Return an entry as options of a command line, as ``--records 200 --prevalence AF=0.2``."""
-    words = {key: value for key, value in entry.items() if key not in skipped}
-    return " ".join(
-        f"--{k} {' '.join(f'{n}={s}' for n, s in v.items()) if isinstance(v, dict) else v}"
-        for k, v in words.items()
-    )
+    words = []
+    for name, value in entry.items():
+        pairs = [f"{k}={v}" for k, v in value.items()] if isinstance(value, dict) else [str(value)]
+        words += [] if name in skipped else [f"--{name}", *pairs]
+    return " ".join(words)
 
 
 def parameters(params: Mapping[str, Any]) -> str:
