@@ -144,11 +144,12 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
                 facts["fit"] = fit(model, *args, **options)
         return facts["fit"]
 
-    def examine_one(network: EcgModel, x: Any, methods: list[str], **how: Any) -> Any:
-        how |= {"effort": replace(how["effort"], n_rerun=1), "donor": how["donor"][:1]}
-        how["masks"] = {name: mask[:1] for name, mask in how["masks"].items()}
+    def examine_one(network: EcgModel, x: Any, methods: list[str], **options: Any) -> Any:
+        options["effort"] = replace(options["effort"], n_rerun=1)
+        options["donor"] = options["donor"][:1]
+        options["masks"] = {name: mask[:1] for name, mask in options["masks"].items()}
         with meter.phase("examine"):
-            result = examine(network, x[:1], methods, **how)
+            result = examine(network, x[:1], methods, **options)
         native, start_s = explanations.native_method(network), time.process_time()
         for name in set(methods) - set(COSTLY) - ({"imn"} - {native}):
             explanations.attribute(network, x[:1], name)
@@ -156,7 +157,7 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
         return result
 
     loop.epoch_order = lambda seed, epoch, n: order(seed, epoch, n)[: steps * batch]
-    loop.predict_logits = lambda m, x, **how: fill(predict(m, x[:N_MEASURED], **how), len(x))
+    loop.predict_logits = lambda m, x, **k: fill(predict(m, x[:N_MEASURED], **k), len(x))
     loop._step, training.fit, explanations.examine = timed_step, first_fit, examine_one
     splits.hold_out_folds = lambda *a, n_folds, **k: folds(*a, n_folds=5, **k)[:n_folds]
     meter.patch(training, "predict_logits", 1, 10**9 if kind == WHOLE else N_MEASURED)
@@ -178,21 +179,23 @@ def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict
         steps = 12 if "folds" in params else 1 if is_slow else 2
     facts: dict[str, Any] = {"steps": steps, "idle_gib": peak_memory_mib() / 1024}
     meter = install(kind, params, steps, facts)
-    given = dict(params, epochs=1, archive=str(place / "store"), out=str(out), device="cpu", seed=1)
-    given |= {"folds": 2} if "folds" in params else {}
+    values = dict(
+        params, epochs=1, archive=str(place / "store"), out=str(out), device="cpu", seed=1
+    )
+    values |= {"folds": 2} if "folds" in params else {}
     if "explained_records" in params:
         facts |= {"n_explained": params["explained_records"], "n_rerun": params["deletion_records"]}
-        given["explained_records"] *= kind in EXPLAINED
+        values["explained_records"] *= kind in EXPLAINED
     notebook = ROOT / "notebooks" / f"{kind.partition(' ')[0]}.ipynb"
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    lines = "\n".join(f"{name} = {value!r}" for name, value in given.items())
+    lines = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     sources.insert(1, f"{parameters.INJECTED}\n{lines}\n")
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     for source in sources:
         with contextlib.redirect_stdout(io.StringIO()):
-            done = shell.run_cell(source, store_history=True)
-        done.raise_error()
+            result = shell.run_cell(source, store_history=True)
+        result.raise_error()
     peak, (wall, cpu) = peak_memory_mib(), zip(*costs(meter, facts["n_valid"], facts), strict=True)
     names = [name for name, mib in meter.peak_mib.items() if mib > 0.99 * peak]
     facts |= {"peak_gib": peak / 1024, "peak_in": names[0] if names else "other cells"}

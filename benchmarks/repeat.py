@@ -60,11 +60,11 @@ def compare(model_name: str, store: Path, epochs: int) -> pd.DataFrame:
         rows.append({"case": case, "threads": threads, "seed": seed, "score": score, "y": y})
     table = pd.DataFrame(rows)
     table.insert(0, "model", model_name)
-    score, first, y = table.pop("score"), rows[0]["score"], table.pop("y").iloc[0]
+    scores, first, y = table.pop("score"), rows[0]["score"], table.pop("y").iloc[0]
     return table.assign(
-        same_bytes=[one.tobytes() == first.tobytes() for one in score],
-        largest_difference=[float(np.abs(one - first).max()) for one in score],
-        auroc=[round(evaluate(y, one)["auroc"], 4) for one in score],
+        same_bytes=[s.tobytes() == first.tobytes() for s in scores],
+        largest_difference=[float(np.abs(s - first).max()) for s in scores],
+        auroc=[round(evaluate(y, s)["auroc"], 4) for s in scores],
         test_records=len(y),
     )
 

@@ -257,9 +257,9 @@ def cost_table(tier: str) -> pd.DataFrame:
         kind = " ".join(stand_in(job)[0].split()[:4])
         costs.append({"kind": kind, "runs": 1, **run_cost(job, rows)})
     table = pd.DataFrame(costs)
-    how = dict.fromkeys(table.columns[2:], "mean") | {"runs": "sum", "measured": "first"}
-    how |= dict.fromkeys(("memory_gib", "gpu_gib"), "max")
-    return table.groupby("kind", sort=False).agg(how).reset_index()
+    aggregations = dict.fromkeys(table.columns[2:], "mean") | {"runs": "sum", "measured": "first"}
+    aggregations |= dict.fromkeys(("memory_gib", "gpu_gib"), "max")
+    return table.groupby("kind", sort=False).agg(aggregations).reset_index()
 
 
 def cost_facts(table: pd.DataFrame) -> dict[str, Any]:
@@ -298,14 +298,14 @@ def report(tier: str) -> str:
         name: HEADINGS[name].removeprefix("run, ").removesuffix(" [min]") for name in DEVICES
     }
     days = ", ".join(f"{device} {facts['days'][name]:,.1f}" for name, device in devices.items())
-    shown = for_page(table).drop(columns=[HEADINGS["epoch"], HEADINGS["measured"]])
+    columns = for_page(table).drop(columns=[HEADINGS["epoch"], HEADINGS["measured"]])
     return f"""\
 {head}
 Disk: {facts["disk_gib"]:.0f} GiB, {facts["fixed_gib"]:.1f} of it archive and store.
 Preparing takes {store["cpu_s"] / 60:.0f} processor min and {store["peak_gib"]:.1f} GiB.
 Per run, if a training lasts {EPOCHS} epochs; only the core was measured, the rest are estimates:
 
-{shown.to_string(index=False)}
+{columns.to_string(index=False)}
 
 All runs one after the other, in days: {days}.
 

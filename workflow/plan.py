@@ -95,12 +95,12 @@ class Plan:
 
     def _archives(self) -> list[str]:
         """Return their names; ``given`` is the one that the user named."""
-        given, real = self.given_archive, self.config.get("real")
-        if given and not Path(given, "ptbxl_database.csv").exists():
+        path, real = self.given_archive, self.config.get("real")
+        if path and not Path(path, "ptbxl_database.csv").exists():
             raise SystemExit(
-                f"ARCHIVE={given}: no ptbxl_database.csv there; name a folder in PTB-XL layout."
+                f"ARCHIVE={path}: no ptbxl_database.csv there; name a folder in PTB-XL layout."
             )
-        if given:
+        if path:
             return ["given"]
         if "simulate" in self.config:
             return list(self.config.get("variants", ["simulated"]))
@@ -130,13 +130,13 @@ class Plan:
         since a notebook can have several groups; an entry's ``name`` comes before its values,
         where the values alone would not distinguish its runs from others.
         """
-        for one in entry if isinstance(entry, list) else [entry]:
-            grid, archive = one.get("grid", {}), self.archive_of(one)
+        for part in entry if isinstance(entry, list) else [entry]:
+            grid, archive = part.get("grid", {}), self.archive_of(part)
             for values in itertools.product(*grid.values()):
                 cell = dict(zip(grid, values, strict=True))
-                params = {**one.get("fixed", {}), **cell}
-                words = filter(None, [group, one.get("name"), *map(str, values)])
-                path, notebook = self._path("-".join(words), archive), one.get("notebook", group)
+                params = {**part.get("fixed", {}), **cell}
+                words = filter(None, [group, part.get("name"), *map(str, values)])
+                path, notebook = self._path("-".join(words), archive), part.get("notebook", group)
                 yield Job(path, group, notebook, archive, params)
 
     def _summary(self, name: str, entry: Mapping[str, Any]) -> Job:

@@ -29,7 +29,7 @@ from ecgcore import labels, models, runs, splits, training
 from ecgcore.data import Store, open_data
 from ecgcore.leads import LEADS
 from ecgcore.runs import directory
-from ecgcore.runs import parameters as declared
+from ecgcore.runs import parameters as notebook_parameters
 from ecgcore.runs.notebook import run_identity
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -71,14 +71,14 @@ def make_run(job: Job, base: Path, to: Path, store: Store, networks: dict[str, P
     """Write the run directory of a job; the tables that nobody reads are those of ``base``."""
     rng = np.random.default_rng(zlib.crc32(job.path.encode()))
     notebook = ROOT / "notebooks" / f"{job.notebook}.ipynb"
-    given = {**job.params, "archive": str(store.path)}
-    values = declared.check(declared.of_notebook(notebook), given)
+    params = {**job.params, "archive": str(store.path)}
+    values = notebook_parameters.check(notebook_parameters.of_notebook(notebook), params)
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)
     for file in base.iterdir():
         if file.name not in REPLACED and not file.name.startswith("weights"):
             shutil.copy(file, to / file.name)
-    params = {"notebook": job.notebook, **declared.computed(values)}
+    params = {"notebook": job.notebook, **notebook_parameters.computed(values)}
     (to / "params.json").write_text(json.dumps(params), encoding="utf-8")
     table = answers(values, store, rng)
     table.to_parquet(to / "predictions.parquet", index=False)
@@ -130,10 +130,10 @@ def timed(*command: str) -> dict[str, Any]:
 
 def summarise(job: Job, place: Path, store: Store) -> dict[str, Any]:
     """Execute a summary's notebook; return its seconds and its peak memory."""
-    given = {**job.params, "tier": TIER}
-    given |= {"archive": str(store.path)} if job.archive else {}
-    given |= {"runs": str(place)} if job.reads else {}
-    words, out = shlex.split(parameters(given)), place / job.path
+    params = {**job.params, "tier": TIER}
+    params |= {"archive": str(store.path)} if job.archive else {}
+    params |= {"runs": str(place)} if job.reads else {}
+    words, out = shlex.split(parameters(params)), place / job.path
     words += ["--force", "--out", str(out)]  # a killed call may have left an untimed run
     row = timed("ecgcore", "run", f"notebooks/{job.notebook}.ipynb", *words)
     return {**row, "peak_mib": directory.read_json(out / "provenance.json")["peak_memory_mib"]}

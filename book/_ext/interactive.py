@@ -101,7 +101,7 @@ class ParametersForm(Interactive):
     def run(self) -> list[nodes.Node]:
         self.needs("parameters_form.js")
         declared = declared_parameters(self.source)
-        facts = {name: [describe(p) for p in listed] for name, listed in declared.items()}
+        facts = {name: [describe(p) for p in each] for name, each in declared.items()}
         return self.filled("parameters_form.html", notebooks=list(declared), facts_json=facts)
 
 

@@ -91,9 +91,13 @@ class ClaimsTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         starts = self.options["study"].split()
-        listed = json.loads(Path(self.env.srcdir, "claims.json").read_text(encoding="utf-8"))
+        claims_of_build = json.loads(
+            Path(self.env.srcdir, "claims.json").read_text(encoding="utf-8")
+        )
         lines = ["| claim | data | measured | verdict |", "| --- | --- | --- | --- |"]
-        of_study = [claim for s in starts for claim in listed if claim["page"].startswith(s)]
+        of_study = [
+            claim for s in starts for claim in claims_of_build if claim["page"].startswith(s)
+        ]
         for claim in of_study:
             page = claim["page"]
             link = f"{{doc}}`{claim['claim']} </notebooks/{page}>`"
