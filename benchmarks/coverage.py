@@ -8,24 +8,26 @@ columns ``mean``, the true mean AUROC of A).  ``patients only`` resamples no see
 of the means over seeds with DeLong's covariance over patients, the analysis of earlier versions.
 ``folds`` has its own network for each of five outer folds of the patients.
 
-    python benchmarks/coverage.py [--quick]
+    python benchmarks/coverage.py
+
+The Monte Carlo standard error of a coverage of 0.95 is 0.005 with 2,000 repetitions.
 """
 
-import argparse
 import itertools
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import expit
-from tqdm import tqdm
+from tqdm.contrib.concurrent import process_map
 
 from ecgcore.statistics import obuchowski_rockette, seed_mean
 from ecgcore.statistics.comparisons import SeedSettings, measure
 
 LOWEST, HIGHEST = 0.5, 0.998
+REPETITIONS = 2000
 METHODS = ["seed_difference", "paired=True", "mean", "patients only"]
 
 
@@ -105,23 +107,12 @@ def coverage(study: Study, repetitions: int) -> dict[str, float]:
     return pd.DataFrame(hits).astype(float).mean().to_dict()
 
 
-def main() -> None:
-    """Print one row per simulated study, and the Monte Carlo error of a coverage of 0.95."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="50 repetitions of two studies")
-    is_quick = parser.parse_args().quick
+if __name__ == "__main__":
     sizes = [(300, 100, 0.85, 0.05), (280, 30, 0.95, 0.03), (1368, 134, 0.97, 0.02)]
     designs = itertools.product(sizes, (0.02, 0.04), (0.0, 0.5), (3, 5), (1, 5))
-    studies = [Study(*size, *others) for size, *others in designs][:: 40 if is_quick else 1]
-    n = 50 if is_quick else 2000
-    with ProcessPoolExecutor() as pool:
-        shares = list(tqdm(pool.map(coverage, studies, [n] * len(studies)), total=len(studies)))
+    studies = [Study(*size, *others) for size, *others in designs]
+    shares = process_map(partial(coverage, repetitions=REPETITIONS), studies, chunksize=1)
     table = pd.concat([pd.DataFrame(map(vars, studies)), pd.DataFrame(shares)], axis=1)
     print(table.round(4).to_string())
     print("Lowest and mean coverage by number of seeds:")
     print(table.groupby("n_seeds")[METHODS].agg(["min", "mean"]).round(3).to_string())
-    print(f"{n} repetitions; Monte Carlo standard error {np.sqrt(0.95 * 0.05 / n):.4f}")
-
-
-if __name__ == "__main__":
-    main()

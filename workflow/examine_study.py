@@ -156,7 +156,7 @@ def finished(runs: Path) -> Iterator[tuple[str, int, TrainedRun]]:
 def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
     """Return the six tables for all finished runs of NORM against MI below ``runs``."""
     database, group = load_ludb(ludb), groups(ludb)
-    records = database.records(band_hz=(0.5, 40.0))
+    records, masks = database.records(band_hz=(0.5, 40.0)), None
     tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
     maps_of: dict[tuple[str, str, int], np.ndarray] = {}
     for model, seed, trained in finished(runs):
@@ -176,7 +176,8 @@ def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
         tables["territories"].append(territories(maps, ids, store).assign(**key))
         shares = budget(maps, x, trained.rate_hz)
         tables["budget"].append(shares.assign(**key, ecg_id=np.tile(ids, len(maps))))
-        masks = wave_masks(ludb, database.table.index, trained.rate_hz, of_ludb.shape[-1])
+        if masks is None:
+            masks = wave_masks(ludb, database.table.index, trained.rate_hz, of_ludb.shape[-1])
         key |= {"record": database.table.index, "logit": trained.logits(of_ludb)}
         key["group"] = group[database.table.index].to_numpy()
         for method, values in positive.items():
