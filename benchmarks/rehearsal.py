@@ -196,27 +196,31 @@ def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict
         with contextlib.redirect_stdout(io.StringIO()):
             result = shell.run_cell(source, store_history=True)
         result.raise_error()
-    peak, (wall, cpu) = peak_memory_mib(), zip(*costs(meter, facts["n_valid"], facts), strict=True)
+    peak = peak_memory_mib()
     names = [name for name, mib in meter.peak_mib.items() if mib > 0.99 * peak]
     facts |= {"peak_gib": peak / 1024, "peak_in": names[0] if names else "other cells"}
-    keys = ("load", "step", "predict", "epoch", "rest", "explain_one")
-    facts |= {f"{k}_s": v for k, v in zip(keys, wall, strict=True)}
-    facts |= {f"{k}_cpu_s": v for k, v in zip(keys, cpu, strict=True)}
+    for name, (wall_s, cpu_s) in costs(meter, facts).items():
+        facts |= {f"{name}_s": wall_s, f"{name}_cpu_s": cpu_s}
     facts |= {"networks": params.get("folds", 1), "batch_size": params["batch_size"]}
     facts |= {"n_predicted": meter.rows["predict_logits"], "disk_mib": size_mib(out)}
     return {name: value for name, value in facts.items() if name != "fit"}
 
 
-def costs(meter: Meter, n_valid: int, facts: dict[str, Any]) -> list[Any]:
-    """Return (seconds of the clock, of the processor) of the parts of a run."""
+def costs(meter: Meter, facts: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return seconds of the clock and of the processor by the name of a part of a run."""
     total = {name: np.sum(pairs, axis=0) for name, pairs in meter.seconds.items()}
-    nothing, steps = np.zeros(2), meter.seconds["step"]
+    steps, no_seconds = meter.seconds["step"], np.zeros(2)
     step = np.median(steps[1:] or steps, axis=0)
     predict = total["predict_logits"] / meter.rows["predict_logits"]
     names = ("moments", "decompose", "bootstrap", "signals")
-    rest = sum((total.get(name, nothing) for name in names), nothing)
-    epoch = facts["steps_per_epoch"] * step + n_valid * predict
-    return [total["inputs"], step, predict, epoch, rest, total.get("examine", nothing)]
+    return {
+        "load": total["inputs"],
+        "step": step,
+        "predict": predict,
+        "epoch": facts["steps_per_epoch"] * step + facts["n_valid"] * predict,
+        "rest": sum((total.get(name, no_seconds) for name in names), no_seconds),
+        "explain_one": total.get("examine", no_seconds),
+    }
 
 
 def measure(function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
@@ -253,6 +257,8 @@ def main() -> None:
     }
     for kind, params in kinds(dry_plan("paper")).items():
         jobs[kind] = (run_kind, kind, params, place, args.steps)
+    if unknown := sorted(set(args.kinds or ()) - jobs.keys()):
+        parser.error(f"--kinds: there is no {unknown[0]!r}; expected some of {', '.join(jobs)}.")
     steps = {k: partial(in_new_process, measure, *jobs[k]) for k in args.kinds or jobs}
     table = pd.DataFrame(finish(steps, place / "rows.jsonl", "kind"))
     print(table.set_index("kind").filter(regex="^(peak|step_|epoch_|cpu)").round(2))
