@@ -122,7 +122,7 @@ def arithmetic(model: EcgModel, config: training.TrainConfig) -> dict[str, float
     return {
         "step_gflop": times * counter.get_total_flops() / 2e9,
         "conv_mib": times * sum(conv_bytes) / 2**20,
-        "stored_mib": sum(storage.nbytes() for storage in stored.values()) // 2 / 2**20,
+        "stored_mib": times * sum(storage.nbytes() for storage in stored.values()) / 2 / 2**20,
     }
 
 
