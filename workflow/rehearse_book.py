@@ -124,8 +124,8 @@ def timed(*command: str) -> dict[str, Any]:
     subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.DEVNULL, check=True
     )
-    seconds = (np.array(os.times()) - before).round(1)
-    return {"cpu_s": seconds[2] + seconds[3], "wall_s": seconds[4]}  # of the child processes
+    _, _, user_s, system_s, wall_s = np.array(os.times()) - before  # the first two: of this process
+    return {"cpu_s": round(user_s + system_s, 1), "wall_s": round(wall_s, 1)}
 
 
 def summarise(job: Job, place: Path, store: Store) -> dict[str, Any]:
