@@ -108,7 +108,7 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
         for number, (name, path, title) in enumerate(_print_pages(page, html, pages, scratch)):
             starts[name] = first = len(book.pages)
             book.append(PdfReader(path), outline_item=title, import_outline=False)
-            label = {"prefix": f"{max(0, number - 1)}-", "style": Style.DECIMAL}
+            label: dict[str, Any] = {"prefix": f"{max(0, number - 1)}-", "style": Style.DECIMAL}
             if name == CONTENTS:
                 label = {"style": Style.LOWERCASE_ROMAN}
             book.set_page_label(first, len(book.pages) - 1, **label)
