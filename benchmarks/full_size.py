@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common import size_mib
 
 from ecgcore import labels
 from ecgcore.data import GAIN, Archive, Store, encode_record, open_store, to_adu
@@ -43,8 +44,8 @@ def superclass_sets() -> list[tuple[str, ...]]:
 
 def draw_table(source: Archive | Store, n: int, rng: np.random.Generator) -> pd.DataFrame:
     """Return the archive's database; ``template`` is the row of ``source`` that gives signals."""
-    every = superclass_sets()
-    sets = [every[i] for i in rng.permutation(N_RECORDS)[:n]]
+    all_sets = superclass_sets()
+    sets = [all_sets[i] for i in rng.permutation(N_RECORDS)[:n]]
     others = [k for k, names in enumerate(sets) if "NORM" not in names]
     in_af = set(rng.permutation(others)[: max(LEAST_AF, round(N_AF * n / N_RECORDS))].tolist())
     classes, statements = labels.superclasses(source.table, source.statements), source.statements
@@ -55,8 +56,8 @@ def draw_table(source: Archive | Store, n: int, rng: np.random.Generator) -> pd.
     for k, names in enumerate(sets):
         pool = np.flatnonzero(af) if k in in_af else pools[names[0]] if names else []
         templates.append(int(rng.choice(pool if len(pool) else len(af))))
-        stated = {str(rng.choice(codes_of[c])): float(rng.choice(LIKELIHOODS)) for c in names}
-        codes.append(str({**stated, "AFIB" if k in in_af else "SR": 0.0}))
+        statement = {str(rng.choice(codes_of[c])): float(rng.choice(LIKELIHOODS)) for c in names}
+        codes.append(str({**statement, "AFIB" if k in in_af else "SR": 0.0}))
     patient, fold = draw_patients(n, rng)
     ids = np.arange(1, n + 1)
     table = source.table.iloc[templates].reset_index(drop=True)
@@ -83,16 +84,16 @@ def write_archive(source: Archive | Store, to: Path, n: int, seed: int = 1) -> N
     """Write the archive: signals of ``source`` in int16, each time with other noise."""
     rng = np.random.default_rng(seed)
     table = draw_table(source, n, rng)
-    adu = {hz: to_adu(np.nan_to_num(source.signals(hz)).clip(-30, 30)) for hz in (100, 500)}
     pool = np.rint(rng.normal(0, NOISE_MV * GAIN, 2**22)).astype(np.int16)
     for hz, column in ((100, "filename_lr"), (500, "filename_hr")):
+        adu = to_adu(np.nan_to_num(source.signals(hz)).clip(-30, 30))
         for folder in {(to / name).parent for name in table[column]}:
             folder.mkdir(parents=True)
         size = 12 * 10 * hz
         starts = rng.integers(0, len(pool) - size, n)
         for name, template, start in zip(table[column], table["template"], starts, strict=True):
             noise = pool[start : start + size].reshape(12, -1)
-            content = encode_record(Path(name).name, adu[hz][template] + noise, hz)
+            content = encode_record(Path(name).name, adu[template] + noise, hz)
             for suffix, part in content.items():
                 Path(f"{to / name}{suffix}").write_bytes(part)
     source.statements.rename_axis("").to_csv(to / "scp_statements.csv")
@@ -111,8 +112,3 @@ def make_archive(templates: str, to: Path, n: int) -> dict[str, float]:
     write_archive(open_store(templates) if is_store else Archive(templates), partial, n)
     partial.rename(to)
     return {"disk_mib": size_mib(to)}
-
-
-def size_mib(folder: Path) -> float:
-    """Return the size of a folder's files."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20

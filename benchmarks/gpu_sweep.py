@@ -12,7 +12,9 @@ share of the card's peak.
 
 import argparse
 import dataclasses
+import itertools
 import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -26,8 +28,8 @@ MODELS = ("cnn1d", "cnn_lstm")
 N_FOLDS, N_TRAIN, N_VALID, EPOCHS = 5, 1940, 1750, 25
 IMN_GFLOP = 27.7
 """Of one training record at 500 Hz, 5,000 samples: forward 4.6 GMAC, backward twice that."""
-PEAK_TFLOPS = {"tf32": 494.5, "bf16": 989.4}
-"""Of an H100 SXM, dense (NVIDIA's data sheet)."""
+PEAK_TFLOPS = {"fp32": 494.5, "bf16": 989.4}
+"""Of an H100 SXM, dense, by precision of training; in fp32 that of TF32 (NVIDIA's data sheet)."""
 
 
 def signals(n_records: int, rate_hz: int, device: torch.device) -> tuple[torch.Tensor, np.ndarray]:
@@ -38,61 +40,58 @@ def signals(n_records: int, rate_hz: int, device: torch.device) -> tuple[torch.T
     return x, np.arange(n_records) % 2
 
 
-def folds(n_train: int, n_valid: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Positions of the training and validation records; sizes differ a little, as patients do."""
-    positions, pairs = np.arange(N_FOLDS * n_valid), []
-    for k in range(N_FOLDS):
-        valid = positions[k * n_valid : (k + 1) * n_valid]
-        rest = np.setdiff1d(positions, valid)
-        train = np.random.default_rng(k).permutation(rest)[: n_train + 4 * k - 8]
-        pairs.append((train, valid))
-    return pairs
+def folds(n_train: int, n_valid: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield positions of training and validation records; sizes differ a little, as patients do."""
+    for k, valid in enumerate(np.arange(N_FOLDS * n_valid).reshape(N_FOLDS, n_valid)):
+        rest = np.setdiff1d(np.arange(N_FOLDS * n_valid), valid)
+        yield np.random.default_rng(k).permutation(rest)[: n_train + 4 * k - 8], valid
+
+
+def seconds(function: Callable[..., object], *args: object) -> float:
+    """Return the seconds of a call."""
+    start = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - start
 
 
 def run_sweep(args: argparse.Namespace) -> None:
     """Train every network at every rate in every fold."""
-    how = {"epochs": args.epochs, "device": args.device, "precision": args.precision}
-    config = dataclasses.replace(PAPER_B, patience=None, balance="none", **how)
+    options = {"epochs": args.epochs, "device": args.device, "precision": args.precision}
+    config = dataclasses.replace(PAPER_B, patience=None, balance="none", **options)
     total_s = 0.0
-    print(f"{'model':10}{'Hz':>5}{'train s':>10}{'records/s':>12}{'valid AUROC':>13}{'GB':>7}")
-    for name in args.models:
-        for rate_hz in args.rates:
-            x, y = signals(N_FOLDS * args.n_valid, rate_hz, resolve_device(args.device))
-            n_seen, aurocs, start = 0, [], time.perf_counter()
-            for k, (train, valid) in enumerate(folds(args.n_train, args.n_valid)):
-                model = build(name, rate_hz=rate_hz, n_samples=10 * rate_hz, seed=k)
-                parts = (x[train], y[train], x[valid], y[valid])
-                result = fit(model, *parts, config)
-                aurocs.append(result.history["valid_auroc"].iloc[-1])
-                n_seen += len(train) * args.epochs
-            seconds = time.perf_counter() - start
-            total_s += seconds
-            memory = torch.cuda.max_memory_allocated() / 1e9 if x.is_cuda else float("nan")
-            row = f"{name:10}{rate_hz:5}{seconds:10.2f}{n_seen / seconds:12.0f}"
-            print(f"{row}{np.mean(aurocs):13.3f}{memory:7.1f}", flush=True)
+    for name, rate_hz in itertools.product(args.models, args.rates):
+        x, y = signals(N_FOLDS * args.n_valid, rate_hz, resolve_device(args.device))
+        n_trained, aurocs, start = 0, [], time.perf_counter()
+        for k, (train, valid) in enumerate(folds(args.n_train, args.n_valid)):
+            model = build(name, rate_hz=rate_hz, n_samples=10 * rate_hz, seed=k)
+            result = fit(model, x[train], y[train], x[valid], y[valid], config)
+            aurocs.append(result.history["valid_auroc"].iloc[-1])
+            n_trained += len(train) * args.epochs
+        train_s = time.perf_counter() - start
+        total_s += train_s
+        memory_gb = torch.cuda.max_memory_allocated() / 1e9 if x.is_cuda else float("nan")
+        print(
+            f"{name} {rate_hz} Hz: {train_s:.2f} s, {n_trained / train_s:.0f} records/s, "
+            f"validation AUROC {np.mean(aurocs):.3f}, {memory_gb:.1f} GB",
+            flush=True,
+        )
     print(f"sweep: {total_s:.1f} s of training in all (published: 3,780 s on another GPU)\n")
 
 
 def run_plain(args: argparse.Namespace) -> None:
     """The published loop: seconds per epoch of one fold, and what the whole sweep would take."""
     device, total_s = resolve_device(args.device), 0.0
-    print(f"published loop: {'model':10}{'Hz':>5}{'epoch s':>10}{'sweep s':>10}")
-    for name in args.models:
-        for rate_hz in args.rates:
-            x, y = signals(args.n_valid, rate_hz, device)
-            x, labels = x.cpu(), torch.from_numpy(y)
-            n, model = min(args.plain_records, len(x)), PLAIN[name]().to(device)
-            optimiser = torch.optim.Adam(model.parameters())
-            plain_epoch(model, optimiser, x[:80], labels[:80], 8, device)
-            start = time.perf_counter()
-            plain_epoch(model, optimiser, x[:n], labels[:n], 8, device)
-            train_s = (time.perf_counter() - start) / n * args.n_train
-            start = time.perf_counter()
-            plain_evaluation(model, x[:n], labels[:n], 8, device)
-            epoch_s = train_s + (time.perf_counter() - start) / n * args.n_valid
-            sweep_s = epoch_s * N_FOLDS * args.epochs
-            total_s += sweep_s
-            print(f"{'':16}{name:10}{rate_hz:5}{epoch_s:10.2f}{sweep_s:10.0f}", flush=True)
+    for name, rate_hz in itertools.product(args.models, args.rates):
+        x, y = signals(min(args.plain_records, args.n_valid), rate_hz, device)
+        x, labels, model = x.cpu(), torch.from_numpy(y), PLAIN[name]().to(device)
+        optimiser = torch.optim.Adam(model.parameters())
+        plain_epoch(model, optimiser, x[:80], labels[:80], 8, device)
+        train_s = seconds(plain_epoch, model, optimiser, x, labels, 8, device)
+        valid_s = seconds(plain_evaluation, model, x, labels, 8, device)
+        epoch_s = (train_s * args.n_train + valid_s * args.n_valid) / len(x)
+        sweep_s = epoch_s * N_FOLDS * args.epochs
+        total_s += sweep_s
+        print(f"published loop, {name} {rate_hz} Hz: epoch {epoch_s:.2f} s, sweep {sweep_s:.0f} s")
     print(f"published loop: {total_s:.0f} s for the whole sweep, scaled from these epochs\n")
 
 
@@ -100,7 +99,7 @@ def run_imn(args: argparse.Namespace) -> None:
     """Training of the IMN at the highest rate: records/s and share of the card's peak."""
     device, rate_hz, n = resolve_device(args.device), args.rates[-1], args.imn_records
     x, y = signals(n + args.imn_batch, rate_hz, device)
-    for precision in ("fp32", "bf16"):
+    for precision, peak in PEAK_TFLOPS.items():
         config = dataclasses.replace(
             PAPER_A, epochs=4, batch_size=args.imn_batch, device=args.device, precision=precision
         )
@@ -108,18 +107,16 @@ def run_imn(args: argparse.Namespace) -> None:
         result = fit(model, x[:n], y[:n], x[n:], y[n:], config)
         records_per_s = n / result.history["seconds"].iloc[2:].min()
         tflops = records_per_s * IMN_GFLOP * rate_hz / 500 / 1000
-        peak = PEAK_TFLOPS["bf16" if precision == "bf16" else "tf32"]
-        share = (
-            f", {100 * tflops / peak:.1f} % of an H100's {peak:.0f} TFLOP/s" if x.is_cuda else ""
+        print(
+            f"IMN {rate_hz} Hz, batch {args.imn_batch}, {precision}: {records_per_s:.0f} records/s,"
+            f" {tflops:.2f} TFLOP/s, {tflops / peak:.1%} of an H100's {peak:.0f} TFLOP/s",
+            flush=True,
         )
-        line = f"IMN {rate_hz} Hz, batch {args.imn_batch}, {precision}: {records_per_s:.0f}"
-        print(f"{line} records/s, {tflops:.2f} TFLOP/s{share}", flush=True)
     model, host, labels = PLAIN["imn"]().to(device), x[:n].cpu(), torch.from_numpy(y[:n])
-    given = (model, torch.optim.Adam(model.parameters()), host, labels, args.imn_batch, device)
-    plain_epoch(*given)
-    start = time.perf_counter()
-    plain_epoch(*given)
-    print(f"IMN, published loop, fp32: {n / (time.perf_counter() - start):.0f} records/s\n")
+    optimiser = torch.optim.Adam(model.parameters())
+    plain_epoch(model, optimiser, host, labels, args.imn_batch, device)
+    epoch_s = seconds(plain_epoch, model, optimiser, host, labels, args.imn_batch, device)
+    print(f"IMN, published loop, fp32: {n / epoch_s:.0f} records/s\n")
 
 
 PARTS = {"sweep": run_sweep, "plain": run_plain, "imn": run_imn}
@@ -135,9 +132,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    size = {"n_train": N_TRAIN, "n_valid": N_VALID, "plain_records": 400}
+    parser.set_defaults(**size, imn_records=1024, imn_batch=64)
     args = parser.parse_args()
-    args.n_train, args.n_valid, args.plain_records = N_TRAIN, N_VALID, 400
-    args.imn_records, args.imn_batch = 1024, 64
     if args.quick:
         args.rates, args.epochs, args.n_train, args.n_valid = [62], 2, 44, 24
         args.plain_records, args.imn_records, args.imn_batch = 24, 12, 4

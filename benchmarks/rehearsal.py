@@ -14,12 +14,12 @@ import contextlib
 import copy
 import io
 import json
-import multiprocessing
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import torch
-from full_size import N_RECORDS, make_archive, size_mib
+from common import ROOT, finish, in_new_process, save, size_mib
+from full_size import N_RECORDS, make_archive
 from IPython.core.interactiveshell import InteractiveShell
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -37,15 +38,18 @@ from ecgcore import explanations, labels, splits, statistics, training
 from ecgcore.data import Archive, prepare
 from ecgcore.explanations.attribute import COSTLY, Decomposition
 from ecgcore.models import EcgModel, logits_of
-from ecgcore.runs import InputPipeline, parameters, recorded
+from ecgcore.runs import InputPipeline, parameters
 from ecgcore.runs.provenance import peak_memory_mib
 from ecgcore.training import loop
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
-from cost import cost_facts, cost_table, dry_plan, for_page, kinds  # noqa: E402
+from cost import cost_facts, cost_table, dry_plan, for_page, kinds
 
-NAME, TIER, N_MEASURED, N_BASELINE = "rehearsal", "workflow/tiers/paper.yaml", 16, 512
+NAME, N_MEASURED, N_BASELINE = "rehearsal", 16, 512
+DEPENDS_ON = [
+    *("benchmarks/rehearsal.py", "benchmarks/full_size.py"),
+    *("workflow/cost.py", "workflow/tiers/paper.yaml"),
+]
 EXPLAINED = [f"imn_train {m} 100 Hz" for m in ("imn", "xresnet1d101")]
 """Kinds whose explanations are measured; the others' follow from the time of an answer."""
 WHOLE = "frequency_train cnn1d 62 Hz"  # whose networks answer the whole test part
@@ -76,11 +80,11 @@ class Meter:
         function = getattr(place, name)
 
         def measured(*args: Any, **options: Any) -> Any:
-            given, n = list(args), 0 if first is None else len(args[first])
+            shortened, n = list(args), 0 if first is None else len(args[first])
             if n > most:
-                given[first] = args[first][:most]
+                shortened[first] = args[first][:most]
             with self.phase(name, max(1.0, n / most) if most else 1.0):
-                result = function(*given, **options)
+                result = function(*shortened, **options)
             self.rows[name] = self.rows.get(name, 0) + n
             return fill(result, n) if n > most else result
 
@@ -95,37 +99,30 @@ def fill(result: Any, n: int) -> Any:
     return np.resize(result, (n, *result.shape[1:])) if is_array else result
 
 
-def stored_bytes(model: EcgModel) -> int:
-    """Return what a step stores for its gradients per record, counted on meta tensors."""
-    ghost = copy.deepcopy(model).to("meta").train()
+def arithmetic(model: EcgModel, config: training.TrainConfig) -> dict[str, float]:
+    """Return what a training step computes and stores per record, counted on meta tensors."""
+    copied, conv_bytes = copy.deepcopy(model).to("meta").train(), list[int]()
     stored: dict[int, torch.UntypedStorage] = {}
 
     def store(tensor: torch.Tensor) -> torch.Tensor:
         stored[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(store, lambda tensor: tensor):
-        ghost(torch.empty(2, model.n_leads, model.n_samples, device="meta"))
-    for weight in (*ghost.parameters(), *ghost.buffers()):
-        stored.pop(weight.untyped_storage()._cdata, None)
-    return sum(storage.nbytes() for storage in stored.values()) // 2
-
-
-def arithmetic(model: EcgModel, config: training.TrainConfig) -> dict[str, float]:
-    """Return what a training step computes and stores per record, counted without memory."""
-    stored, times = stored_bytes(model) * config.batch_size, 1
-    times += bool(config.local_fidelity)  # each record with a neighbour
-    ghost, conv_bytes = copy.deepcopy(model).to("meta").train(), list[int]()
-    for layer in ghost.modules():
+    for layer in copied.modules():
         if isinstance(layer, nn.Conv1d | nn.Conv2d):
             layer.register_forward_hook(lambda _, __, y: conv_bytes.append(2 * y.numel()))
     with FlopCounterMode(display=False) as counter:
         x = torch.empty(2, model.n_leads, model.n_samples, device="meta")
-        logits_of(ghost(x)).sum().backward()
+        with torch.autograd.graph.saved_tensors_hooks(store, lambda tensor: tensor):
+            output = copied(x)
+        logits_of(output).sum().backward()
+    for weight in (*copied.parameters(), *copied.buffers()):
+        stored.pop(weight.untyped_storage()._cdata, None)
+    times = 2 if config.local_fidelity else 1  # each record with a neighbour
     return {
         "step_gflop": times * counter.get_total_flops() / 2e9,
         "conv_mib": times * sum(conv_bytes) / 2**20,
-        "stored_mib": stored / config.batch_size / 2**20,
+        "stored_mib": times * sum(storage.nbytes() for storage in stored.values()) / 2 / 2**20,
     }
 
 
@@ -135,7 +132,7 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
     order, step, predict = loop.epoch_order, loop._step, loop.predict_logits
     fit, examine, folds = training.fit, explanations.examine, splits.hold_out_folds
 
-    def measured_step(t: loop.Training, index: torch.Tensor) -> torch.Tensor:
+    def timed_step(t: loop.Training, index: torch.Tensor) -> torch.Tensor:
         facts["steps_per_epoch"] = -(-len(t.index) // batch)
         with meter.phase("step"):
             return step(t, index)
@@ -147,20 +144,21 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
                 facts["fit"] = fit(model, *args, **options)
         return facts["fit"]
 
-    def examine_one(network: EcgModel, x: Any, methods: list[str], **how: Any) -> Any:
-        how |= {"effort": replace(how["effort"], n_rerun=1), "donor": how["donor"][:1]}
-        how["masks"] = {name: mask[:1] for name, mask in how["masks"].items()}
+    def examine_one(network: EcgModel, x: Any, methods: list[str], **options: Any) -> Any:
+        options["effort"] = replace(options["effort"], n_rerun=1)
+        options["donor"] = options["donor"][:1]
+        options["masks"] = {name: mask[:1] for name, mask in options["masks"].items()}
         with meter.phase("examine"):
-            result = examine(network, x[:1], methods, **how)
-        own, start_s = explanations.native_method(network), time.process_time()
-        for name in set(methods) - set(COSTLY) - ({"imn"} - {own}):
+            result = examine(network, x[:1], methods, **options)
+        native, start_s = explanations.native_method(network), time.process_time()
+        for name in set(methods) - set(COSTLY) - ({"imn"} - {native}):
             explanations.attribute(network, x[:1], name)
         facts["explain_cheap_cpu_s"] = 2 * (time.process_time() - start_s)  # and controls
         return result
 
     loop.epoch_order = lambda seed, epoch, n: order(seed, epoch, n)[: steps * batch]
-    loop.predict_logits = lambda m, x, **how: fill(predict(m, x[:N_MEASURED], **how), len(x))
-    loop._step, training.fit, explanations.examine = measured_step, first_fit, examine_one
+    loop.predict_logits = lambda m, x, **k: fill(predict(m, x[:N_MEASURED], **k), len(x))
+    loop._step, training.fit, explanations.examine = timed_step, first_fit, examine_one
     splits.hold_out_folds = lambda *a, n_folds, **k: folds(*a, n_folds=5, **k)[:n_folds]
     meter.patch(training, "predict_logits", 1, 10**9 if kind == WHOLE else N_MEASURED)
     meter.patch(statistics, "moments", 0, N_BASELINE)
@@ -181,64 +179,57 @@ def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict
         steps = 12 if "folds" in params else 1 if is_slow else 2
     facts: dict[str, Any] = {"steps": steps, "idle_gib": peak_memory_mib() / 1024}
     meter = install(kind, params, steps, facts)
-    given = dict(params, epochs=1, archive=str(place / "store"), out=str(out), device="cpu", seed=1)
-    given |= {"folds": 2} if "folds" in params else {}
+    values = dict(
+        params, epochs=1, archive=str(place / "store"), out=str(out), device="cpu", seed=1
+    )
+    values |= {"folds": 2} if "folds" in params else {}
     if "explained_records" in params:
         facts |= {"n_explained": params["explained_records"], "n_rerun": params["deletion_records"]}
-        given["explained_records"] *= kind in EXPLAINED
+        values["explained_records"] *= kind in EXPLAINED
     notebook = ROOT / "notebooks" / f"{kind.partition(' ')[0]}.ipynb"
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    lines = "\n".join(f"{name} = {value!r}" for name, value in given.items())
+    lines = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     sources.insert(1, f"{parameters.INJECTED}\n{lines}\n")
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     for source in sources:
         with contextlib.redirect_stdout(io.StringIO()):
-            done = shell.run_cell(source, store_history=True)
-        done.raise_error()
-    peak, (wall, cpu) = peak_memory_mib(), zip(*costs(meter, facts["n_valid"], facts), strict=True)
+            result = shell.run_cell(source, store_history=True)
+        result.raise_error()
+    peak = peak_memory_mib()
     names = [name for name, mib in meter.peak_mib.items() if mib > 0.99 * peak]
     facts |= {"peak_gib": peak / 1024, "peak_in": names[0] if names else "other cells"}
-    keys = ("load", "step", "predict", "epoch", "rest", "explain_one")
-    facts |= {f"{k}_s": v for k, v in zip(keys, wall, strict=True)}
-    facts |= {f"{k}_cpu_s": v for k, v in zip(keys, cpu, strict=True)}
+    for name, (wall_s, cpu_s) in costs(meter, facts).items():
+        facts |= {f"{name}_s": wall_s, f"{name}_cpu_s": cpu_s}
     facts |= {"networks": params.get("folds", 1), "batch_size": params["batch_size"]}
     facts |= {"n_predicted": meter.rows["predict_logits"], "disk_mib": size_mib(out)}
     return {name: value for name, value in facts.items() if name != "fit"}
 
 
-def costs(meter: Meter, n_valid: int, facts: dict[str, Any]) -> list[Any]:
-    """Return (seconds of the clock, of the processor) of the parts of a run."""
+def costs(meter: Meter, facts: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return seconds of the clock and of the processor by the name of a part of a run."""
     total = {name: np.sum(pairs, axis=0) for name, pairs in meter.seconds.items()}
-    nothing, steps = np.zeros(2), meter.seconds["step"]
+    steps, no_seconds = meter.seconds["step"], np.zeros(2)
     step = np.median(steps[1:] or steps, axis=0)
     predict = total["predict_logits"] / meter.rows["predict_logits"]
     names = ("moments", "decompose", "bootstrap", "signals")
-    rest = sum((total.get(name, nothing) for name in names), nothing)
-    epoch = facts["steps_per_epoch"] * step + n_valid * predict
-    return [total["inputs"], step, predict, epoch, rest, total.get("examine", nothing)]
+    return {
+        "load": total["inputs"],
+        "step": step,
+        "predict": predict,
+        "epoch": facts["steps_per_epoch"] * step + facts["n_valid"] * predict,
+        "rest": sum((total.get(name, no_seconds) for name in names), no_seconds),
+        "explain_one": total.get("examine", no_seconds),
+    }
 
 
 def measure(function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
-    """Return what a function returns in a process of its own; nothing if it fails or is killed."""
-
-    def body() -> None:
-        start = time.perf_counter(), time.process_time()
-        row = function(*args)
-        row |= {"wall_s": time.perf_counter() - start[0], "cpu_s": time.process_time() - start[1]}
-        to_parent.send({"peak_gib": peak_memory_mib() / 1024, **row})
-
-    context = multiprocessing.get_context("fork")  # PyTorch is imported once, and runs no thread
-    from_child, to_parent = context.Pipe(False)
-    process = context.Process(target=body)
-    process.start()
-    to_parent.close()
-    try:
-        return dict(from_child.recv())
-    except EOFError:
-        return {}
-    finally:
-        process.join()
+    """Return what a function returns, with peak memory and seconds of clock and processor."""
+    torch.set_num_threads(1)
+    start = time.perf_counter(), time.process_time()
+    row = function(*args)
+    row |= {"wall_s": time.perf_counter() - start[0], "cpu_s": time.process_time() - start[1]}
+    return {"peak_gib": peak_memory_mib() / 1024, **row}
 
 
 def make_store(place: Path) -> dict[str, Any]:
@@ -258,38 +249,25 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", help="measure only these, in this order")
     parser.add_argument("--record", action="store_true", help=f"write results/{NAME}.*")
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    place, log = args.folder / str(args.records), args.folder / str(args.records) / "rows.jsonl"
+    place = args.folder / str(args.records)
     place.mkdir(parents=True, exist_ok=True)
-    text = log.read_text(encoding="utf-8") if log.exists() else ""
-    rows = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-    first = (make_archive, args.templates, place / "archive", args.records)
-    jobs: dict[str, tuple[Any, ...]] = {"archive": first, "store": (make_store, place)}
+    jobs: dict[str, tuple[Any, ...]] = {
+        "archive": (make_archive, args.templates, place / "archive", args.records),
+        "store": (make_store, place),
+    }
     for kind, params in kinds(dry_plan("paper")).items():
         jobs[kind] = (run_kind, kind, params, place, args.steps)
-    left = [k for k in args.kinds or jobs if k not in {row["kind"] for row in rows}]
-    start, script = time.monotonic(), f"benchmarks/{NAME}.py"
-    facts: dict[str, Any] = {"command": f"python {script} --record", "records": args.records}
-    facts["depends_on"] = [script, "benchmarks/full_size.py", "workflow/cost.py", TIER]
-    failed = []
-    for n_done, kind in enumerate(left):
-        if not (row := measure(*jobs[kind])):
-            failed.append(kind)
-            print(f"{n_done + 1} of {len(left)} failed or was killed: {kind}", file=sys.stderr)
-            continue
-        rows.append({"kind": kind, **row})
-        with open(log, "a", encoding="utf-8") as file:
-            file.write(json.dumps(rows[-1], default=float) + "\n")
-        minutes = (time.monotonic() - start) / 60 / (n_done + 1) * (len(left) - n_done - 1)
-        print(f"{n_done + 1} of {len(left)}, about {minutes:.0f} minutes left: {kind}", flush=True)
-        if args.record:
-            recorded.save(NAME, pd.DataFrame(rows).round(5), facts)
+    if unknown := sorted(set(args.kinds or ()) - jobs.keys()):
+        parser.error(f"--kinds: there is no {unknown[0]!r}; expected some of {', '.join(jobs)}.")
+    steps = {k: partial(in_new_process, measure, *jobs[k]) for k in args.kinds or jobs}
+    table = pd.DataFrame(finish(steps, place / "rows.jsonl", "kind"))
+    print(table.set_index("kind").filter(regex="^(peak|step_|epoch_|cpu)").round(2))
     if args.record:
-        table = cost_table("paper")
-        recorded.save("expected_cost", for_page(table), {**facts, **cost_facts(table)})
-    print(pd.DataFrame(rows).set_index("kind").filter(regex="^(peak|step_|epoch_|cpu)").round(2))
-    if failed:
-        sys.exit(f"Not measured, and missing in what was recorded: {', '.join(failed)}.")
+        facts = {"records": args.records, "depends_on": DEPENDS_ON}
+        save(NAME, table.round(5), __file__, "--record", **facts)
+        costs_by_kind = cost_table("paper")
+        facts |= cost_facts(costs_by_kind)
+        save("expected_cost", for_page(costs_by_kind), __file__, "--record", **facts)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ GPUS = {"h100": Gpu(495, 3350, 80), "card_12gb": Gpu(12.7, 360, 12)}
 """An H100 with HBM3, and as an example of a card with 12 GB the GeForce RTX 3060 (data sheets)."""
 KERNELS = {"cnn1d": 95, "cnn_lstm": 230, "xresnet1d101": 1400}
 """Kernels per training step, in an IMN 120; of the residual network about 14 per layer."""
-DEVICES = {"core": "1 core here", "laptop": "laptop", "card_12gb": "12 GB card", "h100": "H100"}
+DEVICES = ("core", "laptop", "card_12gb", "h100")
 HEADINGS = {
     "kind": "kind of run", "runs": "runs", "memory_gib": "memory [GiB]",
     "gpu_gib": "GPU memory [GiB]", "disk_mib": "disk [MiB]",
@@ -82,6 +82,10 @@ ATTAINABLE_RECORDS = 8
 """Records for which the best order is sought, if at least twice as many are run again."""
 SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1", "precision")
 """Parameters that change neither memory nor the number of operations, or hardly."""
+MEASURED_VALUES = {
+    "resampler": "polyphase", "muscle_snr_db": 0, "content_hz": 31, "local_fidelity": 1,
+}  # fmt: skip
+"""Values of parameters of which any costs the same."""
 WIDEST_MS = {"imn_train": 3000, "frequency_train": 2000}
 """The widest receptive field stands for the others: its taps lie furthest apart."""
 
@@ -91,25 +95,17 @@ def stand_in(job: Job) -> tuple[str, dict[str, object]]:
     params = {key: value for key, value in job.params.items() if key not in SAME_COST}
     model = params.setdefault("model", "imn" if job.notebook == "imn_train" else "cnn1d")
     if job.notebook == "imn_train":
-        first = {"task": "norm_vs_mi", "protocol": "as_published"}
+        params |= {"task": "norm_vs_mi", "protocol": "as_published"}
     else:
-        first = {"task": "af_vs_rest" if job.group == "frequency_train" else "af_vs_norm"}
-    params = {**params, **first}
+        params["task"] = "af_vs_rest" if job.group == "frequency_train" else "af_vs_norm"
+    params |= {name: value for name, value in MEASURED_VALUES.items() if name in params}
     if params.get("receptive_field_ms") and job.params.get("widen") != "kernel":
         params["receptive_field_ms"] = WIDEST_MS[job.notebook]
-    for name, usual_value in (("normalisation", "none"), ("widen", "dilation")):
-        if params.get(name) == usual_value:
+    for name, value in (("normalisation", "none"), ("widen", "dilation")):
+        if params.get(name) == value:
             del params[name]
-    if params.get("resampler") == "decimate":
-        params["resampler"] = "polyphase"
-    if "muscle_snr_db" in params:
-        params["muscle_snr_db"] = 0
-    if "content_hz" in params:
-        params["content_hz"] = 31
-    if "local_fidelity" in params:
-        params["local_fidelity"] = 1
-    if "shortcut" in params and model != "imn":
-        del params["shortcut"]
+    if model != "imn":
+        params.pop("shortcut", None)
     usual = "model rate_hz task protocol epochs batch_size folds explained_records deletion_records"
     words = [
         f"{key}={'+'.join(value) if isinstance(value, list) else value}"
@@ -120,15 +116,19 @@ def stand_in(job: Job) -> tuple[str, dict[str, object]]:
 
 
 class DryPlan(Plan):
-    """A plan that needs no archive yet."""
+    """A plan of a tier, whether or not its records are there."""
 
     def _archives(self) -> list[str]:
         return ["given"]
 
 
 def dry_plan(tier: str) -> Plan:
-    """Return the plan of a tier, whether or not its records are there."""
-    return DryPlan(yaml.safe_load((TIERS / f"{tier}.yaml").read_text(encoding="utf-8")))
+    """Return the plan of a tier by its name; SystemExit if there is none."""
+    path = TIERS / f"{tier}.yaml"
+    if not path.exists():
+        names = ", ".join(sorted(path.stem for path in TIERS.glob("*.yaml")))
+        raise SystemExit(f"TIER={tier}: there is no such tier; expected one of {names}.")
+    return DryPlan(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def kinds(plan: Plan) -> dict[str, dict[str, object]]:
@@ -138,12 +138,11 @@ def kinds(plan: Plan) -> dict[str, dict[str, object]]:
 
 
 def rehearsed() -> dict[str, dict[str, Any]]:
-    """Return the rows of the rehearsal by kind; none before it was recorded."""
-    table = pd.read_csv(REHEARSAL).fillna(0) if REHEARSAL.exists() else pd.DataFrame({"kind": []})
-    return {row["kind"]: row for row in table.to_dict("records")}
+    """Return the rows of the rehearsal by kind."""
+    return {row["kind"]: row for row in pd.read_csv(REHEARSAL).fillna(0).to_dict("records")}
 
 
-def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the row of the kind that was rehearsed for a run, or of the nearest one.
 
     What grows with the number of samples is scaled where only another rate was rehearsed.
@@ -151,12 +150,9 @@ def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | Non
     kind = stand_in(job)[0]
     notebook, model, *_ = plain = kind.split()[:4]
     usual = "imn" if notebook == "imn_train" else "cnn1d"
-    names = [kind, " ".join(plain)]
-    for one in (model, usual):
-        names += [f"{notebook} {one} {hz} Hz" for hz in (job.rate_hz, 500, 250, 125, 100, 62)]
-    name = next((name for name in names if name in rows), None)
-    if name is None:
-        return None
+    rates_hz = (job.rate_hz, 500, 250, 125, 100, 62)
+    nearest = [f"{notebook} {name} {hz} Hz" for name in (model, usual) for hz in rates_hz]
+    name = next(name for name in (kind, " ".join(plain), *nearest) if name in rows)
     ratio = job.rate_hz / int(name.split()[2])
     row = {key: value * ratio if key in GROWING else value for key, value in rows[name].items()}
     return row | {"peak_gib": IDLE_GIB + ratio * (row["peak_gib"] - IDLE_GIB)}
@@ -171,10 +167,11 @@ def mebibytes(
     the records. Summaries were not rehearsed: those that read records may hold twice the signals
     at 500 Hz and at 100 Hz.
     """
-    if job.path in plan.summaries or (row := row_of(job, rows)) is None:
+    if job.path in plan.summaries:
         n_records = plan.records if job.archive else 0
         signals_mib = n_records * 12 * 10 * (500 + job.rate_hz) * 4 / 2**20
         return int(2 * SPARE_MIB + 2 * signals_mib)
+    row = row_of(job, rows)
     rehearsed_step_gib = row["batch_size"] * row["stored_mib"] / 1024
     records_gib = max(0.0, row["peak_gib"] - IDLE_GIB - rehearsed_step_gib)
     records_gib *= plan.records / rows["store"]["n_af_vs_rest"]
@@ -186,8 +183,6 @@ def mebibytes(
 def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Return minutes of a run by device, memory and disk; from processor seconds on one core."""
     row = row_of(job, rows)
-    if row is None:
-        return {}
     measured_task = stand_in(job)[1]["task"]
     task = job.params.get("task", "norm_vs_mi" if job.notebook == "imn_train" else "af_vs_norm")
     share = rows["store"][f"n_{task}"] / rows["store"][f"n_{measured_task}"]
@@ -200,18 +195,22 @@ def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     on_device_s = n_networks * epochs * per_epoch + explain_s
     on_device_s += answered * row["n_predicted"] * max(1, n_networks / 2) * row["predict_cpu_s"]
     on_cpu_s = share * (row["load_cpu_s"] + row["rest_cpu_s"])
-    signals = share * (row["n_train"] + row["n_valid"]) * 12 * 10 * job.rate_hz * 4 / 2**30
-    cost = {
-        "core": (on_cpu_s + on_device_s) / 60,
+    signals_gib = share * (row["n_train"] + row["n_valid"]) * 12 * 10 * job.rate_hz * 4 / 2**30
+    core = (on_cpu_s + on_device_s) / 60
+    return {
+        "core": core,
         "explain": explain_s / 60,
         "epoch": row["epoch_cpu_s"] / 60,
+        "laptop": core / min(LAPTOP_CORES, max(1, LAPTOP_GIB // row["peak_gib"])),
+        **{
+            name: (on_cpu_s + on_device_s * gpu.step_s(row) / row["step_cpu_s"]) / 60
+            for name, gpu in GPUS.items()
+        },
+        "measured": row["kind"].partition(" ")[2],
+        "memory_gib": row["peak_gib"],
+        "gpu_gib": signals_gib + row["stored_mib"] * row["batch_size"] / 1024,
+        "disk_mib": row["disk_mib"],
     }
-    cost["laptop"] = cost["core"] / min(LAPTOP_CORES, max(1, LAPTOP_GIB // row["peak_gib"]))
-    for name, gpu in GPUS.items():
-        cost[name] = (on_cpu_s + on_device_s * gpu.step_s(row) / row["step_cpu_s"]) / 60
-    gpu_gib = signals + row["stored_mib"] * row["batch_size"] / 1024
-    cost |= {"measured": row["kind"].partition(" ")[2]}
-    return cost | {"memory_gib": row["peak_gib"], "gpu_gib": gpu_gib, "disk_mib": row["disk_mib"]}
 
 
 def _explain_s(job: Job, row: dict[str, Any], rows: Mapping[str, dict[str, Any]]) -> float:
@@ -223,9 +222,9 @@ def _explain_s(job: Job, row: dict[str, Any], rows: Mapping[str, dict[str, Any]]
     """
     if job.notebook != "imn_train":
         return 0.0
-    model, measured = str(stand_in(job)[1]["model"]), ("imn_train imn 100 Hz",)
-    measured = (row["kind"], f"imn_train {model} 100 Hz", *measured)
-    source = next(rows[k] for k in measured if k in rows and rows[k]["explain_one_cpu_s"])
+    model = str(stand_in(job)[1]["model"])
+    sources = (row["kind"], f"imn_train {model} 100 Hz", "imn_train imn 100 Hz")
+    source = next(rows[k] for k in sources if k in rows and rows[k]["explain_one_cpu_s"])
     source_model, methods = source["kind"].split()[1], job.params["methods"]
     answers = row["n_rerun"] * answers_per_record(methods, model)
     if row["n_rerun"] >= 2 * ATTAINABLE_RECORDS:  # an occlusion has removed single units already
@@ -258,10 +257,9 @@ def cost_table(tier: str) -> pd.DataFrame:
         kind = " ".join(stand_in(job)[0].split()[:4])
         costs.append({"kind": kind, "runs": 1, **run_cost(job, rows)})
     table = pd.DataFrame(costs)
-    how = dict.fromkeys(table.columns[2:], "mean") | {"runs": "sum"}
-    how |= {"measured": "first"} if "measured" in how else {}
-    how |= {name: "max" for name in how if name.endswith("_gib")}
-    return table.groupby("kind", sort=False).agg(how).reset_index()
+    aggregations = dict.fromkeys(table.columns[2:], "mean") | {"runs": "sum", "measured": "first"}
+    aggregations |= dict.fromkeys(("memory_gib", "gpu_gib"), "max")
+    return table.groupby("kind", sort=False).agg(aggregations).reset_index()
 
 
 def cost_facts(table: pd.DataFrame) -> dict[str, Any]:
@@ -287,71 +285,51 @@ def for_page(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype({name: int for name in minutes if (table[name] >= 10).all()})
 
 
-def _words(minutes: float) -> str:
-    for unit, size, most in (("min", 1, 120), ("h", 60, 72 * 60)):
-        if minutes < most:
-            return f"{minutes / size:.{0 if minutes > 9 else 1}f} {unit}"
-    return f"{minutes / 60 / 24:,.0f} d"
-
-
 def report(tier: str) -> str:
     """Return what a tier costs, by device, and how to cut it."""
-    plan, rows = dry_plan(tier), rehearsed()
+    plan, store = dry_plan(tier), rehearsed()["store"]
     n_runs, n_summaries = len(plan.runs), len(plan.summaries)
     head = f"Tier {tier}: {n_runs} runs, {n_summaries} summaries, {plan.records:,} records."
-    if plan.records != int(rows.get("store", {}).get("n_af_vs_rest", 0)) or "core" not in (
-        table := cost_table(tier)
-    ):
+    if plan.records != store["n_af_vs_rest"]:
         return f"{head} Only the paper tier was rehearsed, so no minutes are known."
-    store, facts = rows["store"], cost_facts(table)
-    lines = [
-        head,
-        f"Disk: {facts['disk_gib']:.0f} GiB, {facts['fixed_gib']:.1f} of it archive and store. "
-        f"Preparing takes {store['cpu_s'] / 60:.0f} processor min and {store['peak_gib']:.1f} GiB.",
-        f"Per run, if a training lasts {EPOCHS} epochs; only the core was measured, the rest are "
-        "estimates:",
-        "",
-        f"{'kind of run':35}{'runs':>5}" + "".join(f"{name:>12}" for name in DEVICES.values())
-        + f"{'memory GiB':>12}{'on GPU GiB':>12}",
-    ]  # fmt: skip
-    for row in table.to_dict("records"):
-        cells = "".join(f"{_words(row[name]):>12}" for name in DEVICES)
-        lines.append(
-            f"{row['kind']:35}{row['runs']:>5}{cells}{row['memory_gib']:>12.1f}{row['gpu_gib']:>12.1f}"
-        )
-    total = "".join(f"{_words(60 * 24 * facts['days'][name]):>12}" for name in DEVICES)
-    advice = _advice(table, facts["days"])
-    return "\n".join([*lines, f"{'all, one after the other':40}{total}", "", *advice])
+    table = cost_table(tier)
+    facts = cost_facts(table)
+    devices = {
+        name: HEADINGS[name].removeprefix("run, ").removesuffix(" [min]") for name in DEVICES
+    }
+    days = ", ".join(f"{device} {facts['days'][name]:,.1f}" for name, device in devices.items())
+    columns = for_page(table).drop(columns=[HEADINGS["epoch"], HEADINGS["measured"]])
+    return f"""\
+{head}
+Disk: {facts["disk_gib"]:.0f} GiB, {facts["fixed_gib"]:.1f} of it archive and store.
+Preparing takes {store["cpu_s"] / 60:.0f} processor min and {store["peak_gib"]:.1f} GiB.
+Per run, if a training lasts {EPOCHS} epochs; only the core was measured, the rest are estimates:
+
+{columns.to_string(index=False)}
+
+All runs one after the other, in days: {days}.
+
+{_advice(table, facts["days"])}"""
 
 
-def _advice(table: pd.DataFrame, total: Mapping[str, float]) -> list[str]:
+def _advice(table: pd.DataFrame, days: Mapping[str, float]) -> str:
     """Return what does not fit, and how to cut a tier."""
     tight = table[table["gpu_gib"] > 0.92 * GPUS["card_12gb"].memory_gib]["kind"]
+    too_large = f"12 GB are too few for: {', '.join(tight)}; use batch_size 32.\n"
     is_fast = table["kind"].str.contains("500 Hz|250 Hz")
-    share = (table["runs"] * table["h100"])[is_fast].sum() / (60 * 24 * total["h100"])
-    explained = total["explain"] / total["core"]
-    advice = [f"12 GB are too few for: {', '.join(tight)}; use batch_size 32."] * bool(len(tight))
-    return [
-        *advice,
-        "To cut, edit workflow/tiers/paper.yaml before the first run; finished runs are kept.",
-        "- one seed instead of five: a fifth of everything (but no spread over seeds)",
-        f"- rates below 250 Hz only: {1 - share:.0%} of the time on an H100",
-        f"- fewer explained_records and methods: explanations are {explained:.0%} of the time",
-        "- several GPUs: make book uses all that it finds; four divide the time by 4",
-        *_sharing_advice(),
-    ]
-
-
-def _sharing_advice() -> list[str]:
-    """Return what several runs on one GPU gained where that was measured."""
-    seconds = json.loads((ROOT / "results" / "gpu_sweep.json").read_text(encoding="utf-8"))
-    if "together_mps_s" not in seconds:
-        return []
-    gain = seconds["sweep_s"] / seconds["together_mps_s"]
-    return [
-        f"- RUNS_PER_GPU=8 while nvidia-cuda-mps-control -d is running: {gain:.1f} times as fast "
-        "for study B on an H200, if eight runs fit in the memory of the GPU"
-    ]
+    fast_days = (table["runs"] * table["h100"])[is_fast].sum() / (60 * 24)
+    explained = days["explain"] / days["core"]
+    sweep = json.loads((ROOT / "results" / "gpu_sweep.json").read_text(encoding="utf-8"))
+    gain = sweep["sweep_s"] / sweep["together_mps_s"]
+    return f"""\
+{too_large if len(tight) else ""}\
+To cut, edit workflow/tiers/paper.yaml before the first run; finished runs are kept.
+- one seed instead of five: a fifth of everything (but no spread over seeds)
+- rates below 250 Hz only: {1 - fast_days / days["h100"]:.0%} of the time on an H100
+- fewer explained_records and methods: explanations are {explained:.0%} of the time
+- several GPUs: make book uses all that it finds; four divide the time by 4
+- RUNS_PER_GPU=8 while nvidia-cuda-mps-control -d is running: {gain:.1f} times as fast \
+for study B on an H200, if eight runs fit in the memory of the GPU"""
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from ecgcore.data import Archive, Record, load_record
 from ecgcore.runs import recorded
 from ecgcore.runs.trained import TrainedRun, load_trained_run
 
+COMMAND = "python workflow/draw_real_explanations.py PTBXL RUN [RUN ...]"
 FOLDER = Path("book/_static/real")
 WINDOW_S = 0.2
 BAND_HZ = (0.5, 40.0)  # of the records that the networks of study 3 were trained on
@@ -34,41 +35,58 @@ DIAGNOSES = {
 }
 
 
-def filtered(record: Record) -> Record:
-    """Return the record through the filter of the training records, order 4 and zero phase."""
+def inputs(trained: TrainedRun, record: Record) -> np.ndarray:
+    """Return a network's input: the record filtered as in training, order 4 and zero phase."""
     b, a = signal.butter(4, BAND_HZ, "bandpass", fs=record.rate_hz)
-    mv = signal.filtfilt(b, a, record.signals_mv.astype(np.float64))
-    return replace(record, signals_mv=mv.astype(np.float32))
+    mv = signal.filtfilt(b, a, record.signals_mv.astype(np.float64)).astype(np.float32)
+    return trained.pipeline.record_inputs(replace(record, signals_mv=mv))
 
 
-def choose(trained: TrainedRun, archive: Archive) -> dict[tuple[int, bool], tuple[int, float]]:
-    """Return record and logit for each pair of a label and whether the answer is right."""
+def choose(trained: TrainedRun, archive: Archive, *, with_normal: bool) -> dict[str, int]:
+    """Return the first record for each pair of a label and whether the answer is right."""
     y = labels.task_labels(archive.table, archive.statements, trained.params["task"])
     table = archive.table.loc[y.index].drop(index=list(WITHDRAWN), errors="ignore")
-    chosen: dict[tuple[int, bool], tuple[int, float]] = {}
+    diagnosis = DIAGNOSES[trained.params["task"]].split()[0].replace("/", "").lower()
+    chosen: dict[str, int] = {}
     for ecg_id, row in table[table.strat_fold >= 9].sort_index().iterrows():
         record = load_record(path_of(archive, row))
-        if not record.notes:
-            logit = float(trained.logits(trained.pipeline.record_inputs(filtered(record)))[0])
-            chosen.setdefault((int(y[ecg_id]), (logit > 0) == bool(y[ecg_id])), (ecg_id, logit))
+        if not record.notes and (y[ecg_id] or with_normal):
+            is_right = (trained.logits(inputs(trained, record))[0] > 0) == bool(y[ecg_id])
+            name = diagnosis if y[ecg_id] else "normal"
+            chosen.setdefault(f"{name}_{'right' if is_right else 'wrong'}", ecg_id)
     return chosen
 
 
-def draw(
-    trained: TrainedRun, archive: Archive, ecg_id: int, title: str, target: Path
-) -> dict[str, object]:
-    """Draw one record with W * x; return its statements and where the map is strongest."""
+def choose_trial(trained: TrainedRun, archive: Archive) -> int:
+    """Return the first explained infarction that the network recognises."""
+    ids = pd.read_csv(trained.folder / "explained.csv")["ecg_id"].drop_duplicates()
+    for ecg_id in ids[ids.isin(archive.table.index) & ~ids.isin(list(WITHDRAWN))]:
+        record = load_record(path_of(archive, archive.table.loc[ecg_id]))
+        if trained.logits(inputs(trained, record))[0] > 0 and not record.notes:
+            return ecg_id
+    raise SystemExit(f"{trained.folder}: recognises no explained infarction of {archive.path}.")
+
+
+def draw(trained: TrainedRun, archive: Archive, kind: str, ecg_id: int) -> dict[str, object]:
+    """Draw one record with W * x; return its row: logit, statements, where the map is strongest."""
     row = archive.table.loc[ecg_id]
     record = load_record(path_of(archive, row))
-    contribution = trained.attribution(trained.pipeline.record_inputs(filtered(record)))[0]
+    x = inputs(trained, record)
+    logit = trained.logits(x)
+    probability = trained.probability(logit)[0]  # at the run's temperature
+    contribution = trained.attribution(x)[0]
     raw_mv = trained.pipeline.record_signals(record)
+    title = f"PTB-XL {ecg_id}, network: {DIAGNOSES[trained.params['task']]} {probability:.2f}"
     picture = plots.ecg_12_lead(raw_mv, trained.rate_hz, attribution=contribution, title=title)
-    picture.savefig(target, dpi=100)
+    picture.savefig(FOLDER / f"imn_{kind}.png", dpi=100)
     top = explanations.top_segments(contribution, trained.rate_hz, window_s=WINDOW_S, k=1)
     strongest = top.set_index("sign")
     positive = np.maximum(contribution, 0).sum(axis=1)
     expected = explanations.expected_leads(row.scp_codes)
     return {
+        "kind": kind,
+        "logit": logit[0],
+        "probability": probability,
         "ecg_id": ecg_id,
         "statements": " ".join(f"{code} {v:.0f}" for code, v in row.scp_codes.items()),
         "share_in_expected_leads": positive[expected].sum() / positive.sum(),
@@ -79,50 +97,18 @@ def draw(
     }
 
 
-def draw_trial(trained: TrainedRun, archive: Archive) -> pd.DataFrame:
-    """Draw the first explained infarction that the network recognises; return its row."""
-    ids = pd.read_csv(trained.folder / "explained.csv")["ecg_id"].drop_duplicates()
-    for ecg_id in ids[ids.isin(archive.table.index) & ~ids.isin(list(WITHDRAWN))]:
-        record = load_record(path_of(archive, archive.table.loc[ecg_id]))
-        logit = trained.logits(trained.pipeline.record_inputs(filtered(record)))
-        if logit[0] > 0 and not record.notes:
-            break
-    else:
-        raise SystemExit(f"{trained.folder}: recognises no explained infarction of {archive.path}.")
-    probability = trained.probability(logit)[0]
-    title = f"PTB-XL {ecg_id}, network: infarction {probability:.2f}"
-    row = draw(trained, archive, ecg_id, title, FOLDER / "imn_trial.png")
-    return pd.DataFrame([{"kind": "trial", "logit": logit[0], "probability": probability, **row}])
-
-
-def draw_all(trained: TrainedRun, archive: Archive, *, with_normal: bool) -> pd.DataFrame:
-    """Draw the chosen records of one run; return one row per picture."""
-    rows, diagnosis = [], DIAGNOSES[trained.params["task"]]
-    for (label, right), (ecg_id, logit) in sorted(choose(trained, archive).items()):
-        if label or with_normal:
-            name = diagnosis.split()[0].replace("/", "").lower() if label else "normal"
-            kind = f"{name}_{'right' if right else 'wrong'}"
-            probability = trained.probability(np.array([logit]))[0]  # at the run's temperature
-            title = f"PTB-XL {ecg_id}, network: {diagnosis} {probability:.2f}"
-            row = draw(trained, archive, ecg_id, title, FOLDER / f"imn_{kind}.png")
-            rows.append({"kind": kind, "logit": logit, "probability": probability, **row})
-    return pd.DataFrame(rows)
-
-
 if __name__ == "__main__":
     if len(sys.argv) < 3:
-        raise SystemExit("Usage: python workflow/draw_real_explanations.py PTBXL RUN [RUN ...]")
+        raise SystemExit(f"Usage: {COMMAND}")
     archive, folders = Archive(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
-    tables = [
-        draw_all(load_trained_run(folder), archive, with_normal=folder == folders[0])
-        for folder in folders
-    ]
-    tables.append(draw_trial(load_trained_run(folders[0]), archive))
-    facts = {
-        "command": "python workflow/draw_real_explanations.py PTBXL RUN [RUN ...]",
-        "depends_on": ["workflow/draw_real_explanations.py"],
-        "runs": [folder.name for folder in folders],
-    }
-    table = pd.concat(tables).round(4)
+    rows = []
+    for folder in folders:
+        run = load_trained_run(folder)
+        chosen = choose(run, archive, with_normal=folder == folders[0])
+        rows += [draw(run, archive, kind, ecg_id) for kind, ecg_id in chosen.items()]
+    run = load_trained_run(folders[0])
+    rows.append(draw(run, archive, "trial", choose_trial(run, archive)))
+    table = pd.DataFrame(rows).round(4)
     print(table.to_string())
-    recorded.save("real_imn/pictures", table, facts)
+    facts = {"command": COMMAND, "depends_on": ["workflow/draw_real_explanations.py"]}
+    recorded.save("real_imn/pictures", table, facts | {"runs": [f.name for f in folders]})

@@ -23,7 +23,6 @@ KINDS = {
 }
 """Statement and superclass of each kind; atrial fibrillation is a rhythm and has none."""
 
-
 WITHDRAWN = {137, 139, 140, 141, 142, 143, 145, 456, 458, 459, 461, 462}
 """Records of the first 500 that PTB-XL 1.0.3 no longer has."""
 
@@ -47,6 +46,8 @@ def path_of(archive: Archive, row: pd.Series) -> Path:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("Usage: python workflow/draw_real_records.py PTBXL")
     archive = Archive(sys.argv[1])
     for kind, (code, superclass) in KINDS.items():
         ecg_id = choose(archive, code, superclass)

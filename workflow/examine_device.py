@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgcore import files, labels, splits, statistics, training
+from ecgcore import labels, splits, statistics, training
 from ecgcore.data import Store, open_data
 from ecgcore.runs import find_runs, recorded
 from ecgcore.runs.trained import TrainedRun, load_trained_run
+
+COMMAND = "python workflow/examine_device.py RUNS DATA"
 
 
 def elsewhere(run: TrainedRun, store: Store) -> pd.DataFrame:
@@ -32,32 +34,24 @@ def elsewhere(run: TrainedRun, store: Store) -> pd.DataFrame:
     return table.assign(patient_id=store.table["patient_id"][table["ecg_id"]].to_numpy())
 
 
-OTHER = {"independent": "tied", "tied": "independent"}
-RATES_HZ = (100, 500)
-
-
 def all_elsewhere(runs: Path, data: Path) -> pd.DataFrame:
     """Return :func:`elsewhere` of every CNN1D at both rates, with what it was trained on."""
     tables = []
-    for trained_on, other in OTHER.items():
+    for trained_on, other in (("independent", "tied"), ("tied", "independent")):
         store = open_data(data / f"{other}-store")
         for folder in find_runs(runs / trained_on, "frequency_train"):
             run = load_trained_run(folder)
             rate_hz, seed = run.params["rate_hz"], run.params["seed"]
-            if run.params["model"] == "cnn1d" and rate_hz in RATES_HZ:
-                about = {"trained_on": trained_on, "rate_hz": rate_hz, "seed": seed}
-                tables.append(elsewhere(run, store).assign(**about))
+            if run.params["model"] == "cnn1d" and rate_hz in (100, 500):
+                columns = {"trained_on": trained_on, "rate_hz": rate_hz, "seed": seed}
+                tables.append(elsewhere(run, store).assign(**columns))
     return pd.concat(tables).round(5).sort_values(["trained_on", "rate_hz", "seed", "ecg_id"])
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        raise SystemExit("Usage: python workflow/examine_device.py RUNS DATA")
-    facts = {
-        "command": "python workflow/examine_device.py RUNS DATA",
-        "depends_on": ["workflow/examine_device.py", "notebooks/frequency_train.ipynb"],
-    }
+        raise SystemExit(f"Usage: {COMMAND}")
     answers = all_elsewhere(Path(sys.argv[1]), Path(sys.argv[2]))
-    with files.locked(recorded.FOLDER / "device"):
-        (recorded.FOLDER / "device").mkdir(exist_ok=True)
-        recorded.save("device/elsewhere", answers, facts)
+    (recorded.FOLDER / "device").mkdir(exist_ok=True)
+    depends_on = ["workflow/examine_device.py", "notebooks/frequency_train.ipynb"]
+    recorded.save("device/elsewhere", answers, {"command": COMMAND, "depends_on": depends_on})

@@ -1,8 +1,8 @@
 """Ask the trained networks of study 3 for their costly explanations.
 
-Usage: ``examine_posthoc.py RUNS [NETWORK]``. On a GPU if there is one; about an hour per network on
-one core. A network's answers are kept in ``posthoc.csv`` of its run, so that processes can share
-the work; delete it to ask again. Without NETWORK, what has been answered is recorded.
+Usage: ``examine_posthoc.py RUNS``. On a GPU if there is one; about an hour per network on one core.
+A network's scores are kept in ``posthoc.csv`` of its run, so that a killed call continues; delete
+it to ask again.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
 occlusion, KernelSHAP and LIME beside W * x and gradient times input, on the first infarctions of
@@ -13,12 +13,15 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
 from ecgcore import explanations, files, training
 from ecgcore.data import open_data
 from ecgcore.runs import directory, recorded
 from ecgcore.runs.trained import load_trained_run
 
+COMMAND = "python workflow/examine_posthoc.py RUNS"
+FILE = "imn_train-norm_vs_mi-{}-1/posthoc.csv"
 NETWORKS = ("imn", "imn_categorical", "imn_plus", "blackbox_cnn2d", "xresnet1d101")
 METHODS = (
     "imn", "input_x_gradient", "integrated_gradients", "gradient_shap", "occlusion",
@@ -39,38 +42,19 @@ def posthoc(folder: Path) -> pd.DataFrame:
         network, x, METHODS, seed=int(run.params["seed"]),
         effort=EFFORT, logit_sd=float(test["logit"].std()),
     ).records  # fmt: skip
-    named = ids.to_numpy()[scores["record"]]
+    ecg_ids = ids.to_numpy()[scores["record"]]
+    patients = store.table["patient_id"][ecg_ids].to_numpy()
     columns = scores[["method", "control", "lerf_minus_morf_bridge"]]
-    return columns.assign(ecg_id=named, patient_id=store.table["patient_id"][named].to_numpy())
-
-
-def file_of(runs: Path, network: str) -> Path:
-    """Return where a network's answers are kept."""
-    return runs / f"imn_train-norm_vs_mi-{network}-1" / "posthoc.csv"
-
-
-def kept_posthoc(runs: Path, network: str) -> pd.DataFrame:
-    """Return the answers of one network, asked for once."""
-    kept = file_of(runs, network)
-    if not kept.is_file():
-        answers = posthoc(kept.parent).assign(model=network, seed=1)
-        files.write_whole(kept, answers.to_csv(index=False))
-    return pd.read_csv(kept)
+    return columns.assign(ecg_id=ecg_ids, patient_id=patients)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        raise SystemExit("Usage: python workflow/examine_posthoc.py RUNS [NETWORK]")
-    runs = Path(sys.argv[1])
-    if sys.argv[2:]:
-        kept_posthoc(runs, sys.argv[2])
-    else:
-        answered = [name for name in NETWORKS if file_of(runs, name).is_file()]
-        facts = {
-            "command": "python workflow/examine_posthoc.py RUNS",
-            "depends_on": ["workflow/examine_posthoc.py"],
-        }
-        with files.locked(recorded.FOLDER / "real_imn"):
-            table = pd.concat([kept_posthoc(runs, name) for name in answered])
-            recorded.save("real_imn/posthoc", table.round(5), facts)
-        print("recorded:", *answered)
+    if len(sys.argv) != 2:
+        raise SystemExit(f"Usage: {COMMAND}")
+    paths = {name: Path(sys.argv[1], FILE.format(name)) for name in NETWORKS}
+    for name in tqdm([name for name, path in paths.items() if not path.is_file()]):
+        scores = posthoc(paths[name].parent).assign(model=name, seed=1)
+        files.write_whole(paths[name], scores.to_csv(index=False))
+    table = pd.concat([pd.read_csv(path) for path in paths.values()]).round(5)
+    facts = {"command": COMMAND, "depends_on": ["workflow/examine_posthoc.py"]}
+    recorded.save("real_imn/posthoc", table, facts)

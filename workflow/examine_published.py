@@ -15,13 +15,12 @@ added noise each rate keeps), ``published_networks_fields`` (the field of every 
 """
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from ecgcore import files, labels, preprocessing, training
 from ecgcore.arrays import Floats32
@@ -30,6 +29,7 @@ from ecgcore.runs import recorded
 from ecgcore.runs.trained import published_logits
 from ecgsim import add_noise
 
+COMMAND = "python workflow/examine_published.py WEIGHTS LUDB AF500 RAW WORK"
 RATES_HZ, SOURCE_HZ, SEED = (62, 100, 250, 500), 500, 1
 SNR_DB, BLOCKS_MS = (20, 10, 5, 0), (50, 100, 200, 500, 1000)
 CHUNK = 128  # records in memory at a time
@@ -52,58 +52,49 @@ LEAST = 4
 """Records without AF that a diagnosis needs to be listed."""
 
 
-def with_noise(snr_db: int) -> Callable[[Floats32], Floats32]:
-    """Return the function that adds muscle noise."""
-    return lambda x: add_noise(x, SOURCE_HZ, "muscle", snr_db, seed=SEED)
-
-
-def without_above(cut_hz: int) -> Callable[[Floats32], Floats32]:
-    """Return the function that removes what is above a frequency."""
-    return lambda x: preprocessing.band_limit(x, SOURCE_HZ, cut_hz)
-
-
-def shuffled(block_ms: int) -> Callable[[Floats32], Floats32]:
-    """Return the function that puts blocks of a record into a random order."""
-    return lambda x: preprocessing.shuffle_blocks(x, SOURCE_HZ, block_ms, seed=SEED)
-
-
-CHANGES: dict[str, Callable[[Floats32], Floats32]] = {
-    "as it is": lambda x: x,
-    **{f"low pass {cut_hz} Hz": without_above(cut_hz) for cut_hz in (40, 31, 20)},
-    **{f"noise {snr_db} dB": with_noise(snr_db) for snr_db in SNR_DB},
-    "noise 10 dB, low pass 40 Hz": lambda x: without_above(40)(with_noise(10)(x)),
-    "noise 0 dB, low pass 40 Hz": lambda x: without_above(40)(with_noise(0)(x)),
+CHANGES: dict[str, dict[str, int]] = {
+    "as it is": {},
+    **{f"low pass {cut_hz} Hz": {"cut_hz": cut_hz} for cut_hz in (40, 31, 20)},
+    **{f"noise {snr_db} dB": {"snr_db": snr_db} for snr_db in SNR_DB},
+    "noise 10 dB, low pass 40 Hz": {"snr_db": 10, "cut_hz": 40},
+    "noise 0 dB, low pass 40 Hz": {"snr_db": 0, "cut_hz": 40},
 }
-SHUFFLES = {f"shuffled {block_ms} ms": shuffled(block_ms) for block_ms in BLOCKS_MS}
+SHUFFLES = {f"shuffled {block_ms} ms": {"block_ms": block_ms} for block_ms in BLOCKS_MS}
+
+
+def change(
+    x: Floats32, snr_db: int | None = None, cut_hz: int | None = None, block_ms: int | None = None
+) -> Floats32:
+    """Return records with muscle noise, without what is above ``cut_hz``, or in shuffled blocks."""
+    if snr_db is not None:
+        x = add_noise(x, SOURCE_HZ, "muscle", snr_db, seed=SEED)
+    if cut_hz is not None:
+        x = preprocessing.band_limit(x, SOURCE_HZ, cut_hz)
+    if block_ms is not None:
+        x = preprocessing.shuffle_blocks(x, SOURCE_HZ, block_ms, seed=SEED)
+    return x
 
 
 def examine(
-    archive: Path,
-    task: str,
-    weights: Path,
-    changes: dict[str, Callable[[Floats32], Floats32]],
-    work: Path,
+    archive: Path, task: str, weights: Path, changes: dict[str, dict[str, int]], work: Path
 ) -> pd.DataFrame:
     """Return ``ecg_id, patient_id, y_true, condition`` and a logit per rate for a task's records.
 
     What is finished, a chunk of records under one change, is read from ``work``.
     """
-    store, started = open_data(archive), time.monotonic()
+    store = open_data(archive)
     y = labels.task_labels(store.table, store.statements, task)
     steps = [(start, name) for start in range(0, len(y), CHUNK) for name in changes]
     file_of = {step: work / f"{task}-{step[0]}-{step[1].replace(' ', '_')}.csv" for step in steps}
-    left = [step for step in steps if not file_of[step].is_file()]
-    for n_new, (start, condition) in enumerate(left, start=1):
+    for start, condition in tqdm([s for s in steps if not file_of[s].is_file()], desc=task):
         ids = y.index[start : start + CHUNK]
-        x = changes[condition](store.signals(SOURCE_HZ, ids))
+        x = change(store.signals(SOURCE_HZ, ids), **changes[condition])
         inputs = {hz: preprocessing.preprocess(x, SOURCE_HZ, hz) for hz in RATES_HZ}
         logits = {f"logit_{hz}": published_logits(weights, hz, z) for hz, z in inputs.items()}
-        person = store.table["patient_id"][ids].to_numpy()
-        rows = pd.DataFrame({"ecg_id": ids, "patient_id": person, "y_true": y[ids]})
+        patients = store.table["patient_id"][ids].to_numpy()
+        rows = pd.DataFrame({"ecg_id": ids, "patient_id": patients, "y_true": y[ids]})
         rows = rows.assign(condition=condition, **logits).round(3)
         files.write_whole(file_of[start, condition], rows.to_csv(index=False))
-        left_min = (time.monotonic() - started) / n_new * (len(left) - n_new) / 60
-        print(f"{task}: {n_new} of {len(left)}, {left_min:.0f} min left", flush=True)
     parts = pd.concat([pd.read_csv(file) for file in file_of.values()])
     return parts.sort_values(["condition", "ecg_id"], ignore_index=True)
 
@@ -120,13 +111,11 @@ def fields(weights: Path) -> pd.DataFrame:
             network = training.load_published_cnn1d(path, rate_hz)
             x = torch.randn(1, 12, 10 * rate_hz, generator=torch.manual_seed(SEED))
             x.requires_grad_()
-            seen: list[torch.Tensor] = []
-            hook = network.last_conv.register_forward_hook(
-                lambda *args, to=seen: to.append(args[2])
-            )
+            outputs: list[torch.Tensor] = []
+            network.last_conv.register_forward_hook(lambda *args, to=outputs: to.append(args[2]))
             network(x)
-            hook.remove()
-            feature, spans = seen[0][0].sum(dim=tuple(range(seen[0][0].ndim - 1))), []
+            output = outputs[0][0]
+            feature, spans = output.sum(dim=tuple(range(output.ndim - 1))), []
             for k in range(len(feature) // 2, len(feature) // 2 + 8):
                 (gradient,) = torch.autograd.grad(feature[k], x, retain_graph=True)
                 touched = gradient[0].abs().sum(0).nonzero()
@@ -156,11 +145,12 @@ def noise_kept(records_mv: Floats32) -> pd.DataFrame:
     """Return ``snr_db, rate_hz, snr_left_db``: the ratio after resampling, mean over records."""
     rows = []
     for snr_db in SNR_DB:
-        noise = with_noise(snr_db)(records_mv) - records_mv
+        noise = change(records_mv, snr_db=snr_db) - records_mv
         for rate_hz in RATES_HZ:
             pair = (preprocessing.resample(x, SOURCE_HZ, rate_hz) for x in (records_mv, noise))
-            signal, kept = (x.var(axis=2).mean(axis=1) for x in pair)
-            rows.append((snr_db, rate_hz, float(10 * np.log10(signal / kept).mean())))
+            signal_power, noise_power = (x.var(axis=2).mean(axis=1) for x in pair)
+            ratio_db = 10 * np.log10(signal_power / noise_power)
+            rows.append((snr_db, rate_hz, float(ratio_db.mean())))
     return pd.DataFrame(rows, columns=["snr_db", "rate_hz", "snr_left_db"]).round(2)
 
 
@@ -173,19 +163,22 @@ def diagnoses(ludb: Path) -> pd.DataFrame:
     pairs = statements[statements != ""].rename("diagnosis").rename_axis("record").reset_index()
     healthy = raw.index.difference(pairs["record"])
     none = pd.DataFrame({"record": healthy, "diagnosis": "none stated"})
-    return pd.concat([pairs, none]).drop_duplicates().sort_values("record", ignore_index=True)
+    return (
+        pd.concat([pairs, none])
+        .drop_duplicates()
+        .sort_values("record", kind="stable", ignore_index=True)
+    )
 
 
 def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
     """Return ``stated, diagnosis, n`` and how many of these records without AF a rate calls AF."""
     plain = predictions.query("condition == 'as it is' and y_true == 0")
-    every = plain[["record", "rhythm"]].drop_duplicates("record")
-    rhythm = every.rename(columns={"rhythm": "diagnosis"}).assign(stated="rhythm")
-    every = every.assign(stated="rhythm", diagnosis="all without AF")
-    pairs = pd.concat([every, rhythm, diagnoses(ludb)])
-    called = plain.assign(called=plain["logit"] >= 0)
-    called = called.pivot(index="record", columns="rate_hz", values="called").reset_index()
-    groups = pairs.fillna("other").merge(called, on="record").groupby(["stated", "diagnosis"])
+    records = plain[["record", "rhythm"]].drop_duplicates("record").assign(stated="rhythm")
+    everybody = records.assign(diagnosis="all without AF")
+    pairs = pd.concat([everybody, records.assign(diagnosis=records["rhythm"]), diagnoses(ludb)])
+    is_af = plain.assign(is_af=plain["logit"] >= 0)
+    is_af = is_af.pivot(index="record", columns="rate_hz", values="is_af").reset_index()
+    groups = pairs.fillna("other").merge(is_af, on="record").groupby(["stated", "diagnosis"])
     table = groups[list(RATES_HZ)].sum().astype(int).add_prefix("called_")
     table.insert(0, "n", groups.size())
     table = table.reset_index().query("n >= @LEAST or stated == 'rhythm'")
@@ -197,25 +190,25 @@ def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
 
 if __name__ == "__main__":
     if len(sys.argv) != 6:
-        raise SystemExit("Usage: python workflow/examine_published.py WEIGHTS LUDB AF500 RAW WORK")
+        raise SystemExit(f"Usage: {COMMAND}")
     weights, ludb, af500, raw, work = map(Path, sys.argv[1:])
     work.mkdir(parents=True, exist_ok=True)
-    kept = recorded.load("published_networks_predictions").table
+    predictions = recorded.load("published_networks_predictions").table
     records_mv = np.stack([record.signals_mv for record in load_ludb(ludb).records()])
-    filtered = {name: change for name, change in CHANGES.items() if name != "low pass 40 Hz"}
+    filtered = {name: options for name, options in CHANGES.items() if name != "low pass 40 Hz"}
     tables = {
         "diagnoses": diagnoses(ludb),
-        "alarms": alarms(ludb, kept),
+        "alarms": alarms(ludb, predictions),
         "fields": fields(weights),
         "rhythm": rhythm(ludb),
         "noise": noise_kept(records_mv),
         "raw": examine(raw, "af_vs_rest", weights, CHANGES, work),
         "af500": examine(af500, "af_vs_norm", weights, filtered, work),
-        "rest": examine(af500, "af_vs_rest", weights, {"as it is": CHANGES["as it is"]}, work),
+        "rest": examine(af500, "af_vs_rest", weights, {"as it is": {}}, work),
         "shuffled": examine(af500, "af_vs_norm", weights, SHUFFLES, work),
     }
     facts = {
-        "command": "python workflow/examine_published.py WEIGHTS LUDB AF500 RAW WORK",
+        "command": COMMAND,
         "depends_on": ["workflow/examine_published.py"],
         "data": "PTB-XL (filtered records of af500, raw records), LUDB; networks of paper B",
     }

@@ -1,4 +1,4 @@
-"""Ask the trained networks of study 3 for their maps: ``examine_study.py RUNS LUDB [budget]``.
+"""Ask the trained networks of study 3 for their maps: ``examine_study.py RUNS LUDB``.
 
 Writes six tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
 ``terms`` (bias, sum of W * x and logit of every test record), ``stability`` (agreement of the maps
@@ -6,11 +6,12 @@ of two seeds), ``territories`` (the share of a map in the leads in which an infa
 for), ``budget`` (its share in windows about the R peaks), ``untrained`` (the deletion test of
 networks that were never trained) and ``ludb_waves`` (where the positive part of a map lies on
 records whose waves cardiologists marked). Only NORM against MI as published, from the runs of all
-finished seeds. The word ``budget`` makes this table alone.
+finished seeds.
 """
 
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from itertools import combinations
@@ -19,20 +20,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecgcore import explanations, files, models
+from ecgcore import explanations, models
 from ecgcore.data import Store, load_ludb, ludb_waves, open_data
 from ecgcore.explanations.beats import r_peaks
 from ecgcore.leads import LEADS
 from ecgcore.runs import directory, recorded
 from ecgcore.runs.trained import TrainedRun, load_trained_run
 
+COMMAND = "python workflow/examine_study.py RUNS LUDB"
 NETWORKS = ("imn", "imn_plus", "imn_categorical", "blackbox_cnn2d")
 WAVES = ("P", "PR", "QRS", "ST", "T")
 WINDOWS_S = {"P": (-0.2, -0.06), "QRS": (-0.06, 0.06), "ST": (0.06, 0.16), "T": (0.16, 0.4)}
 """From the R peak; automatic boundaries of waves are too far off (``results/delineation``)."""
 LUDB_HZ = 500
 POOL_S = 0.1
-Maps = dict[tuple[str, str, int], np.ndarray]
 
 
 def terms(trained: TrainedRun, store: Store) -> pd.DataFrame:
@@ -65,12 +66,7 @@ def wave_shares(values: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     inside = np.where(after & before, values, 0.0)
     total = inside.sum(axis=(1, 2))
     total[total == 0] = np.nan  # a map may be negative everywhere
-    return pd.DataFrame(
-        {
-            wave: np.where(mask, inside, 0.0).sum(axis=(1, 2)) / total
-            for wave, mask in zip(WAVES, masks, strict=True)
-        }
-    )
+    return pd.DataFrame((masks * inside).sum(axis=(2, 3)).T / total[:, None], columns=list(WAVES))
 
 
 def territories(maps: dict[str, np.ndarray], ids: pd.Series, store: Store) -> pd.DataFrame:
@@ -96,20 +92,20 @@ def budget(maps: dict[str, np.ndarray], x: np.ndarray, rate_hz: float) -> pd.Dat
 
     ``maps`` and ``x`` have the shape ``(record, lead, sample)``; a record without R peaks is nan.
     """
-    names = np.full((len(x), x.shape[-1]), -1)
+    window_of = np.full((len(x), x.shape[-1]), -1)
     for k, record in enumerate(x):
         for peak in r_peaks(record, rate_hz):
             for w, (first, last) in enumerate(WINDOWS_S.values()):
                 start, stop = (round(peak + s * rate_hz) for s in (first, last))
-                names[k, max(start, 0) : max(stop, 0)] = w
+                window_of[k, max(start, 0) : max(stop, 0)] = w
     rows = []
     for method, values in maps.items():
         positive = np.maximum(values, 0).sum(axis=1)
-        inside = [np.where(names == w, positive, 0).sum(axis=1) for w in range(len(WINDOWS_S))]
-        total = np.sum(inside, axis=0)
-        total[total == 0] = np.nan
-        shares = {wave: one / total for wave, one in zip(WINDOWS_S, inside, strict=True)}
-        rows.append(pd.DataFrame({"method": method, **shares}))
+        inside = [(positive * (window_of == w)).sum(axis=1) for w in range(len(WINDOWS_S))]
+        sums = pd.DataFrame(dict(zip(WINDOWS_S, inside, strict=True)))
+        shares = sums.div(sums.sum(axis=1).replace(0, np.nan), axis=0)
+        shares.insert(0, "method", method)
+        rows.append(shares)
     return pd.concat(rows)
 
 
@@ -151,69 +147,46 @@ def groups(folder: Path) -> pd.Series:
 def finished(runs: Path) -> Iterator[tuple[str, int, TrainedRun]]:
     """Yield network, seed and run of all finished runs of NORM against MI below ``runs``."""
     for folder in sorted(runs.glob("imn_train-norm_vs_mi-*")):
-        named = re.fullmatch(r"imn_train-norm_vs_mi-(\w+)-(\d)", folder.name)
-        if named and named[1] in NETWORKS and not directory.damage(folder):
+        match = re.fullmatch(r"imn_train-norm_vs_mi-(\w+)-(\d)", folder.name)
+        if match and match[1] in NETWORKS and not directory.damage(folder):
             print(folder.name, flush=True)
-            yield named[1], int(named[2]), load_trained_run(folder)
-
-
-def budgets(runs: Path) -> pd.DataFrame:
-    """Return :func:`budget` of every network and of its controls, for its examined records."""
-    parts = []
-    for model, seed, trained in finished(runs):
-        store = open_data(trained.params["archive"])
-        ids = pd.read_csv(trained.folder / "explained.csv")["ecg_id"].drop_duplicates()
-        x = trained.pipeline.inputs(store, ids, [1] * len(ids))
-        maps = {"even": np.ones_like(x), "size of the signal": np.abs(x)}
-        for method in (trained.native_method, "input_x_gradient"):
-            maps[method] = trained.attribution(x, method)
-        rows = budget(maps, x, trained.rate_hz).assign(model=model, seed=seed)
-        parts.append(rows.assign(ecg_id=np.tile(ids, len(maps))))
-    return pd.concat(parts)
+            yield match[1], int(match[2]), load_trained_run(folder)
 
 
 def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
-    """Return the other five tables for all finished runs of NORM against MI below ``runs``."""
+    """Return the six tables for all finished runs of NORM against MI below ``runs``."""
     database, group = load_ludb(ludb), groups(ludb)
-    records = database.records(band_hz=(0.5, 40.0))
-    tables: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("terms", "territories", "untrained", "ludb_waves")
-    }
-    maps: Maps = {}
-    ids = pd.Series(dtype=int)
-    masks: np.ndarray | None = None
+    records, masks = database.records(band_hz=(0.5, 40.0)), None
+    tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
+    maps_of: dict[tuple[str, str, int], np.ndarray] = {}
     for model, seed, trained in finished(runs):
-        folder = trained.folder
+        key = {"model": model, "seed": seed}
         store = open_data(trained.params["archive"])
-        if trained.native_method == "imn":
-            tables["terms"].append(terms(trained, store).assign(model=model, seed=seed))
-        ids = pd.read_csv(folder / "explained.csv")["ecg_id"].drop_duplicates()
+        ids = pd.read_csv(trained.folder / "explained.csv")["ecg_id"].drop_duplicates()
         x = trained.pipeline.inputs(store, ids, [1] * len(ids))
-        if trained.native_method == "imn":
-            rows = untrained_scores(trained, x, ids).assign(model=model, seed=seed)
-            tables["untrained"].append(rows)
-        foreign = np.concatenate([trained.pipeline.record_inputs(record) for record in records])
-        if masks is None:
-            masks = wave_masks(ludb, database.table.index, trained.rate_hz, foreign.shape[-1])
-        logits = trained.logits(foreign)
-        shares = {"time": np.ones_like(foreign), "size of the signal": np.abs(foreign)}
-        asked = {"even": np.ones_like(x), "size of the signal": np.abs(x)}
+        of_ludb = np.concatenate([trained.pipeline.record_inputs(record) for record in records])
+        maps = {"even": np.ones_like(x), "size of the signal": np.abs(x)}
+        positive = {"time": np.ones_like(of_ludb), "size of the signal": np.abs(of_ludb)}
         for method in (trained.native_method, "input_x_gradient"):
-            maps[model, method, seed] = trained.attribution(x, method)
-            shares[method] = np.maximum(trained.attribution(foreign, method), 0)
-            asked[method] = maps[model, method, seed]
-        rows = territories(asked, ids, store).assign(model=model, seed=seed)
-        tables["territories"].append(rows)
-        for name, values in shares.items():
-            rows = wave_shares(values, masks).assign(method=name, model=model, seed=seed)
-            rows = rows.assign(record=database.table.index, logit=logits)
-            tables["ludb_waves"].append(rows.assign(group=group[database.table.index].to_numpy()))
+            maps[method] = maps_of[model, method, seed] = trained.attribution(x, method)
+            positive[method] = np.maximum(trained.attribution(of_ludb, method), 0)
+        if trained.native_method == "imn":
+            tables["terms"].append(terms(trained, store).assign(**key))
+            tables["untrained"].append(untrained_scores(trained, x, ids).assign(**key))
+        tables["territories"].append(territories(maps, ids, store).assign(**key))
+        shares = budget(maps, x, trained.rate_hz)
+        tables["budget"].append(shares.assign(**key, ecg_id=np.tile(ids, len(maps))))
+        if masks is None:
+            masks = wave_masks(ludb, database.table.index, trained.rate_hz, of_ludb.shape[-1])
+        key |= {"record": database.table.index, "logit": trained.logits(of_ludb)}
+        key["group"] = group[database.table.index].to_numpy()
+        for method, values in positive.items():
+            tables["ludb_waves"].append(wave_shares(values, masks).assign(method=method, **key))
     rows = []
-    for (a, first), (b, second) in combinations(maps.items(), 2):
+    for (a, first), (b, second) in combinations(maps_of.items(), 2):
         if a[:2] == b[:2]:
-            agreement = explanations.rank_agreement(
-                first, second, pool_samples=round(POOL_S * trained.rate_hz)
-            )
+            pool_samples = round(POOL_S * trained.rate_hz)
+            agreement = explanations.rank_agreement(first, second, pool_samples=pool_samples)
             seeds = f"{a[2]}, {b[2]}"
             rows += [(*a[:2], seeds, *pair) for pair in zip(ids, agreement, strict=True)]
     stability = pd.DataFrame(rows, columns=["model", "method", "seeds", "ecg_id", "agreement"])
@@ -221,15 +194,9 @@ def examine(runs: Path, ludb: Path) -> dict[str, pd.DataFrame]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["budget"]):
-        raise SystemExit("Usage: python workflow/examine_study.py RUNS LUDB [budget]")
-    tables = {} if sys.argv[3:] else examine(Path(sys.argv[1]), Path(sys.argv[2]))
-    for name, table in {**tables, "budget": budgets(Path(sys.argv[1]))}.items():
-        facts = {
-            "command": "python workflow/examine_study.py RUNS LUDB",
-            "depends_on": ["workflow/examine_study.py"],
-        }
-        if table.empty:  # one seed has no other to agree with
-            continue
-        with files.locked(recorded.FOLDER / "real_imn"):
+    if len(sys.argv) != 3:
+        raise SystemExit(f"Usage: {COMMAND}")
+    facts = {"command": COMMAND, "depends_on": ["workflow/examine_study.py"]}
+    for name, table in examine(Path(sys.argv[1]), Path(sys.argv[2])).items():
+        if len(table):  # one seed has no other to agree with
             recorded.save(f"real_imn/{name}", table.round(5), facts)

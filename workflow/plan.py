@@ -9,11 +9,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
+SUMMARIES = yaml.safe_load(Path(__file__).with_name("summaries.yaml").read_text(encoding="utf-8"))
 # executed by itself, since importing it as part of ecgcore would load torch
 _dependencies = runpy.run_path(str(ROOT / "ecgcore/runs/provenance.py"))["dependencies"]
 
@@ -45,49 +48,27 @@ class Job:
         return self.path.rpartition("/")[0]
 
 
-@dataclass(frozen=True)
 class Plan:
-    """A tier.
+    """A tier: its ``archives`` by name, its ``runs`` and ``summaries`` by path.
 
-    Parameters
-    ----------
-    config
-        Content of the YAML file, with the workflow's options ``archive`` and ``gpus`` in it.
-
-    Raises
-    ------
-    SystemExit
-        The tier needs an archive that is not there, or two of its runs have the same name; one
-        sentence says what to do.
+    ``config`` is the content of the YAML file, with the workflow's option ``archive`` in it, which
+    becomes ``given_archive``. SystemExit, with one sentence that says what to do: the tier needs an
+    archive that is not there, or two of its runs have the same name.
     """
 
-    config: Mapping[str, Any]
-    archives: list[str] = field(init=False)
-    runs: dict[str, Job] = field(init=False)
-    summaries: dict[str, Job] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "archives", self._archives())
-        jobs = [j for group, entry in self.config["runs"].items() for j in self._jobs(group, entry)]
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config, self.tier = config, str(config["tier"])
+        self.given_archive = os.path.expanduser(config.get("archive") or "")
+        self.archives = self._archives()
+        jobs = [job for group, entry in config["runs"].items() for job in self._jobs(group, entry)]
         if len({job.path for job in jobs}) < len(jobs):
             raise SystemExit(
                 f"Tier {self.tier}: two runs have the same name; give their entries a name each."
             )
-        recorded_jobs = [job for job in jobs if self._is_recorded(job)]
-        object.__setattr__(self, "runs", {j.path: j for j in jobs if j not in recorded_jobs})
-        summaries = [self._summary(name, entry) for name, entry in self.config["summaries"].items()]
-        summaries = [job for job in summaries if not set(job.reads) & set(self.studies)]
-        object.__setattr__(self, "summaries", {job.path: job for job in summaries})
-
-    @property
-    def tier(self) -> str:
-        """Name of the tier."""
-        return str(self.config["tier"])
-
-    @property
-    def given_archive(self) -> str:
-        """The folder that the option ``archive`` names, or ""."""
-        return os.path.expanduser(self.config.get("archive") or "")
+        self.runs = {job.path: job for job in jobs if not self._is_recorded(job)}
+        entries = config.get("summaries", SUMMARIES)
+        summaries = [self._summary(name, entry) for name, entry in entries.items()]
+        self.summaries = {j.path: j for j in summaries if not set(j.reads) & set(self.studies)}
 
     @property
     def studies(self) -> dict[str, str]:
@@ -114,30 +95,25 @@ class Plan:
 
     def _archives(self) -> list[str]:
         """Return their names; ``given`` is the one that the user named."""
-        given, real = self.given_archive, self.config.get("real", {})
-        if given:
-            if Path(given, "ptbxl_database.csv").exists():
-                return ["given"]
+        path, real = self.given_archive, self.config.get("real")
+        if path and not Path(path, "ptbxl_database.csv").exists():
             raise SystemExit(
-                f"ARCHIVE={given}: no ptbxl_database.csv there; name a folder in PTB-XL layout."
+                f"ARCHIVE={path}: no ptbxl_database.csv there; name a folder in PTB-XL layout."
             )
+        if path:
+            return ["given"]
         if "simulate" in self.config:
             return list(self.config.get("variants", ["simulated"]))
         if real and Path(real["script"]).exists():
             return list(real["archives"])
-        raise SystemExit(
-            f"Tier {self.tier} needs a real archive: make book TIER={self.tier} "
-            "ARCHIVE=path/to/ptb-xl"
-        )
+        command = f"make book TIER={self.tier} ARCHIVE=path/to/ptb-xl"
+        raise SystemExit(f"Tier {self.tier} needs a real archive: {command}")
 
     def _is_recorded(self, job: Job) -> bool:
         """Return whether ``results/`` holds a run's answers, and no page shows the run itself."""
-        name = job.path.rpartition("/")[2]
-        shown = {
-            *self.config.get("pages", {}).values(),
-            *self.config.get("explorer", {}).get("runs", []),
-        }
-        if job.group not in self.studies or name in shown:
+        name, pages = job.path.rpartition("/")[2], self.config.get("pages", {}).values()
+        on_pages = [*pages, *self.config.get("explorer", {}).get("runs", [])]
+        if job.group not in self.studies or name in on_pages:
             return False
         cell, _, seed = name.rpartition("-")
         facts = ROOT / "results" / self.studies[job.group] / f"{cell}.json"
@@ -154,17 +130,18 @@ class Plan:
         since a notebook can have several groups; an entry's ``name`` comes before its values,
         where the values alone would not distinguish its runs from others.
         """
-        for one in entry if isinstance(entry, list) else [entry]:
-            grid, start = one.get("grid", {}), [group, *([one["name"]] if "name" in one else [])]
+        for part in entry if isinstance(entry, list) else [entry]:
+            grid, archive = part.get("grid", {}), self.archive_of(part)
             for values in itertools.product(*grid.values()):
                 cell = dict(zip(grid, values, strict=True))
-                params = {**self.config.get("common", {}), **one.get("fixed", {}), **cell}
-                name, archive = "-".join([*start, *map(str, values)]), self.archive_of(one)
-                notebook = one.get("notebook", group)
-                yield Job(self._path(name, archive), group, notebook, archive, params)
+                params = {**part.get("fixed", {}), **cell}
+                words = filter(None, [group, part.get("name"), *map(str, values)])
+                path, notebook = self._path("-".join(words), archive), part.get("notebook", group)
+                yield Job(path, group, notebook, archive, params)
 
     def _summary(self, name: str, entry: Mapping[str, Any]) -> Job:
-        params = {**self.config.get("common", {}), **entry.get("fixed", {})}
+        params = {**entry.get("fixed", {})}
+        params |= self.config.get("summary_parameters", {}).get(name, {})
         archive = self.archive_of(entry) if entry.get("records", True) else ""
         path, reads = self._path(name, archive), tuple(entry.get("reads", ()))
         return Job(path, name, name, archive, params, reads)
@@ -236,11 +213,11 @@ def code(*sources: str) -> list[str]:
 
 def options(entry: Mapping[str, Any], *skipped: str) -> str:
     """Return an entry as options of a command line, as ``--records 200 --prevalence AF=0.2``."""
-    words = {key: value for key, value in entry.items() if key not in skipped}
-    return " ".join(
-        f"--{k} {' '.join(f'{n}={s}' for n, s in v.items()) if isinstance(v, dict) else v}"
-        for k, v in words.items()
-    )
+    words = []
+    for name, value in entry.items():
+        pairs = [f"{k}={v}" for k, v in value.items()] if isinstance(value, dict) else [str(value)]
+        words += [] if name in skipped else [f"--{name}", *pairs]
+    return " ".join(words)
 
 
 def parameters(params: Mapping[str, Any]) -> str:

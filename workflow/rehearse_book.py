@@ -10,12 +10,12 @@ to all records that it would answer. Then every summary and the book are made of
 import functools
 import json
 import os
-import resource
+import shlex
 import shutil
 import subprocess
 import sys
-import time
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,17 @@ import numpy as np
 import pandas as pd
 from cost import dry_plan
 from plan import ROOT, Job, parameters
+from tqdm import tqdm
 
 from ecgcore import labels, models, runs, splits, training
 from ecgcore.data import Store, open_data
 from ecgcore.leads import LEADS
-from ecgcore.runs import directory, recorded
-from ecgcore.runs import parameters as declared
+from ecgcore.runs import directory
+from ecgcore.runs import parameters as notebook_parameters
 from ecgcore.runs.notebook import run_identity
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from common import finish, save
 
 TIER, SECONDS = "paper", 10
 REPLACED = ("predictions.parquet", "explained.csv", "params.json", "provenance.json")
@@ -67,24 +71,24 @@ def make_run(job: Job, base: Path, to: Path, store: Store, networks: dict[str, P
     """Write the run directory of a job; the tables that nobody reads are those of ``base``."""
     rng = np.random.default_rng(zlib.crc32(job.path.encode()))
     notebook = ROOT / "notebooks" / f"{job.notebook}.ipynb"
-    given = {**job.params, "archive": str(store.path)}
-    values = declared.check(declared.of_notebook(notebook), given)
+    params = {**job.params, "archive": str(store.path)}
+    values = notebook_parameters.check(notebook_parameters.of_notebook(notebook), params)
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)
     for file in base.iterdir():
         if file.name not in REPLACED and not file.name.startswith("weights"):
             shutil.copy(file, to / file.name)
-    params = {"notebook": job.notebook, **declared.computed(values)}
+    params = {"notebook": job.notebook, **notebook_parameters.computed(values)}
     (to / "params.json").write_text(json.dumps(params), encoding="utf-8")
     table = answers(values, store, rng)
     table.to_parquet(to / "predictions.parquet", index=False)
     if (base / "explained.csv").exists():
         scores = pd.read_csv(base / "explained.csv")
         chosen = scores.sample(values["explained_records"] * 12, replace=True, random_state=1)
-        positive = table[(table["part"] == "test") & (table["y_true"] == 1)]
-        who = positive.iloc[np.arange(len(chosen)) // 12 % len(positive)]
+        positive = table.query("part == 'test' and y_true == 1")
+        records = positive.iloc[np.arange(len(chosen)) // 12 % len(positive)]
         for name in ("ecg_id", "patient_id"):
-            chosen[name] = who[name].to_numpy()
+            chosen[name] = records[name].to_numpy()
         numbers = scores.select_dtypes("float").columns
         chosen[numbers] += rng.normal(0, 0.1, (len(chosen), len(numbers)))
         if values["shortcut"]:
@@ -105,80 +109,66 @@ def make_run(job: Job, base: Path, to: Path, store: Store, networks: dict[str, P
         os.link(networks[kind], to / name)
     facts = directory.read_json(base / "provenance.json")
     facts["archive"] |= {"name": store.name, "fingerprint": store.fingerprint}
-    written = [path for path in sorted(to.iterdir()) if path.suffix in directory.RESULTS]
-    facts["files"] = {path.name: directory.sha256(path) for path in written}
+    results = [path for path in sorted(to.iterdir()) if path.suffix in directory.RESULTS]
+    facts["files"] = {path.name: directory.sha256(path) for path in results}
     facts |= {"identity": run_identity(job.notebook, values), "tier": TIER, "seed": values["seed"]}
     (to / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
-def timed(step: str, command: list[str]) -> dict[str, Any]:
-    """Run a command; return whether it ended well, and seconds of processor and clock."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"{step}: {cpu_s:.0f} s", done.stderr[-500:] if done.returncode else "", flush=True)
-    row = {"step": step, "ended_well": done.returncode == 0, "cpu_s": round(cpu_s, 1)}
-    return row | {"wall_s": round(time.monotonic() - start, 1)}
+def timed(*command: str) -> dict[str, Any]:
+    """Run a Python module as a command; return seconds of processor and clock.
+
+    CalledProcessError if it fails.
+    """
+    before = np.array(os.times())
+    subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.DEVNULL, check=True
+    )
+    _, _, user_s, system_s, wall_s = np.array(os.times()) - before  # the first two: of this process
+    return {"cpu_s": round(user_s + system_s, 1), "wall_s": round(wall_s, 1)}
+
+
+def summarise(job: Job, place: Path, store: Store) -> dict[str, Any]:
+    """Execute a summary's notebook; return its seconds and its peak memory."""
+    params = {**job.params, "tier": TIER}
+    params |= {"archive": str(store.path)} if job.archive else {}
+    params |= {"runs": str(place)} if job.reads else {}
+    words, out = shlex.split(parameters(params)), place / job.path
+    words += ["--force", "--out", str(out)]  # a killed call may have left an untimed run
+    row = timed("ecgcore", "run", f"notebooks/{job.notebook}.ipynb", *words)
+    return {**row, "peak_mib": directory.read_json(out / "provenance.json")["peak_memory_mib"]}
 
 
 def main(store: Store, finished: Path, to: Path) -> None:
     """Make the runs, then every summary and the book."""
-    plan, start, networks = dry_plan(TIER), time.monotonic(), dict[str, Path]()
+    plan, place, networks = dry_plan(TIER), to / "runs", dict[str, Path]()
     weights = finished.glob("*_train-*/weights*.safetensors")
     bases = {p.parent.name.partition("-")[0]: p.parent for p in weights}
-    left = [
-        j for j in plan.runs.values() if not (to / "runs" / j.path / "provenance.json").exists()
-    ]
-    for job in left:
-        make_run(job, bases[job.notebook], to / "runs" / job.path, store, networks)
-    print(f"{len(left)} runs in {time.monotonic() - start:.0f} s", flush=True)
-    log = to / "steps.jsonl"  # finished steps, which are not repeated after a kill
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    done = {row["step"] for row in rows}
-    for name, job in plan.summaries.items():
-        if name in done:
-            continue
-        given = {**job.params, "tier": TIER}
-        given |= {"archive": str(store.path)} if job.archive else {}
-        given |= {"runs": str(to / "runs")} if job.reads else {}
-        command = [sys.executable, "-m", "ecgcore", "run", f"notebooks/{name}.ipynb"]
-        out = to / "summaries" / name
-        row = timed(name, [*command, *parameters(given).split(), "--force", "--out", str(out)])
-        made = directory.read_json(out / "provenance.json")
-        rows.append(row | {"peak_mib": made.get("peak_memory_mib")})
-        with log.open("a") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
-    pages = [f"--page={name}={to / 'summaries' / name}" for name in plan.summaries]
-    pages += [f"--page={name}={to / 'runs' / run}" for name, run in dry_pages(plan).items()]
-    tools, chosen = [sys.executable, "-m", "book.tools"], plan.config["explorer"]
-    command = [*tools, "explorer", "--store", str(store.path), "--to", str(to / "explorer")]
-    command += ["--records", str(chosen["records"])]
-    for name in chosen["runs"]:
-        command += ["--run", str(to / "runs" / plan.path_of(name))]
-    rows.append(timed("explorer", command))
-    command = [*tools, "book", "--runs", str(to / "runs"), *pages]
-    command += ["--explorer", str(to / "explorer")]
-    command += ["--tier", TIER, "--staging", str(to / "staging"), "--html", str(to / "html")]
-    rows.append(timed("book", command))
-    summaries = [row for row in rows if row["step"] in plan.summaries]
+    for job in tqdm(plan.runs.values(), desc="runs"):
+        if not (place / job.path / "provenance.json").exists():
+            make_run(job, bases[job.notebook], place / job.path, store, networks)
+    steps = {name: partial(summarise, job, place, store) for name, job in plan.summaries.items()}
+    explorer, explored = to / "explorer", plan.config["explorer"]
+    options = [f"--run={place / plan.path_of(name)}" for name in explored["runs"]]
+    options += [f"--store={store.path}", f"--to={explorer}", f"--records={explored['records']}"]
+    steps["explorer"] = partial(timed, "book.tools", "explorer", *options)
+    options = [f"--page={page}={path}" for page, path in plan.pages.items()]
+    options += [f"--runs={place}", f"--explorer={explorer}", f"--tier={TIER}"]
+    options += [f"--staging={to / 'staging'}", f"--html={to / 'html'}"]
+    steps["book"] = partial(timed, "book.tools", "book", *options)
+    table = pd.DataFrame(finish(steps, to / "steps.jsonl", "step"))
+    summaries = table[table["step"].isin(plan.summaries)]
     facts = {
         "n_summaries": len(summaries),
-        "summaries_min": round(sum(row["cpu_s"] for row in summaries) / 60, 1),
-        "peak_mib_max": max(row["peak_mib"] for row in summaries),
-        "command": "python workflow/rehearse_book.py STORE RUNS FOLDER",
-        "depends_on": ["workflow/rehearse_book.py", f"workflow/tiers/{TIER}.yaml"],
+        "summaries_min": round(summaries["cpu_s"].sum() / 60, 1),
+        "peak_mib_max": summaries["peak_mib"].max(),
         "n_runs": len(plan.runs),
+        "depends_on": ["workflow/rehearse_book.py", f"workflow/tiers/{TIER}.yaml"],
     }
-    recorded.save("rehearsal_book", pd.DataFrame(rows), facts)
-
-
-def dry_pages(plan: Any) -> dict[str, str]:
-    """Return the run that each page of a run notebook shows."""
-    return {page: plan.path_of(name) for page, name in plan.config["pages"].items()}
+    save("rehearsal_book", table, __file__, "STORE RUNS FOLDER", **facts)
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         raise SystemExit("Usage: python workflow/rehearse_book.py STORE RUNS FOLDER")
-    main(open_data(sys.argv[1]), *(Path(one).resolve() for one in sys.argv[2:]))
+    main(open_data(sys.argv[1]), *(Path(path).resolve() for path in sys.argv[2:]))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from docutils import nodes
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -28,8 +29,6 @@ TEMPLATES = Environment(
 TEMPLATES.filters["shown"] = results.as_shown
 EXPLORER = "explorer_data"
 INTERVAL = ("difference", "low", "high")
-TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-"""Steps of an axis; an axis has at most five."""
 RUNS = "runs"
 """Folder of the pages of runs."""
 
@@ -101,7 +100,7 @@ class ParametersForm(Interactive):
     def run(self) -> list[nodes.Node]:
         self.needs("parameters_form.js")
         declared = declared_parameters(self.source)
-        facts = {name: [describe(p) for p in listed] for name, listed in declared.items()}
+        facts = {name: [describe(p) for p in each] for name, each in declared.items()}
         return self.filled("parameters_form.html", notebooks=list(declared), facts_json=facts)
 
 
@@ -195,8 +194,8 @@ class DifferenceBars(Interactive):
             return []
         ends = [0.0, margin, -margin, *(end for _, *values in bars for end in values)]
         low, high = min(ends), max(ends)
-        step = next(s for s in TICKS if 5 * s > high - low)
-        ticks = [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+        ticks = [tick for tick in ticks if low <= tick <= high]
         axis = {"label": self.options["axis"], "low": low, "high": high, "ticks": ticks}
         return self.filled("difference_bars.svg", bars=bars, margin=margin, axis=axis)
 

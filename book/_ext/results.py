@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
@@ -13,7 +12,6 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from book.tools import claims, results
 from ecgcore.errors import EcgcoreError
-from ecgcore.runs import provenance
 
 LOGGER = logging.getLogger(__name__)
 
@@ -83,26 +81,6 @@ class LeaveOutSections(SphinxTransform):
                 LOGGER.warning("with-result without content stands in no section", location=mark)
 
 
-class Citation(SphinxDirective):
-    """How to cite the book and the papers that it examines, from ``CITATION.cff``."""
-
-    def run(self) -> list[nodes.Node]:
-        text = (provenance.ROOT / "CITATION.cff").read_text(encoding="utf-8")
-        book = yaml.safe_load(text)
-        lines = [book["message"], ""]
-        lines += [f"- {_reference(work)}" for work in (book, *book["references"])]
-        return self.parse_text_to_nodes("\n".join(lines))
-
-
-def _reference(work: dict[str, Any]) -> str:
-    names = ("name", "given-names", "family-names")
-    authors = [" ".join(one[n] for n in names if n in one) for one in work["authors"]]
-    parts = [", ".join(authors).removesuffix("."), f"*{work['title']}*"]
-    parts += [f"Version {work['version']}"] if "version" in work else []
-    address = work.get("url") or work.get("repository-code")
-    return ". ".join(parts) + "." + (f" <{address}>" if address else "")
-
-
 class ClaimsTable(SphinxDirective):
     """Every claim with its evidence, and the pages that measure it.
 
@@ -113,17 +91,22 @@ class ClaimsTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         starts = self.options["study"].split()
-        listed = json.loads(Path(self.env.srcdir, "claims.json").read_text(encoding="utf-8"))
+        claims_of_build = json.loads(
+            Path(self.env.srcdir, "claims.json").read_text(encoding="utf-8")
+        )
         lines = ["| claim | data | measured | verdict |", "| --- | --- | --- | --- |"]
-        of_study = [one for start in starts for one in listed if one["page"].startswith(start)]
-        for one in of_study:
-            link = f"{{doc}}`{one['claim']} </notebooks/{one['page']}>`"
-            for row in one["evidence"]:
+        of_study = [
+            claim for s in starts for claim in claims_of_build if claim["page"].startswith(s)
+        ]
+        for claim in of_study:
+            page = claim["page"]
+            link = f"{{doc}}`{claim['claim']} </notebooks/{page}>`"
+            for row in claim["evidence"]:
                 measured = f"{row['measured']}: {claims.value_words(row) or 'no value'}"
                 if row["holds where"]:
                     measured += f"; the claim holds where it is {row['holds where']}"
                 data = row["data"]
-                if row.get("source", one["page"]) not in ("", one["page"]):
+                if row.get("source", page) not in ("", page):
                     data = f"{{doc}}`{data} </notebooks/{row['source']}>`"
                 cells = [link, data, measured, f"**{row['verdict']}**"]
                 lines.append(f"| {' | '.join(map(_cell, cells))} |")
@@ -140,7 +123,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("res", ResultRole())
     app.add_directive("build-card", BuildCard)
     app.add_directive("with-result", WithResult)
-    app.add_directive("citation", Citation)
     app.add_transform(LeaveOutSections)
     app.add_directive("claims-table", ClaimsTable)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -47,22 +47,22 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     ids = {name: place[1] for (kind, name), place in objects.items() if kind == "term"}
     if docname == GLOSSARY or not ids:
         return
-    known = meanings(Path(app.srcdir, f"{GLOSSARY}.md").read_text(encoding="utf-8"))
-    left = known.keys() & ids.keys()
-    word_of = forms(sorted(left))
+    meaning_of = meanings(Path(app.srcdir, f"{GLOSSARY}.md").read_text(encoding="utf-8"))
+    unlinked = meaning_of.keys() & ids.keys()
+    word_of = forms(sorted(unlinked))
     pattern = pattern_of(word_of)
     base = app.builder.get_relative_uri(docname, GLOSSARY)
-    how = {"internal": True, "classes": ["meaning"]}
+    options = {"internal": True, "classes": ["meaning"]}
     for text in list(doctree.findall(nodes.Text)):
         above = text.parent
         while above is not None and not isinstance(above, NOT_IN):
             above = above.parent
         pieces = [] if above is not None else pattern.split(str(text))
         for k, piece in enumerate(pieces):
-            if (word := word_of.get(piece)) in left:
-                left -= {other for other in left if known[other] == known[word]}
-                where = {"refuri": f"{base}#{ids[word]}", "reftitle": known[word]}
-                pieces[k] = nodes.reference("", piece, **where, **how)
+            if (word := word_of.get(piece)) in unlinked:
+                unlinked -= {w for w in unlinked if meaning_of[w] == meaning_of[word]}
+                where = {"refuri": f"{base}#{ids[word]}", "reftitle": meaning_of[word]}
+                pieces[k] = nodes.reference("", piece, **where, **options)
         if len(pieces) > 1:
             text.parent.replace(text, [nodes.Text(p) if isinstance(p, str) else p for p in pieces])
 

@@ -28,22 +28,18 @@ def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dic
         if (run / "claims.csv").exists():
             facts = read_json(run / "provenance.json")
             for row in _rows(run / "claims.csv", facts, "this build"):
-                named = row.get("page", page)
-                rows.append({**row, "page": named if named in runs else page, "source": page})
+                place = row.get("page", page)
+                rows.append({**row, "page": place if place in runs else page, "source": page})
     page_of = {row["claim"]: row["page"] for row in rows}
     for path in sorted(folder.glob("*claims.csv")):
         facts = read_json(path.with_suffix(".json"))
-        rows += _rows(path, facts, f"recorded as {path.stem}")
-    claims: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        page = row.setdefault("page", page_of.get(row["claim"], ""))
-        row.setdefault("source", "")
-        claims.setdefault((page, row["claim"]), []).append(row)
+        for row in _rows(path, facts, f"recorded as {path.stem}"):
+            rows.append({"page": page_of.get(row["claim"], ""), "source": "", **row})
     return [
         {"page": page, "claim": claim, "evidence": sorted(evidence, key=_rank)}
         for page in runs
-        for (page_of_claim, claim), evidence in claims.items()
-        if page_of_claim == page
+        for claim in dict.fromkeys(row["claim"] for row in rows)
+        if (evidence := [r for r in rows if (r["page"], r["claim"]) == (page, claim)])
     ]
 
 

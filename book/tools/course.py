@@ -80,10 +80,9 @@ def _title(page: Path) -> str:
 
 def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
     """Return a session as a notebook."""
-    setup = new_code_cell(SETUP, metadata={"tags": ["parameters"]})
-    cells, number, n_exercises = [], "", 0
+    cells, number = [], ""
     pieces = list(blocks(source))
-    solved = [piece for piece in pieces if piece.kind == "solution"]
+    solutions = iter([piece.text for piece in pieces if piece.kind == "solution"])
     for block in pieces:
         if block.kind in ("text", "python"):
             cells.append(_cell(block))
@@ -91,19 +90,19 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
             caption = block.text.rpartition("\n\n")[2]
             cells.append(new_markdown_cell(f"*Figure on the session's page: {plain(caption)}*"))
         elif block.kind == "exercise":
-            n_exercises += 1
             number, _, title = block.title.partition(" ")  # for instance 3.1
-            words = f"### Exercise {number}: {title}\n\n{plain(block.text)}"
-            cells.append(new_markdown_cell(words))
-            if not with_solutions:
-                is_code = "```python" in solved[n_exercises - 1].text
-                answer = new_code_cell("# your answer") if is_code else None
-                cells.append(answer or new_markdown_cell("*your answer*"))
+            text = f"### Exercise {number}: {title}\n\n{plain(block.text)}"
+            cells.append(new_markdown_cell(text))
+            is_code = "```python" in next(solutions)
+            answer = (
+                new_code_cell("# your answer") if is_code else new_markdown_cell("*your answer*")
+            )
+            cells += [] if with_solutions else [answer]
         elif block.kind == "solution" and with_solutions:
             cells.append(new_markdown_cell(f"**Solution {number}**"))
             parts = blocks(block.text)  # a code-block is output, which the notebook makes itself
             cells += [_cell(part) for part in parts if part.kind != "code-block"]
-    cells.insert(1, setup)
+    cells.insert(1, new_code_cell(SETUP, metadata={"tags": ["parameters"]}))
     for position, cell in enumerate(cells):
         cell.id = f"cell-{position}"  # otherwise every export would differ
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -134,8 +133,8 @@ def questions(source: Path) -> list[dict[str, Any]]:
     return bank
 
 
-def export(course: Path, to: Path, *, execute: bool = False) -> None:
-    """Write ``student`` and ``instructor`` below ``to``: notebooks, question bank, project.
+def export(course: Path, to: Path, *, execute: bool = False) -> list[Path]:
+    """Write the folders ``student`` and ``instructor``: notebooks, question bank, project.
 
     With ``execute``, the instructor's notebooks are run first, so that solutions have outputs.
     What lies there is replaced.  :class:`EcgcoreError` if ``course``, the folder of the course's
@@ -146,17 +145,21 @@ def export(course: Path, to: Path, *, execute: bool = False) -> None:
         raise EcgcoreError(f"{course}: no session there; expected book/course of the checkout.")
     bank = questions(course / "questions.yaml")
     project = plain((course / "project.md").read_text(encoding="utf-8"))
-    for person, is_told in {"student": False, "instructor": True}.items():
-        folder = to / person
+    folders = [to / "student", to / "instructor"]
+    for folder in folders:
+        with_solutions = folder.name == "instructor"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for path in sessions:
-            session = notebook(path.read_text(encoding="utf-8"), with_solutions=is_told)
-            if is_told and execute:
+            text = path.read_text(encoding="utf-8")
+            session = notebook(text, with_solutions=with_solutions)
+            if with_solutions and execute:
                 print(f"{path.stem} of {len(sessions)} is run with its solutions", flush=True)
                 NotebookClient(session, timeout=900, extra_arguments=QUIET).execute()
             nbformat.write(session, folder / f"{path.stem}.ipynb")
         (folder / "project.md").write_text(project, encoding="utf-8")
-        for name in ["questions.md", "questions.gift"][: 1 + is_told]:  # the latter is for Moodle
-            text = _BANK.get_template(f"{name}.jinja").render(bank=bank, with_answers=is_told)
+        for name in ["questions.md", *(["questions.gift"] if with_solutions else [])]:  # for Moodle
+            template = _BANK.get_template(f"{name}.jinja")
+            text = template.render(bank=bank, with_answers=with_solutions)
             (folder / name).write_text(text, encoding="utf-8")
+    return folders

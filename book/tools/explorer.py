@@ -32,7 +32,7 @@ METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion")
 
 def export(
     folders: Sequence[Path], store_path: Path, to: Path, n_records: int, **effort: Any
-) -> None:
+) -> list[Path]:
     """Write ``weights.js``, a script per record, ``explorer.json`` and ``fallback.png``.
 
     ``folders`` are run directories of study A that share task, rate, test records and the store;
@@ -53,9 +53,13 @@ def export(
     weights = [{"name": r.params["model"], **describe_network(r.networks[0])} for r in trained]
     _write_script(to / "weights.js", "networks", weights)
     for row in records:
-        record = describe_record(store, row["ecg_id"], row["label"], trained, **effort)
-        _write_script(to / f"record_{row['ecg_id']}.js", f"record_{row['ecg_id']}", record)
-    _save_picture(store, records[0]["ecg_id"], first, to / "fallback.png")
+        name = f"record_{row['ecg_id']}"
+        described = describe_record(store, row["ecg_id"], row["label"], trained, **effort)
+        _write_script(to / f"{name}.js", name, described)
+    ecg_id, rate_hz = records[0]["ecg_id"], max(store.rates_hz)
+    record = Record(f"record {ecg_id}", store.signals(rate_hz, [ecg_id])[0], rate_hz, ())
+    picture = explain_record(record, first).figure()  # for print and readers without scripts
+    picture.savefig(to / "fallback.png", dpi=110)
     facts = {
         "task": first.params["task"],
         "rate_hz": first.rate_hz,
@@ -71,6 +75,7 @@ def export(
         "window_s": effort["window_s"],
     }
     (to / "explorer.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    return [to]
 
 
 def describe_network(model: EcgModel) -> dict[str, Any]:
@@ -137,24 +142,15 @@ def describe_record(
         "answers": {},
     }
     for run in trained:
-        maps = {
-            method: explanations.attribute(run.networks[0], x, method, **effort)[0]
-            for method in METHODS
-        }
+        network = run.networks[0]
+        maps = {m: explanations.attribute(network, x, m, **effort)[0] for m in METHODS}
         described["answers"][run.params["model"]] = {
-            "logit": float(explanations.positive_logits(run.networks[0], x)[0]),
-            "maps": {method: as_base64(m, "<f4") for method, m in maps.items()},
+            "logit": float(explanations.positive_logits(network, x)[0]),
+            "maps": {method: as_base64(values, "<f4") for method, values in maps.items()},
         }
     if store.is_simulated:
         described["evidence"] = as_base64(pipeline.evidence(store, [ecg_id])[0], "u1")
     return described
-
-
-def _save_picture(store: Store, ecg_id: int, run: TrainedRun, to: Path) -> None:
-    """Draw a record with the network's own reasons, for print and for readers without scripts."""
-    rate_hz = max(store.rates_hz)
-    record = Record(f"record {ecg_id}", store.signals(rate_hz, [ecg_id])[0], rate_hz, ())
-    explain_record(record, run).figure().savefig(to, dpi=110)
 
 
 def as_base64(array: NDArray[Any], kind: str) -> str:

@@ -18,11 +18,8 @@ PLACES = ("archive", "runs")
 
 def data_kind(archives: Iterable[Mapping[str, Any]]) -> str:
     """Return *simulated*, *real* or *simulated and real records*, or *no records*."""
-    kinds = {bool(archive.get("is_simulated")) for archive in archives if archive}
-    words = {True: "simulated records", False: "real records"}
-    if not kinds:
-        return "no records"
-    return words[kinds.pop()] if len(kinds) == 1 else "simulated and real records"
+    kinds = {"simulated" if one.get("is_simulated") else "real" for one in archives if one}
+    return f"{' and '.join(sorted(kinds, reverse=True)) or 'no'} records"
 
 
 def data_name(archive: Mapping[str, Any]) -> str:
@@ -76,10 +73,9 @@ def describe_runs(folder: Path, pages: Mapping[str, Path], tier: str) -> list[di
     ``pages`` holds the run directory of each page of ``notebooks/``, by the page's name.
     """
     page_of = {Path(run).name: f"notebooks/{page}" for page, run in pages.items()}
-    runs = sorted(file.parent for file in folder.rglob("params.json"))
     return [
         _describe(run, page_of.get(run.name), tier)
-        for run in runs
+        for run in sorted(file.parent for file in folder.rglob("params.json"))
         if not run.name.endswith(TEMPORARY_SUFFIXES) and not damage(run)
     ]
 

@@ -56,7 +56,7 @@ def setup_cell(source: str, ref: str) -> nbformat.NotebookNode:
     return new_code_cell(_CELL.format(source=source, ref=ref), id="set-up")
 
 
-def export(notebooks: Path, to: Path, repository: str, ref: str) -> None:
+def export(notebooks: Path, to: Path, repository: str, ref: str) -> list[Path]:
     """Write copies of all notebooks of a folder that begin with the set-up cell.
 
     The cell checks out the commit ``ref`` of ``repository``, which is ``OWNER/NAME`` on GitHub;
@@ -68,3 +68,4 @@ def export(notebooks: Path, to: Path, repository: str, ref: str) -> None:
         notebook = nbformat.read(path, as_version=4)
         notebook.cells.insert(0, setup_cell(f"https://github.com/{repository}", ref))
         files.write_whole(to / path.name, nbformat.writes(notebook) + "\n")
+    return [to]

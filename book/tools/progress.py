@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-EVERY_S = 60.0
-"""So often the runs at work are named."""
-
 STEPS = {
     "simulate": "simulating the records",
     "real_archive": "writing the archive of real records",
@@ -81,12 +78,11 @@ class Progress:
 
     def at_work(self) -> str:
         """Return the status with the runs at work and the last line of each one's log."""
-        names = [
-            f"{job.get('wildcards', '').removeprefix('path=')} {_last_line(job.get('log', ''))}"
-            for job in list(self.jobs.values())
-            if job["rule"] not in STEPS
-        ]
-        return f"{self.status()}; at work: {'; '.join(map(str.strip, names))}" if names else ""
+        jobs = [job for job in list(self.jobs.values()) if job["rule"] not in STEPS]
+        names = [job.get("wildcards", "").removeprefix("path=") for job in jobs]
+        lines = [_last_line(job.get("log", "")) for job in jobs]
+        words = "; ".join(" ".join(pair).strip() for pair in zip(names, lines, strict=True))
+        return f"{self.status()}; at work: {words}" if jobs else ""
 
 
 def duration_words(seconds: float) -> str:
@@ -98,9 +94,8 @@ def duration_words(seconds: float) -> str:
 
 def _last_line(log: str) -> str:
     path = Path(log.split(" (")[0])
-    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
-    text = next((line for line in reversed(lines) if line.strip()), "")
-    return f"({text.strip()[:80]})" if text else ""
+    text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return f"({text.splitlines()[-1][:80]})" if text else ""
 
 
 def run(command: Sequence[str]) -> int:
@@ -112,7 +107,7 @@ def run(command: Sequence[str]) -> int:
     has_ended = threading.Event()
 
     def name_runs_at_work() -> None:
-        while not has_ended.wait(EVERY_S):
+        while not has_ended.wait(60):
             print(progress.at_work() or "...", flush=True)
 
     threading.Thread(target=name_runs_at_work, daemon=True).start()

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from book.tools.facts import write_json
@@ -19,10 +19,8 @@ from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance
 from ecgcore.runs.directory import sha256
 
-if TYPE_CHECKING:
-    from pypdf import PdfWriter
-
 PAGES, PDF, RESULTS = "ecg-book-html.zip", "ecg-book.pdf", "ecg-book-results.zip"
+CONTENTS = "Contents"
 CHROMIUM = ("chromium", "google-chrome", "chromium-browser")
 
 _PRINTING: dict[str, Any] = {
@@ -30,7 +28,6 @@ _PRINTING: dict[str, Any] = {
     "margin": {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
     "print_background": True,
     "tagged": True,
-    "display_header_footer": True,
     "header_template": "<span></span>",
 }
 _FOOT = (
@@ -39,7 +36,6 @@ _FOOT = (
     '<span>{number}-<span class="pageNumber"></span></span></div>'
 )
 _CONTENTS = '<body style="font-family: sans-serif; line-height: 1.7"><h1>Contents</h1>'
-_LINE = '<p>{number} <a href="{link}">{title}</a></p>'
 
 
 def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
@@ -106,22 +102,17 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
     if not (chromium := next(filter(None, map(shutil.which, CHROMIUM)), None)):
         raise EcgcoreError("no Chromium on this machine, which prints the PDF: .ci/install-browser")
     book, starts = PdfWriter(), dict[str, int]()
-
-    def append(path: Path, title: str, style: Style, prefix: str | None = None) -> int:
-        first = len(book.pages)
-        book.append(PdfReader(path), outline_item=title, import_outline=False)
-        book.set_page_label(first, len(book.pages) - 1, style=style, prefix=prefix)
-        return first
-
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_context(offline=True).new_page()
-        chapters, contents = _print_pages(page, html, pages, Path(scratch))
+        for number, (name, path, title) in enumerate(_print_pages(page, html, pages, scratch)):
+            starts[name] = first = len(book.pages)
+            book.append(PdfReader(path), outline_item=title, import_outline=False)
+            label: dict[str, Any] = {"prefix": f"{max(0, number - 1)}-", "style": Style.DECIMAL}
+            if name == CONTENTS:
+                label = {"style": Style.LOWERCASE_ROMAN}
+            book.set_page_label(first, len(book.pages) - 1, **label)
         browser.close()
-        for number, (name, path, title) in enumerate(chapters):
-            starts[name] = append(path, title, Style.DECIMAL, f"{number}-")
-            if number == 0:
-                append(contents, "Contents", Style.LOWERCASE_ROMAN)
         _link_inside(book, html, starts)
         book.add_metadata({"/Title": "ECG deep learning, questioned", "/Producer": "ecgcore"})
         book.compress_identical_objects()
@@ -129,26 +120,27 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
 
 
 def _print_pages(
-    page: Any, html: Path, names: Sequence[str], scratch: Path
-) -> tuple[list[tuple[str, Path, str]], Path]:
-    """Print without a network; return (page, its PDF, its title) of all, and the contents."""
-    chapters, lines, contents = [], [_CONTENTS], scratch / "contents.pdf"
+    page: Any, html: Path, names: Sequence[str], scratch: str
+) -> list[tuple[str, Path, str]]:
+    """Print without a network; return (page, its PDF, its title), the contents after the first."""
+    chapters, lines = [], [_CONTENTS]
     for number, name in enumerate(names):
-        link, path = (html / f"{name}.html").resolve().as_uri(), scratch / f"{number}.pdf"
+        link, path = (html / f"{name}.html").resolve().as_uri(), Path(scratch, f"{number}.pdf")
         page.goto(link, wait_until="load")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")  # see _static/print.js
         title = str(page.evaluate("document.querySelector('article h1').firstChild.data"))
         foot = _FOOT.format(title=escape(title), number=number)
-        page.pdf(path=path, footer_template=foot, **_PRINTING)
-        lines.append(_LINE.format(number=number, link=link, title=escape(title)))
+        page.pdf(path=path, footer_template=foot, display_header_footer=True, **_PRINTING)
+        lines.append(f'<p>{number} <a href="{link}">{escape(title)}</a></p>')
         chapters.append((name, path, title))
-    (scratch / "contents.html").write_text("".join(lines), encoding="utf-8")
-    page.goto((scratch / "contents.html").as_uri())
-    page.pdf(path=contents, **{**_PRINTING, "display_header_footer": False})
-    return chapters, contents
+    path = Path(scratch, "contents.pdf")
+    path.with_suffix(".html").write_text("".join(lines), encoding="utf-8")
+    page.goto(path.with_suffix(".html").as_uri())
+    page.pdf(path=path, **_PRINTING)
+    return [chapters[0], (CONTENTS, path, CONTENTS), *chapters[1:]]
 
 
-def _link_inside(book: "PdfWriter", html: Path, starts: Mapping[str, int]) -> None:
+def _link_inside(book: Any, html: Path, starts: Mapping[str, int]) -> None:
     from pypdf.generic import ArrayObject, DictionaryObject, NameObject
 
     folder = unquote(html.resolve().as_uri()) + "/"

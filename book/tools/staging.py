@@ -36,6 +36,21 @@ PROMPTS = {
 _NOT_SHOWN = ("out", "tier", *facts.PLACES)
 
 
+def make_book(
+    runs: Path, pages: Sequence[tuple[str, str]], staging: Path, html: Path, **options: Any
+) -> list[Path]:
+    """Stage and build the book of the runs in a folder; return its landing page.
+
+    ``pages`` are pairs of a page and its run; ``options`` are those of :func:`stage`.
+    """
+    html.parent.mkdir(parents=True, exist_ok=True)
+    with files.locked(html):
+        run_of = {page: runs / run for page, run in pages}
+        stage(Path.cwd(), run_of, staging, gallery=runs, **options)
+        build_book(staging, html)
+    return [html / "index.html"]
+
+
 def stage(
     root: Path,
     pages: Mapping[str, Path],
@@ -86,9 +101,8 @@ def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> N
     notebook = nbformat.read(run / "notebook.ipynb", as_version=4)
     _save_figures(notebook, to / "book" / "_generated")
     prose = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    made, params = read_json(run / "provenance.json"), read_json(run / "params.json")
-    n_words = len(prose.split())
-    _clean(notebook, run_card(page, made, params, tier, n_words=n_words, repository=repository))
+    card = run_card(page, run, tier, n_words=len(prose.split()), repository=repository)
+    _clean(notebook, card)
     nbformat.write(notebook, to / "notebooks" / f"{page}.ipynb")
     tables = to / results.TABLES / page
     tables.mkdir()
@@ -98,29 +112,20 @@ def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> N
 
 def build_sentence(provenances: Sequence[Mapping[str, Any]], tier: str) -> str:
     """Return what the whole build was made from; several words where its pages do not agree."""
-    archives = [facts.data_name(one["archive"]) for one in provenances if one["archive"]]
-    names = [name for name in sorted(set(archives)) if name != "simulated"]
-    kind = facts.data_kind(one["archive"] for one in provenances)
-    data = f"{kind} ({' and '.join(names)})" if names else kind
-    commits = " and ".join(sorted({facts.commit_words(one) for one in provenances}))
+    archives = [run["archive"] for run in provenances if run["archive"]]
+    names = {facts.data_name(archive) for archive in archives} - {"simulated"}
+    data = facts.data_kind(archives) + (f" ({' and '.join(sorted(names))})" if names else "")
+    commits = " and ".join(sorted({facts.commit_words(run) for run in provenances}))
     caveat = CAVEATS.get(tier, "")
     return f"The results of this build come from {data}, tier {tier}, code {commits}. {caveat}"
 
 
 def run_card(
-    page: str,
-    made: Mapping[str, Any],
-    params: Mapping[str, Any],
-    tier: str,
-    *,
-    n_words: int = 0,
-    repository: str = "",
+    page: str, run: Path, tier: str, *, n_words: int, repository: str
 ) -> nbformat.NotebookNode:
-    """Return what stands below a page's title: its data in a line, the rest behind a toggle.
-
-    ``made`` and ``params`` are the contents of the run's ``provenance.json`` and ``params.json``.
-    """
-    data, links = made["archive"], launch.links(repository, page) if repository else {}
+    """Return what stands below a page's title: its data in a line, the rest behind a toggle."""
+    run_facts, params = read_json(run / "provenance.json"), read_json(run / "params.json")
+    data = run_facts["archive"]
     card = RUN_CARD.render(
         data=data,
         kind=facts.data_kind([data]),
@@ -129,9 +134,9 @@ def run_card(
         tier=tier,
         caveat=CAVEATS.get(tier, ""),
         minutes=max(1, round(n_words / WORDS_PER_MINUTE)),
-        links=links,
-        made=made,
-        commit=facts.commit_words(made),
+        links=launch.links(repository, page) if repository else {},
+        provenance=run_facts,
+        commit=facts.commit_words(run_facts),
         first=facts.needed_first(params, tier),
         command=facts.repeat_command(params).replace("\n", "\\n"),  # it could end the block
     )
@@ -188,15 +193,16 @@ def build_book(staging: Path, html: Path) -> None:
         "PYTHONWARNINGS": "ignore",  # the output must not depend on the reader's settings
         "NO_COLOR": "1",
     }
-    html.parent.mkdir(parents=True, exist_ok=True)
     # a folder of its own: the builder of a killed call may still be writing into another
     with tempfile.TemporaryDirectory(prefix=f"{staging.name}.built-", dir=staging.parent) as out:
         command = [sys.executable, "-c", start, "build", str(staging)]
         command += ["--path-output", out, "-W", "--keep-going", "-q"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        build = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment
+        )
         pages = Path(out, "_build", "html")
-        if done.returncode or not (pages / "index.html").exists():
-            text = re.sub(r"\x1b\[[\d;]*m", "", done.stderr).replace(f"{staging.resolve()}/", "")
+        if build.returncode or not (pages / "index.html").exists():
+            text = re.sub(r"\x1b\[[\d;]*m", "", build.stderr).replace(f"{staging.resolve()}/", "")
             lines = text.splitlines()
             warned = [line for line in lines if "WARNING" in line or "rror" in line] or lines
             words = ["the book did not build; the old pages stay.", *warned[-20:]]
