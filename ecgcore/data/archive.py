@@ -36,8 +36,7 @@ GAIN = 1000
 """PTB-XL's gain in adu per mV."""
 
 LAYERS = (
-    "evidence", "evidence_st", "evidence_t", "evidence_q",
-    "counterfactual", "distractor", "timing", "shortcut",
+    "evidence", "evidence_st", "evidence_t", "evidence_q", "counterfactual", "distractor",
 )  # fmt: skip
 """Known parts of the records of a simulated archive; see :mod:`ecgsim`."""
 

@@ -14,11 +14,6 @@ from ecgcore.models.cnn_lstm import CNNLSTM
 from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
 from ecgcore.models.xresnet1d import XResNet1d101
 
-__all__ = [
-    "REGISTRY", "EcgModel", "IMNOutput", "ModelSpec", "build", "build_from", "count_parameters",
-    "logits_of", "untrained",
-]  # fmt: skip
-
 REGISTRY: dict[str, tuple[type[EcgModel], dict[str, Any]]] = {
     "cnn1d": (CNN1D, {}),
     "cnn_lstm": (CNNLSTM, {}),

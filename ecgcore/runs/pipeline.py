@@ -66,7 +66,7 @@ class InputPipeline:
             from ecgsim import Shortcut
 
             amplitude_mv = float(params.get("shortcut_mv", Shortcut.amplitude_mv))
-            shortcut = Shortcut(condition="any", amplitude_mv=amplitude_mv)
+            shortcut = Shortcut(amplitude_mv=amplitude_mv)
             if params["rate_hz"] <= 2 * shortcut.frequency_hz:
                 raise EcgcoreError(
                     f"shortcut: a burst of {shortcut.frequency_hz:g} Hz is lost at rate_hz "

@@ -12,7 +12,6 @@ from sklearn.model_selection import cross_val_predict
 from ecgcore.data import Archive
 from ecgcore.leads import LEADS
 from ecgsim import CONDITIONS, NoiseLevels, draw, plan_cohort, realism
-from ecgsim.cohort import single_condition
 
 RATE_HZ = 500
 
@@ -28,7 +27,7 @@ def pulses(rr_s: list[float], heights_mv: list[float]) -> np.ndarray:
 
 def simulated_mv(condition: str, n_records: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Records in mV, and the device of each."""
-    cases = plan_cohort(n_records, seed, single_condition(condition))
+    cases = plan_cohort(n_records, seed, {condition: 1.0})
     records = [draw(case, seed, NoiseLevels())[1].at(RATE_HZ)["signal"] for case in cases]
     return np.stack(records) / 1000, np.array([case.device.name for case in cases])
 
@@ -57,7 +56,7 @@ def test_offset_and_bands_are_those_that_were_added() -> None:
 
 
 def test_detected_beats_are_those_that_were_simulated() -> None:
-    for case in plan_cohort(4, 2, single_condition("NORM")):
+    for case in plan_cohort(4, 2, {"NORM": 1.0}):
         _, record = draw(case, 2, NoiseLevels())
         r_s = record.beats.r_s[(record.beats.r_s > 0.3) & (record.beats.r_s < 10.1)]
         measured = realism.measure(record.at(RATE_HZ)["signal"][None] / 1000, RATE_HZ).iloc[0]
