@@ -4,9 +4,8 @@
 class EcgcoreError(ValueError):
     """A problem that the user can solve, described in one sentence.
 
-    The sentence names the file, record, lead or parameter, what was expected, and what to do.
-    The command line prints it alone and exits with status 2; a notebook shows it without a
-    traceback.
+    The sentence names the file, record, lead or parameter, what was expected, and what to do. The
+    command line prints it alone and exits with status 2; a notebook shows it without a traceback.
     """
 
     def _render_traceback_(self) -> list[str]:

@@ -7,12 +7,13 @@ moment between two renames; :func:`restore` puts it back if the process was kill
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -61,6 +62,17 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
     with open(partial, "rb") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole: NumPy's numbers as plain ones, and whatever else JSON lacks as text."""
+    text = json.dumps(value, indent=1, default=lambda x: x.item() if hasattr(x, "item") else str(x))
+    write_whole(path, text + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file, or an empty one where there is no file."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def replace_folder(new: Path, final: Path) -> None:
@@ -130,5 +142,5 @@ def file_error(error: OSError, place: Path | str) -> EcgcoreError:
         why = "the disk is full; free some space and run it again: finished work is kept"
         return EcgcoreError(f"{place}: {why}.")
     why = error.strerror or str(error)
-    where = f": {error.filename}" if error.filename else ""
+    where = f": {error.filename}" if error.filename not in (None, str(place)) else ""
     return EcgcoreError(f"{place}: cannot be used ({why}{where}).")

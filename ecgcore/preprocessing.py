@@ -50,10 +50,10 @@ def flat_leads(signals_mv: Floats32, rate_hz: int) -> Bools:
     return flat
 
 
-def normalise(
+def normalised(
     signals_mv: Floats32, how: str = "record_lead", statistics: LeadStatistics | None = None
 ) -> Floats32:
-    """Normalise amplitudes, shape (record, lead, sample), in one of three ways.
+    """Return normalised amplitudes, shape (record, lead, sample), in one of three ways.
 
     ``"record_lead"``: z-score of each lead of each record (both papers; absolute voltage is lost).
     ``"train_lead"``: z-score of each lead with ``statistics`` of the training part. ``"none"``: mV.
@@ -74,9 +74,6 @@ def normalise(
     return scaled
 
 
-_normalise = normalise  # a parameter of the functions below has the same name
-
-
 def preprocess(
     signals_mv: Floats32,
     rate_in_hz: int,
@@ -88,18 +85,16 @@ def preprocess(
 ) -> Floats32:
     """Apply paper B's chain: NaN and infinities to 0, resample, clip, zero flat leads, z-score.
 
-    Source: the public code of *Sampling Matters* (arXiv 2604.16437).
-    *Differs from the paper*: the mean of a lead is subtracted before clipping if it is larger than
-    the standard deviation and clipping cuts more samples with it than without it. The published
-    chain turns a lead with such an offset into a constant. All other leads are as published.
-
     ``signals_mv``, shape (record, lead, sample), mV, is not modified; the result is float32, shape
-    (record, lead, new sample). ``method`` is explained in :func:`resample`, ``normalise`` and
-    ``statistics`` in :func:`normalise`; amplitudes are limited to 15 mV either way.
+    (record, lead, new sample). ``method`` is that of :func:`resample`; ``normalise`` and
+    ``statistics`` are those of :func:`normalised`. Raises ``EcgcoreError`` for another shape, and
+    like both.
 
-    With the defaults, bit-identical to the paper's code below 500 Hz. At 500 Hz that code averages
-    in float32 along the slow axis; ours is nearer to a float64 calculation. Raises ``EcgcoreError``
-    for another shape, and like :func:`resample` and :func:`normalise`.
+    Source: the public code of *Sampling Matters* (arXiv 2604.16437), bit-identical below 500 Hz
+    with the defaults. At 500 Hz that code averages in float32 along the slow axis; ours is nearer
+    to float64. *Differs from the paper*: the mean of a lead is subtracted before clipping if it
+    exceeds the standard deviation and clipping cuts more samples with it than without it. The
+    published chain turns such a lead into a constant.
     """
     check_rate(rate_hz)
     if signals_mv.ndim != 3:
@@ -113,26 +108,23 @@ def preprocess(
             x = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
         x = _clipped(resample(x, rate_in_hz, rate_hz, method=method))
         x[flat_leads(x, rate_hz)] = 0
-        out[start : start + _CHUNK] = _normalise(x, normalise, statistics)
+        out[start : start + _CHUNK] = normalised(x, normalise, statistics)
     return out
 
 
 def resample(
     signals_mv: Floats32, rate_in_hz: int, rate_hz: int, *, method: str = "fft"
 ) -> Floats32:
-    """Resample records, shape (..., sample), to a rate from 25 to 500 Hz.
+    """Resample records (..., sample) to a rate from 25 to 500 Hz: float32, (..., new sample).
 
-    A higher rate adds samples, but no content above the old Nyquist frequency.
-
-    ``"fft"``: brick wall at the lower Nyquist frequency, periodic, so that a step between a
-    record's ends rings there; bit-identical to ``scipy.signal.resample``. ``"polyphase"``:
-    ``scipy.signal.resample_poly``; the anti-alias filter is a linear-phase FIR low-pass at the
-    lower Nyquist frequency, Kaiser window (beta 5), 20 * max(up, down) + 1 taps at the common
-    rate, ends extended along a line. ``"decimate"``: the latest sample at each new instant,
-    **without** any filter; it aliases and serves as the bad example.
-
-    Float32, shape (..., new sample). Raises ``EcgcoreError`` for an unknown method, or a rate that
-    is not an integer from 25 to 500.
+    A higher rate adds samples, but no content above the old Nyquist frequency. ``"fft"``: brick
+    wall at the lower Nyquist frequency, periodic, so that a step between a record's ends rings
+    there; bit-identical to ``scipy.signal.resample``. ``"polyphase"``:
+    ``scipy.signal.resample_poly``; a linear-phase FIR low-pass at the lower Nyquist frequency,
+    Kaiser window (beta 5), 20 * max(up, down) + 1 taps at the common rate, ends extended along a
+    line. ``"decimate"``: the latest sample at each new instant **without** a filter; it aliases and
+    serves as the bad example. Raises ``EcgcoreError`` for an unknown method, or a rate that is not
+    an integer from 25 to 500.
     """
     check_rate(rate_hz)
     if method not in RESAMPLERS:
@@ -156,9 +148,8 @@ def resample(
 def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:
     """Remove all content at and above ``cut_hz``, and keep the rate.
 
-    The filter is a brick wall in the frequency domain with zero phase: the effect of
-    :func:`resample` without a change in the number of samples. Raises ``EcgcoreError`` unless
-    ``cut_hz`` is above 0 and at most half the rate.
+    The filter is a brick wall with zero phase, as that of :func:`resample`. Raises ``EcgcoreError``
+    unless ``cut_hz`` is above 0 and at most half the rate.
     """
     if not 0 < cut_hz <= rate_hz / 2:
         why = f"expected more than 0, at most {rate_hz / 2:g} Hz"
@@ -172,7 +163,7 @@ def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:
 def shuffle_blocks(signals_mv: Floats32, rate_hz: int, block_ms: float, *, seed: int) -> Floats32:
     """Put blocks of every record (record, lead, sample) into a random order, equal in all leads.
 
-    Steps between blocks fade out over 10 ms.  Blocks of 50 ms break the waves of an ECG; blocks of
+    Steps between blocks fade out over 10 ms. Blocks of 50 ms break the waves of an ECG; blocks of
     1,000 ms keep most of them and destroy the rhythm.
     """
     n, fade = round(block_ms * rate_hz / 1000), max(1, round(0.01 * rate_hz))

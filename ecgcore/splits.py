@@ -42,8 +42,8 @@ class Split:
     ``EcgcoreError`` where a part is empty, or a patient is in two parts.
 
     Published folds can put one person into two parts, when a recording is filed under two patients.
-    The functions of this module then keep only the records of the last part, so the test part
-    stays as published and nobody in it is in the training part.
+    The functions of this module then keep only the records of the last part, so the test part stays
+    as published and nobody in it is in the training part.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Who is in the archive and what they have: patients, records, folds, devices.
 
 Prevalences are those of PTB-XL 1.0.3 (Wagner et al., *PTB-XL, a large publicly available
-electrocardiography dataset*, Sci. Data 7:154, 2020): of 21,799 records NORM 9,514, MI 5,469,
-STTC 5,235, CD 4,898, HYP 2,649, AFIB 1,514; 18,869 patients.
+electrocardiography dataset*, Sci. Data 7:154, 2020): of 21,799 records NORM 9,514, MI 5,469, STTC
+5,235, CD 4,898, HYP 2,649, AFIB 1,514; 18,869 patients.
 """
 
 from collections.abc import Mapping
@@ -98,11 +98,11 @@ def plan_cohort(
 ) -> list[Case]:
     """Draw patients, their records, folds and devices.
 
-    ``prevalence`` holds shares of leading conditions that add up to one.
-    Conditions have exact proportions (largest remainder), so that a small archive contains each of
-    them. Four in five further records of a patient have the same condition. Within a condition the
-    folds take turns, patient by patient. For ``device_confounding`` see
-    :func:`ecgsim.devices.draw_device`; no other draw depends on it.
+    ``prevalence`` holds shares of leading conditions that add up to one. Conditions have exact
+    proportions (largest remainder), so that a small archive contains each of them. Four in five
+    further records of a patient have the same condition. Within a condition the folds take turns,
+    patient by patient. For ``device_confounding`` see :func:`ecgsim.devices.draw_device`; no other
+    draw depends on it.
     """
     rng, device_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 6])
     left = _counts(n_records, prevalence)

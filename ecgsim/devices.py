@@ -1,10 +1,9 @@
 """Electrocardiographs: what the recording device adds to a record, whatever the heart does.
 
 PTB-XL names the device of each record in its column ``device``, and devices differ in their noise
-above 60 Hz. Where one diagnosis comes mostly from one type of device, this noise is a confounder:
-a network at 500 Hz can learn the device instead of the heart. In a slice of 500 raw PTB-XL records
-12 of 13 records with atrial fibrillation come from one type (AT-6 C), which made 46 % of all
-records.
+above 60 Hz. Where one diagnosis comes mostly from one type of device, this noise is a confounder: a
+network at 500 Hz can learn the device instead of the heart. In a slice of 500 raw PTB-XL records 12
+of 13 records with atrial fibrillation come from one type (AT-6 C), which made 46 % of all records.
 
 All devices are AC-coupled (they remove the mean of each lead), as IEC 60601-2-25 asks for.
 """

@@ -54,11 +54,11 @@ FLAT_REACH = 2.0
 class Wave(NamedTuple):
     """One wave of the dipole.
 
-    ``centre_s`` counts from the onset of P (anchor ``P``) or from the R peak (``QRS``, ``T``;
-    the latter is stretched with the RR interval). ``left_s`` and ``right_s`` are the standard
+    ``centre_s`` counts from the onset of P (anchor ``P``) or from the R peak (``QRS``, ``T``; the
+    latter is stretched with the RR interval). ``left_s`` and ``right_s`` are the standard
     deviations before and after the centre; ``flat`` turns the Gaussian into a plateau. ``sign``
-    names the ECG sign that a wave of an infarction or of an ST-T change shows: ``st`` (elevation
-    or depression), ``t`` (flattening or inversion), ``q`` (Q wave and loss of R), or none.
+    names the ECG sign that a wave of an infarction or of an ST-T change shows: ``st`` (elevation or
+    depression), ``t`` (flattening or inversion), ``q`` (Q wave and loss of R), or none.
     """
 
     anchor: Anchor

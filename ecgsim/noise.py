@@ -6,8 +6,8 @@ real records to which :func:`add_noise` adds it.
 
 Baseline wander lies below 0.5 Hz; muscle noise starts at about 20 Hz and its strength changes
 slowly (Bachi et al., IEEE TBME 2023). Levels and their spread between records were set to the
-spectra of 500 raw records of PTB-XL: above 60 Hz, between the QRS complexes, these hold about
-0.002 mV RMS; what they hold more lies in the QRS complexes.
+spectra of 500 raw records of PTB-XL: above 60 Hz, between the QRS complexes, these hold about 0.002
+mV RMS; what they hold more lies in the QRS complexes.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,8 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Floats, Floats32
+from ecgcore.arrays import Floats, Floats32, Signals
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS, twelve_from_eight
 from ecgsim.devices import DEVICES, Device
@@ -58,8 +57,8 @@ NO_NOISE = NoiseLevels(*[0.0] * 10)
 class Noise:
     """Noise of one record: lasting noise, and passing noise (distractors), mV, ``(8, sample)``.
 
-    ``offset_mv`` is the constant offset of each lead, shape ``(8,)``; ``rms_mv`` holds the level
-    of each kind of noise.
+    ``offset_mv`` is the constant offset of each lead, shape ``(8,)``; ``rms_mv`` holds the level of
+    each kind of noise.
     """
 
     background_mv: Floats32
@@ -138,7 +137,7 @@ def slow_times_s(n_samples: int, rate_hz: float) -> Floats:
     return np.arange(-(-n_samples // SLOW_STEP) + 1, dtype=float) * (SLOW_STEP / rate_hz)
 
 
-def interpolate_slow(values: NDArray[np.floating], n_samples: int) -> Floats32:
+def interpolate_slow(values: Signals, n_samples: int) -> Floats32:
     """Interpolate values at every 20th sample linearly; returns shape ``(electrode, sample)``."""
     knots: Floats32 = values.astype(np.float32)
     share = (np.arange(SLOW_STEP) / SLOW_STEP).astype(np.float32)

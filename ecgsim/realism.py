@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from ecgcore.arrays import Bools, Floats, Floats32
+from ecgcore.arrays import Bools, Floats, Floats32, Signals
 from ecgcore.data import GAIN, Archive, Store
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import INDEPENDENT, LEADS
@@ -93,7 +92,7 @@ MEASURES = {
 _QRS_REACH_S = 0.06  # half of a QRS complex, with room
 
 
-def measure_bands(signals_mv: NDArray[np.floating], rate_hz: int) -> pd.DataFrame:
+def measure_bands(signals_mv: Signals, rate_hz: int) -> pd.DataFrame:
     """Measure the offset of records ``(record, 12, sample)`` [mV] and their content in bands.
 
     The records are neither filtered nor standardised. One row per record, columns :data:`BANDS`,
@@ -115,7 +114,7 @@ def measure_bands(signals_mv: NDArray[np.floating], rate_hz: int) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
-def measure(signals_mv: NDArray[np.floating], rate_hz: int) -> pd.DataFrame:
+def measure(signals_mv: Signals, rate_hz: int) -> pd.DataFrame:
     """Measure records ``(record, 12, sample)`` [mV] by the R peaks of wfdb's XQRS in lead II.
 
     ``rate_hz`` is at least 100, so that noise above 40 Hz can be seen. One row per record, columns
@@ -129,7 +128,7 @@ def measure(signals_mv: NDArray[np.floating], rate_hz: int) -> pd.DataFrame:
     return beats.join(bands.where(beats["heart rate"].notna()))[list(MEASURES)]
 
 
-def _measure_beats(record_mv: NDArray[np.floating], rate_hz: int) -> dict[str, float]:
+def _measure_beats(record_mv: Signals, rate_hz: int) -> dict[str, float]:
     from wfdb.processing import XQRS  # slow to import
 
     names = [name for name in MEASURES if name not in BANDS]
@@ -182,8 +181,8 @@ def separability(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
     ``real`` and ``simulated`` have one row per record and one record per patient, as
     :func:`measure` returns them. The result has one row per measure: ``unit``, number of records,
     median, quartiles and the 10th and 90th percentile on both sides, and ``auroc`` with its 95 %
-    interval (DeLong): how well the measure alone separates real from simulated records (0.5: not
-    at all; below 0.5: simulated values are higher).
+    interval (DeLong): how well the measure alone separates real from simulated records (0.5: not at
+    all; below 0.5: simulated values are higher).
     """
     rows = []
     for name in [name for name in MEASURES if name in real]:
@@ -207,7 +206,7 @@ def compare_classes(
     seed: int,
     *,
     conditions: Sequence[str] = ("NORM", "AF"),
-    measure_by: Callable[[NDArray[np.floating], int], pd.DataFrame] = measure,
+    measure_by: Callable[[Signals, int], pd.DataFrame] = measure,
 ) -> pd.DataFrame:
     """Compare raw real records, one per patient, with simulated ones, class by class.
 

@@ -1,8 +1,8 @@
 """One record: healthy heart, pathology, distractors and noise as separate parts, and their sum.
 
 ``signal = healthy + evidence - counterfactual + distractor + noise + coupling`` in every lead and
-sample. Records are computed at 500 Hz with a margin on both sides, so that the anti-alias
-filter of lower rates never sees an edge.
+sample. Records are computed at 500 Hz with a margin on both sides, so that the anti-alias filter of
+lower rates never sees an edge.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,9 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 from scipy.signal import firwin
 
-from ecgcore.arrays import Floats, Floats32
+from ecgcore.arrays import Adu, Floats, Floats32
 from ecgcore.data import DURATION_S, GAIN, LAYERS
 from ecgcore.leads import LEADS, LIMB, twelve_from_eight
 from ecgsim.anatomy import Heart
@@ -33,8 +32,6 @@ from ecgsim.rhythm import (
     sinus_r_s,
     ventricular_beat,
 )
-
-Adu = NDArray[np.int16]
 
 SIGNS = {
     "healthy": 1,

@@ -15,7 +15,7 @@ from ecgcore.preprocessing import (
     band_limit,
     flat_leads,
     lead_statistics,
-    normalise,
+    normalised,
     preprocess,
     resample,
     shuffle_blocks,
@@ -149,13 +149,13 @@ def test_normalisation_by_training_set_and_none() -> None:
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(30, 12, 400)) * np.arange(1, 13)[:, None] + 2).astype(np.float32)
     statistics = lead_statistics(x)
-    scaled = normalise(x, "train_lead", statistics)
+    scaled = normalised(x, "train_lead", statistics)
     np.testing.assert_allclose(scaled.mean(axis=(0, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(scaled.std(axis=(0, 2)), 1, atol=1e-5)
     assert scaled[0].std() != pytest.approx(scaled[1].std(), abs=1e-4)  # absolute voltage is kept
     chain = preprocess(x, 100, 100, normalise="train_lead", statistics=statistics)
     clipped = np.clip(x, -15, 15)
-    np.testing.assert_array_equal(chain, normalise(clipped, "train_lead", statistics))
+    np.testing.assert_array_equal(chain, normalised(clipped, "train_lead", statistics))
     np.testing.assert_array_equal(preprocess(x, 100, 100, normalise="none"), clipped)
 
 

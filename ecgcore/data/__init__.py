@@ -4,7 +4,7 @@ Axes are always (record, lead, sample); leads are in the order of :data:`ecgcore
 """
 
 from ecgcore.data.archive import DURATION_S, GAIN, LAYERS, Archive, encode_record, to_adu
-from ecgcore.data.fetch import fetch
+from ecgcore.data.fetch import fetch, published_weights
 from ecgcore.data.ludb import load_ludb, ludb_waves
 from ecgcore.data.read_wfdb import INVALID
 from ecgcore.data.record import Record, load_record

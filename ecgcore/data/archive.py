@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Floats32, Ints
+from ecgcore.arrays import Adu, Floats32, Ids, Signals
 from ecgcore.data.read_wfdb import INVALID, TwelveLeads, read_wfdb, twelve_leads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
@@ -40,8 +39,6 @@ LAYERS = (
 )  # fmt: skip
 """Known parts of the records of a simulated archive; see :mod:`ecgsim`."""
 
-Adu = NDArray[np.int16]
-Ids = Sequence[int] | Ints
 Read = Callable[[int], Floats32 | float]
 """Returns the record of an ``ecg_id`` in mV, shape (lead, sample), or 0 where a layer lacks it."""
 
@@ -66,20 +63,21 @@ class Records(ABC):
         return bool(self.simulation)
 
     def signals(self, rate_hz: int, ecg_ids: Ids | None = None) -> Floats32:
-        """Records in mV, shape (record, lead, sample), in the order of ``ecg_ids`` (all).
+        """Return records in mV, shape (record, lead, sample), in the order of ``ecg_ids`` (all).
 
-        An archive's equal ``wfdb.rdsamp``, NaN where a sample is missing; a store's are rounded to
-        0.001 mV. Raises ``EcgcoreError`` for a rate or record that is not there or is damaged.
+        Those of an archive equal ``wfdb.rdsamp``, with NaN for missing samples; those of a store
+        are rounded to 0.001 mV. Raises ``EcgcoreError`` for an unknown rate or record, and for a
+        damaged record.
         """
         return self._collect(rate_hz, ecg_ids, None)
 
     def evidence(
         self, rate_hz: int, ecg_ids: Ids | None = None, layer: str = "evidence"
     ) -> Floats32:
-        """Signed contribution in mV of what a layer (:data:`LAYERS`) of a simulated archive holds.
+        """Return a layer (:data:`LAYERS`) of a simulated archive: signed contributions in mV.
 
         Shape (record, lead, sample); zero in a record without it. Raises ``EcgcoreError`` for a
-        real archive, and where there is no such layer, rate or record.
+        real archive and for an unknown layer, rate or record.
         """
         if not self.is_simulated:
             why = "is a real archive; only a simulated archive has evidence masks"
@@ -99,8 +97,8 @@ class Records(ABC):
         self.check_rate(rate_hz)
         ids = np.asarray(self.table.index if ecg_ids is None else ecg_ids).tolist()
         if unknown := [ecg_id for ecg_id in ids if ecg_id not in self.table.index]:
-            why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name} (a store"
-            raise EcgcoreError(f"ecg_ids: {why} leaves out damaged ones: see its quality).")
+            why = f"{self.name} has no record {unknown[0]} (and {len(unknown) - 1} more)"
+            raise EcgcoreError(f"ecg_ids: {why}; a store leaves out damaged ones: see its quality.")
         mv = np.zeros((len(ids), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
         read = self._reader(rate_hz, layer)
         for row, ecg_id in enumerate(ids):
@@ -180,14 +178,14 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
     return record
 
 
-def to_adu(signals_mv: NDArray[np.floating], gain: int = GAIN) -> Adu:
+def to_adu(signals_mv: Signals, gain: int = GAIN) -> Adu:
     """Round mV to int16, NaN to :data:`INVALID`; ``EcgcoreError`` for more than 16 bits."""
     scaled = np.rint(np.asarray(signals_mv) * np.float32(gain))
     largest = np.nanmax(np.abs(scaled), initial=0)
     if largest > 32767:
         why = f"{largest / gain:.6g} mV does not fit in 16 bits at {gain} adu per mV"
         raise EcgcoreError(f"signals_mv: {why} (at most {32767 / gain:g} mV); lower the gain.")
-    return np.nan_to_num(scaled, nan=INVALID).astype(np.int16)
+    return np.asarray(np.nan_to_num(scaled, nan=INVALID), np.int16)
 
 
 def encode_record(

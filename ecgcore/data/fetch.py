@@ -39,9 +39,15 @@ def _check_networks(folder: Path) -> None:
             state = torch.load(path, map_location="cpu", weights_only=True)
             for name in sorted(state):
                 digest.update(name.encode() + state[name].contiguous().numpy().tobytes())
-            save_file(state, folder / f"sampling-matters-cnn1d-{rate_hz}hz-fold{fold}.safetensors")
+            save_file(state, published_weights(folder, rate_hz)[fold - 1])
             if fold == 5 and digest.hexdigest() != expected:
                 raise EcgcoreError(f"{path.parents[1]}: these are not the published networks.")
+
+
+def published_weights(folder: Path | str, rate_hz: int) -> list[Path]:
+    """Return the weights of paper B's CNN1D at one rate, one file per fold, in a fetched folder."""
+    name = f"sampling-matters-cnn1d-{rate_hz}hz-fold{{}}.safetensors"
+    return [Path(folder, name.format(fold)) for fold in range(1, 6)]
 
 
 class Dataset(NamedTuple):
@@ -85,9 +91,9 @@ def fetch(
     """Fetch a dataset of :data:`DATASETS`, or its files that are missing or damaged.
 
     Every file is verified. Files that arrived before an interruption are not fetched again; a new
-    folder, which is returned, gets its name only when it is complete. ``rates_hz`` selects
-    sampling rates (all), ``mirror`` is another folder with the same files. Prints the size, and
-    shows progress on a terminal.
+    folder, which is returned, gets its name only when it is complete. ``rates_hz`` selects sampling
+    rates (all), ``mirror`` is another folder with the same files. Prints the size, and shows
+    progress on a terminal.
 
     Raises ``EcgcoreError``, after which the same call continues: server unreachable, a web page
     instead of a file, a file missing or wrong after all retries, an unsafe path, a full disk.

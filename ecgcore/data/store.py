@@ -16,11 +16,11 @@ import pandas as pd
 import platformdirs
 
 from ecgcore import files
+from ecgcore.arrays import Adu
 from ecgcore.data.archive import (
     DURATION_S,
     GAIN,
     LAYERS,
-    Adu,
     Archive,
     Read,
     Records,
@@ -200,7 +200,7 @@ def _build(archive: Archive, partial: Path, strict: bool) -> None:
     info = {"layout": LAYOUT_VERSION, "name": archive.name, "fingerprint": archive.fingerprint}
     info |= {"rates_hz": archive.rates_hz, "simulation": archive.simulation}
     info |= {"n_left_out": len(table) - len(ids)}
-    files.write_whole(partial / INFO, json.dumps(info, indent=1) + "\n")
+    files.write_json(partial / INFO, info)
 
 
 def _write_signals(
@@ -269,8 +269,8 @@ def _to_bytes(record: TwelveLeads) -> bytes:
 def open_data(name: Path | str, *, cache: Path | None = None) -> Store:
     """Open an archive, a store, or ``"simulated"`` (made on first use) for fast reading.
 
-    Simulated archives and stores are kept in ``cache``, by default this user's cache folder.
-    Raises ``EcgcoreError`` where there is no such folder, or it is not an archive.
+    Simulated archives and stores are kept in ``cache``, by default this user's cache folder. Raises
+    ``EcgcoreError`` where there is no such folder, or it is not an archive.
     """
     cache = cache or platformdirs.user_cache_path("ecgcore")
     if path := find_archive(name):

@@ -1,7 +1,7 @@
 """Attributions of a model's decision, and how far they can be believed.
 
 An attribution is signed and has the record's shape: above 0 speaks for the positive class, below 0
-against it.  A further module: ``beats``.
+against it. A further module: ``beats``.
 """
 
 from ecgcore.explanations.attribute import (

@@ -13,9 +13,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
-
-Samples = NDArray[np.floating]
 
 WIDTH_IN = 7.2
 """Width of a full-width figure: 720 CSS pixels, the book's column; readable unscaled in print."""

@@ -2,8 +2,8 @@
 
 In a notebook, ``run = runs.begin("frequency_train")`` checks the parameters before anything is
 computed, and ``run.finish(...)`` writes the run directory. From outside, :func:`run_notebook`
-checks, executes through papermill, passes the result through the :func:`gate`, and only then
-gives the directory its final name. A plain ``papermill`` call gets the same check and directory.
+checks, executes through papermill, passes the result through the :func:`gate`, and only then gives
+the directory its final name. A plain ``papermill`` call gets the same check and directory.
 
 :mod:`ecgcore.runs.trained` is not imported here: it loads torch, which takes seconds.
 """

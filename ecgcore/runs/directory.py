@@ -12,6 +12,7 @@ import pandas as pd
 
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
+from ecgcore.files import read_json
 
 RESULTS = (".csv", ".json", ".parquet", ".safetensors")
 """Suffixes of the files that a run leaves beside its notebook."""
@@ -65,11 +66,6 @@ def sha256(path: Path) -> str:
 def _sha256_once(path: Path, mtime_ns: int, size: int) -> str:
     """The SHA-256 of a file as it is now: a summary asks several times for hundreds of runs."""
     return sha256(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file, or an empty one where there is no file."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def damage(folder: Path) -> str:

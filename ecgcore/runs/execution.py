@@ -15,7 +15,7 @@ from ecgcore import files, progress
 from ecgcore.data import find_archive
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters, provenance
-from ecgcore.runs.directory import is_current, read_json
+from ecgcore.runs.directory import is_current
 from ecgcore.runs.notebook import KERNEL_ENDS_S, run_identity
 
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
@@ -69,8 +69,7 @@ def run_notebook(
         if not provenance_file.exists():
             raise EcgcoreError(f"{notebook.name}: ran, but did not call run.finish(...).")
         # Inside its kernel a notebook does not know its own file, so its code is named here.
-        facts = {**read_json(provenance_file), "code": code}
-        files.write_whole(provenance_file, json.dumps(facts, indent=1) + "\n")
+        files.write_json(provenance_file, {**files.read_json(provenance_file), "code": code})
         mark.unlink()
         shutil.rmtree(partial / "checkpoints", ignore_errors=True)
         files.replace_folder(partial, out)
@@ -86,7 +85,7 @@ def _progress(checkpoints: Path) -> Iterator[None]:
         while not done.wait(2.0):
             for file in sorted(checkpoints.rglob("progress.json")):
                 try:
-                    line = progress.in_words(**json.loads(file.read_text(encoding="utf-8")))
+                    line = progress.in_words(**json.loads(file.read_bytes()))
                 except OSError:
                     continue  # removed after training
                 line = line if file.parent == checkpoints else f"{file.parent.name}: {line}"

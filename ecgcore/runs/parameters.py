@@ -113,8 +113,8 @@ def _coerce(value: Any, kind: str) -> Any:
 def parse_cell(source: str) -> list[Parameter]:
     """Return the parameters that a cell declares.
 
-    :class:`EcgcoreError` for a line that is not
-    ``name: type = literal  # meaning [unit]; allowed: ...``.
+    :class:`EcgcoreError` for a line that is not ``name: type = literal # meaning [unit]; allowed:
+    ...``.
     """
     parameters = []
     for line in filter(None, map(str.strip, source.splitlines())):

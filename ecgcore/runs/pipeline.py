@@ -1,25 +1,22 @@
 """From a record to a network's input, as one run defines it: the only place that knows how."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ecgcore import preprocessing
-from ecgcore.arrays import Bools, Floats32
+from ecgcore.arrays import Bools, Floats32, Ids
 from ecgcore.data import DURATION_S, Record, Store
 from ecgcore.errors import EcgcoreError
+from ecgcore.files import read_json
 from ecgcore.leads import LEADS
-from ecgcore.runs.directory import read_json
 
 if TYPE_CHECKING:
     from ecgsim import Shortcut
-
-Ids = Sequence[int] | NDArray[np.integer]
 
 EVIDENCE_MV = 0.02
 """Evidence is where a pathology changes the signal by more than this."""

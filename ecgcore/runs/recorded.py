@@ -1,8 +1,8 @@
 """Recorded results: small tables of runs that a reader cannot repeat in minutes, with provenance.
 
-``results/NAME.csv`` holds a tidy table, ``results/NAME.json`` how it was made: command,
-parameters, archive, commit, versions, machine. ``results/published/`` holds figures that others
-published, with their sources; they are shown beside ours, never among them.
+``results/NAME.csv`` holds a tidy table, ``results/NAME.json`` how it was made: command, parameters,
+archive, commit, versions, machine. ``results/published/`` holds figures that others published, with
+their sources; they are shown beside ours, never among them.
 """
 
 import json
@@ -105,11 +105,10 @@ def load_study(name: str, folder: Path = FOLDER) -> dict[str, Recorded]:
 def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
     """Write a result with its provenance.
 
-    ``facts`` hold at least ``command``. ``runs_commit`` names the commits that made the runs,
-    where it is not the present one, and ``runs_dirty`` says that one of them had changes on top;
+    ``facts`` hold at least ``command``. ``runs_commit`` names the commits that made the runs, where
+    it is not the present one, and ``runs_dirty`` says that one of them had changes on top;
     ``depends_on`` names notebooks and scripts whose change makes the result stale.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**facts, **provenance.here()}, indent=1) + "\n"
-    for suffix, content in ((".csv", table.to_csv(index=False)), (".json", text)):
-        files.write_whole(folder / f"{name}{suffix}", content)
+    files.write_whole(folder / f"{name}.csv", table.to_csv(index=False))
+    files.write_json(folder / f"{name}.json", {**facts, **provenance.here()})

@@ -1,8 +1,8 @@
 """A finished run's networks, reloaded with all that their answers depend on, and ECGs explained.
 
 :func:`load_trained_run` is the only function that reloads networks: explain, the explorer and
-summary notebooks all use it, so none can forget a step of the run's own preprocessing.
-Nothing here is a diagnosis: a network trained on simulated records knows the simulator.
+summary notebooks all use it, so none can forget a step of the run's own preprocessing. Nothing here
+is a diagnosis: a network trained on simulated records knows the simulator.
 """
 
 import json
@@ -16,11 +16,12 @@ from matplotlib.figure import Figure
 
 from ecgcore import explanations, files, plots, statistics, training
 from ecgcore.arrays import Floats, Floats32
-from ecgcore.data import Record
+from ecgcore.data import Record, published_weights
 from ecgcore.errors import EcgcoreError
+from ecgcore.files import read_json
 from ecgcore.leads import LEADS
 from ecgcore.models import EcgModel
-from ecgcore.runs.directory import damage, load_predictions, read_json
+from ecgcore.runs.directory import damage, load_predictions
 from ecgcore.runs.pipeline import InputPipeline
 
 NOT_A_DEVICE = "Not a medical device: nothing here may be used to diagnose or treat anyone."
@@ -122,8 +123,7 @@ def published_logits(folder: Path | str, rate_hz: int, x: Floats32) -> Floats:
     ``folder`` is what ``python -m ecgcore fetch sampling-matters`` filled, ``x`` preprocessed
     records at ``rate_hz``, shape (record, lead, sample); the result has shape (record,).
     """
-    name = f"sampling-matters-cnn1d-{rate_hz}hz-fold{{}}.safetensors"
-    paths = [Path(folder, name.format(fold)) for fold in range(1, 6)]
+    paths = published_weights(folder, rate_hz)
     networks = [training.load_published_cnn1d(path, rate_hz) for path in paths]
     logits = [statistics.positive_logit(training.predict_logits(net, x)) for net in networks]
     return np.asarray(np.mean(logits, axis=0))
@@ -212,8 +212,8 @@ def explain_record(
     ``record`` comes from :func:`ecgcore.data.load_record`, is as long as the records in training
     and has any rate that can be resampled to the run's; ``start_s`` is the time in the original at
     which it begins. ``method`` is a key of :data:`ecgcore.explanations.METHODS`, by default the
-    network's own. :class:`EcgcoreError`: the record is shorter than what the networks read, or
-    the network does not offer the method.
+    network's own. :class:`EcgcoreError`: the record is shorter than what the networks read, or the
+    network does not offer the method.
     """
     n, n_here = round(run.duration_s * record.rate_hz), record.signals_mv.shape[1]
     if n_here < n - 1:

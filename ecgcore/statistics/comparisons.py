@@ -2,7 +2,7 @@
 
 Patients and seeds are both random, as in the multi-reader multi-case analysis of Obuchowski &
 Rockette (1995, Commun Stat Simul Comput 24:285) with the degrees of freedom of Hillis (2007, Stat
-Med 26:596).  *Differs from the paper* in three ways, for the coverage at three and five seeds
+Med 26:596). *Differs from the paper* in three ways, for the coverage at three and five seeds
 (``benchmarks/coverage.py``): seeds are nested in networks unless ``paired``; the variance over
 seeds is at least what the patients alone would cause; the patients' part has the degrees of freedom
 of the smaller class.
@@ -34,7 +34,7 @@ class SeedSettings(Settings):
     """Options of every comparison over seeds.
 
     ``within`` names the column with the outer fold of each record: the metric is averaged over
-    folds, whose networks have no common scale.  ``paired`` says that equal seeds stand for one
+    folds, whose networks have no common scale. ``paired`` says that equal seeds stand for one
     trained network, for instance before and after calibration.
     """
 
@@ -54,7 +54,7 @@ def obuchowski_rockette(
     """Return the contrast of mean values over seeds; its variance is ``nan`` for a single seed.
 
     ``values`` holds the metric of each network, shape ``(seed,)``; ``covariance`` is that of all
-    values, network after network, over patients.  ``paired``: the k-th seeds belong together.
+    values, network after network, over patients. ``paired``: the k-th seeds belong together.
     """
     if paired:
         weights: Floats = np.kron(coefficients, np.eye(len(values[0]))).astype(np.float64)
@@ -124,7 +124,7 @@ def delong(
     """Compare two AUROCs on the same records: other patients, these two trainings.
 
     DeLong, DeLong & Clarke-Pearson (1988, Biometrics 44:837), as computed by Sun & Xu (2014, IEEE
-    SPL 21:1389); with ``groups``, the patients, as by Obuchowski (1997, Biometrics 53:567).  Labels
+    SPL 21:1389); with ``groups``, the patients, as by Obuchowski (1997, Biometrics 53:567). Labels
     0/1, scores ``(record,)``; :class:`EcgcoreError` with fewer than two patients of either class.
     """
     labels = binary(y, "y")
@@ -249,8 +249,8 @@ def compare_models(
 
     Columns: ``name, reference``, those of :class:`SeedMean` (as ``n, value_low, value_high``) and
     of :meth:`~ecgcore.statistics.SeedDifference.row` (name minus reference), ``p_holm, verdict``
-    (with ``margin``; empty for the reference), ``reason``.  Of ``n_planned`` comparisons, those
-    that are not there yet count with p = 1.  Options as of :func:`seed_difference`.
+    (with ``margin``; empty for the reference), ``reason``. Of ``n_planned`` comparisons, those that
+    are not there yet count with p = 1. Options as of :func:`seed_difference`.
     """
     if reference not in networks:
         raise EcgcoreError(f"There are no predictions of {reference!r}; run it first.")
@@ -278,8 +278,8 @@ def records_needed(
 ) -> tuple[float, float]:
     """Return how many records, and positives among them, a test of a true difference would need.
 
-    The test has a level of 5 %, a power of 80 % and as many seeds as ``result``.  Infinite where
-    training varies too much, which no number of records can mend.  With ``equivalence``,
+    The test has a level of 5 %, a power of 80 % and as many seeds as ``result``. Infinite where
+    training varies too much, which no number of records can mend. With ``equivalence``,
     ``difference`` is the margin, of a true difference of 0, in two one-sided tests.
     """
     spread, n_seeds = result.spread, result.n_seeds or 0

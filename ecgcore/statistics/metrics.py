@@ -134,8 +134,8 @@ def evaluate(
     """Return every metric of both papers, by the names of :data:`METRICS`.
 
     ``y_true`` are labels 0 or 1, ``y_score`` probabilities of the positive class, shape
-    ``(record,)``, else :class:`EcgcoreError`.  A record is called positive at or above
-    ``threshold``.  ``ece_bins`` are of equal width, ten in paper B (arXiv 2604.16437).  With
+    ``(record,)``, else :class:`EcgcoreError`. A record is called positive at or above
+    ``threshold``. ``ece_bins`` are of equal width, ten in paper B (arXiv 2604.16437). With
     ``prevalence`` records are weighted so that positives have this share.
     """
     y = binary(y_true)

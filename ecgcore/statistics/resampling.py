@@ -53,9 +53,9 @@ def bootstrap(
     """Return 95 % percentile intervals of metrics: ``metric, value, low, high, se``.
 
     ``y`` are labels 0/1, ``score`` probabilities of the positive class, shape ``(record,)``, else
-    :class:`EcgcoreError`.  ``ranking``, that of the logits, replaces ``score`` for AUROC and AUPRC.
+    :class:`EcgcoreError`. ``ranking``, that of the logits, replaces ``score`` for AUROC and AUPRC.
     ``options`` are ``metrics, groups, n_resamples, seed`` and those of
-    :func:`~ecgcore.statistics.evaluate`.  See :func:`closed_form` for values of exactly 0 or 1.
+    :func:`~ecgcore.statistics.evaluate`. See :func:`closed_form` for values of exactly 0 or 1.
     """
     settings, rows = Resampling(**options), []
     if ranking is not None:
@@ -76,7 +76,7 @@ def bootstrap(
 def paired_bootstrap(y: ArrayLike, a: ArrayLike, b: ArrayLike, **options: Any) -> pd.DataFrame:
     """Return differences ``a - b`` of two given models, evaluated on the same resamples.
 
-    They generalise to other patients, with these two trainings.  Options as of :func:`bootstrap`.
+    They generalise to other patients, with these two trainings. Options as of :func:`bootstrap`.
     Columns: ``metric, a, b, difference, low, high, se, p``, and ``verdict, reason`` of
     :func:`~ecgcore.statistics.difference_verdict` without a margin.
     """

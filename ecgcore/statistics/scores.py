@@ -88,7 +88,7 @@ def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) 
     """Return the temperature T of least log loss (Guo et al. 2017, arXiv 1706.04599).
 
     ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes, else
-    :class:`EcgcoreError`.  Calibrated logits are ``logits / T + intercept``, where ``intercept`` is
+    :class:`EcgcoreError`. Calibrated logits are ``logits / T + intercept``, where ``intercept`` is
     a change of prior odds; with T above 1 the model was overconfident.
     """
     labels = binary(y, "y")

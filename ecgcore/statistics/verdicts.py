@@ -1,7 +1,7 @@
 """Differences and claims: each verdict follows from an interval, with a reason.
 
 A difference is *better*, *worse*, *equivalent* or *undecided*; a claim is *supported*,
-*contradicted* or *undecided*.  Intervals have level 95 %, those of equivalence 90 %.
+*contradicted* or *undecided*. Intervals have level 95 %, those of equivalence 90 %.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def difference_verdict(
     """Judge a difference by its 95 % interval ``low, high`` and its 90 % one ``equivalence``.
 
     ``margin`` is the largest difference that counts as none, stated beforehand; ``p`` a corrected
-    one; ``sizes`` as of :meth:`Minimum.shortfall`.  *undecided* if the sample is too small or the
+    one; ``sizes`` as of :meth:`Minimum.shortfall`. *undecided* if the sample is too small or the
     interval has no width; else *equivalent* if the interval lies within the margin, even where it
     excludes 0; else *better* or *worse* if ``low, high`` excludes 0 and ``p`` is below 0.05; else
     *undecided*.
@@ -139,9 +139,8 @@ class Spread:
 class SeedDifference:
     """Difference ``a - b`` of a metric between two networks, or two sets of networks.
 
-    ``n_seeds`` is ``None`` for two given networks; the result then holds for
-    these two only.  The bounds of the 95 % interval are ``nan`` for a single seed and where nothing
-    varies.
+    ``n_seeds`` is ``None`` for two given networks; the result then holds for these two only. The
+    bounds of the 95 % interval are ``nan`` for a single seed and where nothing varies.
     """
 
     metric: str
@@ -199,7 +198,7 @@ class Claim:
     """A statement that a measurement can support or contradict.
 
     ``measured`` names the quantity with its unit, ``value, low, high`` are its estimate and
-    interval.  The claim holds where the quantity lies between ``holds_above`` and ``holds_below``.
+    interval. The claim holds where the quantity lies between ``holds_above`` and ``holds_below``.
     ``level`` is 0.90 where two one-sided tests at 5 % settle a claim of no harm or of equivalence.
     """
 

@@ -15,32 +15,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.optim import Adam, AdamW, lr_scheduler
-from tqdm import tqdm
 
 from ecgcore import progress, statistics
-from ecgcore.arrays import Floats32, Ints
+from ecgcore.arrays import Floats32, Ints, Signals
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel
 from ecgcore.models.base import arrange_weights
 from ecgcore.statistics.scores import binary
+from ecgcore.training import device as devices
 from ecgcore.training.checkpoint import load_checkpoint, save_checkpoint, training_identity
 from ecgcore.training.config import TrainConfig, resolve_precision
-from ecgcore.training.device import (
-    RecordedSteps,
-    check_memory,
-    clear_errors,
-    device_summary,
-    numerics,
-    resolve_device,
-)
 from ecgcore.training.losses import batch_loss, class_weights, fidelity_penalty, neighbours
 from ecgcore.training.prediction import predict_logits
 from ecgcore.training.randomness import Masks, epoch_order, set_mask_source
 
-Signals = NDArray[np.generic] | Tensor
 Row = dict[str, float]
 
 
@@ -58,9 +49,9 @@ class FitResult(NamedTuple):
 
 def fit(
     model: EcgModel,
-    x_train: Signals,
+    x_train: Signals | Tensor,
     y_train: ArrayLike,
-    x_valid: Signals,
+    x_valid: Signals | Tensor,
     y_valid: ArrayLike,
     config: TrainConfig,
     *,
@@ -72,24 +63,23 @@ def fit(
     saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
     ends with the same bytes as if it had never stopped.
 
-    Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
-    are not finite, memory does not suffice, or the checkpoint belongs to another training.
+    Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss are
+    not finite, memory does not suffice, or the checkpoint belongs to another training.
     """
-    device = resolve_device(config.device)
+    device = devices.resolve_device(config.device)
     precision = resolve_precision(config.precision, device.type, model.spec.name)
     config = replace(config, precision=precision)
     directory = None if checkpoint_dir is None else Path(checkpoint_dir)
     patience = math.inf if config.patience is None else config.patience
-    with numerics(tf32=True):
+    with devices.numerics(tf32=True):
         t = _start(model, config, device, (x_train, y_train), (x_valid, y_valid))
         tensors = [t.x_train, t.y_train, t.x_valid, t.y_valid]
         identity = training_identity(model.spec, config, tensors) if directory else {}
         if directory and (saved := load_checkpoint(directory, identity, device)):
             t.restore(saved)
-        recorded: dict[torch.Size, RecordedSteps] = {}
-        n, total = len(t.index), len(t.index) * config.epochs
-        bar = tqdm(total=total, initial=n * t.epoch, unit="record", unit_scale=True, disable=None)
-        with bar, clear_errors(config, device):
+        recorded: dict[torch.Size, devices.RecordedSteps] = {}
+        n = len(t.index)
+        with devices.clear_errors(config, device):
             while t.epoch < config.epochs and (t.epoch == 0 or t.epoch - t.best_epoch < patience):
                 began = time.perf_counter()
                 t.epoch += 1
@@ -104,10 +94,8 @@ def fit(
                 _close_epoch(t, train_loss, logits, time.perf_counter() - began)
                 if directory:
                     save_checkpoint(directory, t.state(), identity)
-                bar.set_postfix(epoch=t.epoch, loss=f"{train_loss:.3f}", refresh=False)
-                bar.update(n)
-                progress.show_in_notebook(_progress(t))
-        progress.show_in_notebook(_progress(t), is_last=True)
+                progress.show(_progress(t))
+        progress.show(_progress(t), is_last=True)
     t.model.load_state_dict(t.best)
     t.model.zero_grad(set_to_none=True)
     set_mask_source(t.model.eval(), None)
@@ -118,7 +106,7 @@ def fit(
         best_epoch=t.best_epoch,
         seconds=seconds,
         records_per_s=n * len(history) / seconds,
-        device=device_summary(str(device)),
+        device=devices.device_summary(str(device)),
         precision=precision,
         needs_more_epochs=t.best_epoch > config.epochs - 3,
     )
@@ -172,8 +160,8 @@ def _start(
     model: EcgModel,
     config: TrainConfig,
     device: torch.device,
-    train: tuple[Signals, ArrayLike],
-    valid: tuple[Signals, ArrayLike],
+    train: tuple[Signals | Tensor, ArrayLike],
+    valid: tuple[Signals | Tensor, ArrayLike],
 ) -> Training:
     """Check outputs, memory, signals and labels, and make everything that a training needs."""
     needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
@@ -182,7 +170,7 @@ def _start(
         why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}"
         raise EcgcoreError(f"loss: {config.loss!r} {why}; use loss {fitting!r}.")
     x_train, x_valid = torch.as_tensor(train[0]), torch.as_tensor(valid[0])
-    check_memory(model, config, device, [x_train, x_valid])
+    devices.check_memory(model, config, device, [x_train, x_valid])
     x_train, y_train = _on_device("train", x_train, train[1], device)
     x_valid, y_valid = _on_device("valid", x_valid, valid[1], device)
     y = y_train.cpu().numpy()
@@ -257,7 +245,7 @@ def _step(t: Training, index: Tensor) -> Tensor:
 
 
 def _steps(
-    t: Training, batches: tuple[Tensor, ...], recorded: dict[torch.Size, RecordedSteps]
+    t: Training, batches: tuple[Tensor, ...], recorded: dict[torch.Size, devices.RecordedSteps]
 ) -> list[Callable[[], Tensor]]:
     """Return functions that take the steps of an epoch and return their losses ``(step,)``."""
     if t.device.type != "cuda" or not t.config.cuda_graph:
@@ -273,7 +261,7 @@ def _steps(
         if block.shape not in recorded:
             pool = next((other.graph.pool() for other in recorded.values()), None)
             t.model.train()
-            recorded[block.shape] = RecordedSteps(
+            recorded[block.shape] = devices.RecordedSteps(
                 partial(_step, t), block, changed_by_a_step, t.masks.generator, pool
             )
         runs.append(partial(recorded[block.shape].run, block))

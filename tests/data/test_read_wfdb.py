@@ -152,7 +152,7 @@ def test_damaged_data_are_refused(stem: Path, name: str) -> None:
 
 def test_files_that_cannot_be_opened_are_named(stem: Path) -> None:
     Path(f"{stem}.dat").unlink()
-    with pytest.raises(EcgcoreError, match=r"00001_lr\.dat: there is no such data file"):
+    with pytest.raises(EcgcoreError, match=r"00001_lr\.dat: cannot be used \(No such file"):
         load_record(stem)
     Path(f"{stem}.dat").mkdir()  # cannot be opened, even by root
     with pytest.raises(EcgcoreError, match=r"00001_lr\.dat: cannot be read"):

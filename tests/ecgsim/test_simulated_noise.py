@@ -7,7 +7,7 @@ from scipy.signal import welch
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import twelve_from_eight
 from ecgsim import DEVICES
-from ecgsim.noise import NO_NOISE, KINDS, NoiseLevels, add_noise, draw_noise
+from ecgsim.noise import KINDS, NO_NOISE, NoiseLevels, add_noise, draw_noise
 
 RATE_HZ = 500
 

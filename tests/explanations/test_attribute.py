@@ -14,11 +14,11 @@ RATE_HZ, N_LEADS, N_SAMPLES = 50, 12, 100
 NAMES = ("cnn1d", "cnn_lstm", "imn", "imn_categorical", "imn_direct", "blackbox_cnn2d")
 
 
-class Linear(nn.Module):
+class Linear(models.EcgModel):
     """logit = sum(W * x) + b, with known W."""
 
     def __init__(self, *, n_outputs: int = 1, seed: int = 0) -> None:
-        super().__init__()
+        super().__init__(n_leads=N_LEADS, n_samples=N_SAMPLES, rate_hz=RATE_HZ)
         self.spec = models.ModelSpec("linear", RATE_HZ, N_SAMPLES)
         generator = torch.Generator().manual_seed(seed)
         self.w = nn.Parameter(
@@ -26,7 +26,9 @@ class Linear(nn.Module):
         )
         self.b = nn.Parameter(torch.arange(n_outputs) + 0.5, requires_grad=False)
 
-    def forward(self, x):
+    widest_units = 512
+
+    def compute(self, x):
         return torch.einsum("rls,kls->rk", x, self.w) + self.b
 
     @property
@@ -152,7 +154,6 @@ def test_the_model_is_left_as_it_was():
     ("options", "words"),
     [
         ({"method": "ig"}, "integrated_gradients"),
-        ({"method": "grad_cam"}, "last_conv"),
         ({"method": "imn"}, "IMN family"),
         ({"method": "saliency", "x": np.zeros((12, 100))}, "record, lead, sample"),
     ],

@@ -149,8 +149,8 @@ def test_progress_says_epoch_share_and_time() -> None:
 
 SHOW = """\
 from ecgcore import progress
-progress.show_in_notebook("epoch 1 of 2")
-progress.show_in_notebook("epoch 2 of 2", is_last=True)
+progress.show("epoch 1 of 2")
+progress.show("epoch 2 of 2", is_last=True)
 """
 
 

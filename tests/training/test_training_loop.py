@@ -342,9 +342,9 @@ def test_weights_come_back(name, tmp_path):
 def test_weights_of_something_else_are_refused(tmp_path):
     model = build("imn", rate_hz=100, n_samples=101)
     for change, words in (
-        ({"options": {"n_outputs": 2}}, "has shape"),
+        ({"options": {"n_outputs": 2}}, "size mismatch"),
         ({"options": {"depth": 2}}, "cannot be built .*depth"),
-        ({"name": "cnn1d"}, "has shape .*expected none"),
+        ({"name": "cnn1d"}, "does not fit cnn1d .*Missing key"),
     ):
         model.spec = dataclasses.replace(build("imn", rate_hz=100, n_samples=101).spec, **change)
         path = training.save_weights(model, tmp_path / "w")
@@ -353,7 +353,7 @@ def test_weights_of_something_else_are_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(EcgcoreError, match="does not say which model"):
         training.load_model(path)
-    with pytest.raises(EcgcoreError, match=r"a has shape .*expected none"):
+    with pytest.raises(EcgcoreError, match="Missing key"):
         training.load_published_cnn1d(path, 100)
     with pytest.raises(EcgcoreError, match="no such file"):
         training.load_model(tmp_path / "none")
