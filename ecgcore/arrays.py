@@ -1,6 +1,7 @@
-"""Short names for the types of arrays in signatures."""
+"""Short names for the types of arrays in signatures, and a division that needs no guard."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,3 +15,9 @@ Signals = NDArray[np.floating]
 """Signals or attributions of any precision."""
 Ids = Sequence[int] | Ints
 """Values of ``ecg_id``, or labels, one per record."""
+
+
+def ratio(numerator: Any, denominator: Any) -> Floats:
+    """Divide element by element; NaN where the denominator is 0, negative or NaN."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(np.greater(denominator, 0), numerator / denominator, np.nan))

@@ -7,6 +7,7 @@ moment between two renames; :func:`restore` puts it back if the process was kill
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -73,6 +74,11 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file, or an empty one where there is no file."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def replace_folder(new: Path, final: Path) -> None:

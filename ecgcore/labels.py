@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 """PTB-XL's diagnostic superclasses: normal, myocardial infarction, ST/T change, conduction
@@ -39,8 +39,7 @@ def task_labels(table: pd.DataFrame, statements: pd.DataFrame, task: str) -> "pd
     against every other record. Raises ``EcgcoreError`` for an unknown task, and like
     :func:`superclasses`.
     """
-    if task not in TASKS:
-        raise EcgcoreError(f"task: there is no '{task}'; expected one of {', '.join(TASKS)}.")
+    check_choice("task", task, TASKS)
     if task.startswith("af_"):
         positive = _has_any(table, ["AFIB"])
         is_in = positive | _has_any(table, ["NORM"]) | (task == "af_vs_rest")

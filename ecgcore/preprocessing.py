@@ -7,7 +7,7 @@ import scipy  # its parts load on first use, which whoever only starts a run nev
 
 from ecgcore.arrays import Bools, Floats32
 from ecgcore.data.checks import longest_run
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 RESAMPLERS = ("fft", "polyphase", "decimate")
 NORMALISATIONS = ("record_lead", "train_lead", "none")
@@ -51,7 +51,7 @@ def flat_leads(signals_mv: Floats32, rate_hz: int) -> Bools:
 
 
 def normalised(
-    signals_mv: Floats32, how: str = "record_lead", statistics: LeadStatistics | None = None
+    signals_mv: Floats32, method: str = "record_lead", statistics: LeadStatistics | None = None
 ) -> Floats32:
     """Return normalised amplitudes, shape (record, lead, sample), in one of three ways.
 
@@ -59,11 +59,10 @@ def normalised(
     ``"train_lead"``: z-score of each lead with ``statistics`` of the training part. ``"none"``: mV.
     Raises ``EcgcoreError`` for another ``how``, or ``"train_lead"`` without statistics.
     """
-    if how not in NORMALISATIONS:
-        raise EcgcoreError(f"normalise: there is no '{how}'; expected one of {NORMALISATIONS}.")
-    if how == "none":
+    check_choice("normalise", method, NORMALISATIONS)
+    if method == "none":
         return signals_mv.copy()
-    if how == "train_lead":
+    if method == "train_lead":
         if statistics is None:
             why = "compute them from the training part with preprocessing.lead_statistics"
             raise EcgcoreError(f"normalise: 'train_lead' needs statistics; {why}.")
@@ -127,8 +126,7 @@ def resample(
     an integer from 25 to 500.
     """
     check_rate(rate_hz)
-    if method not in RESAMPLERS:
-        raise EcgcoreError(f"method: there is no '{method}'; expected one of {RESAMPLERS}.")
+    check_choice("method", method, RESAMPLERS)
     signals_mv = np.asarray(signals_mv, dtype=np.float32)
     if rate_hz == rate_in_hz:
         return signals_mv.copy()

@@ -9,8 +9,8 @@ def in_words(epoch: int, epochs: int, seconds_left: float) -> str:
     line = f"epoch {epoch} of {epochs} ({epoch / epochs:.0%})".replace("%", " %")
     if epoch == epochs:
         return line
-    left = f"{seconds_left:.0f} s" if seconds_left < 90 else f"{seconds_left / 60:.0f} minutes"
-    return f"{line}, at most {left} left"
+    remaining = f"{seconds_left:.0f} s" if seconds_left < 90 else f"{seconds_left / 60:.0f} minutes"
+    return f"{line}, at most {remaining} left"
 
 
 def show(line: str, *, is_last: bool = False) -> None:

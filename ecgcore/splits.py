@@ -28,8 +28,8 @@ def persons(table: pd.DataFrame) -> "pd.Series[int]":
     twins = table["duplicate_of"].dropna()
     twins = twins[twins.isin(table.index)]
     for ecg_id, first in zip(twins.index, twins, strict=True):
-        one, other = sorted((person.loc[ecg_id], person.loc[first]))
-        person = person.replace(other, one)
+        smaller, larger = sorted((person.loc[ecg_id], person.loc[first]))
+        person = person.replace(larger, smaller)
     return person
 
 
@@ -64,9 +64,9 @@ class Split:
                 raise EcgcoreError(f"split {self.name}: selects_on_test needs valid to equal test.")
             del parts["valid"]
         people = {part: set(patients.loc[pd.Index(ecg_ids)]) for part, ecg_ids in parts.items()}
-        for one, other in combinations(people, 2):
-            if shared := people[one] & people[other]:
-                why = f"patient {min(shared)} is in {one} and in {other}"
+        for first, second in combinations(people, 2):
+            if shared := people[first] & people[second]:
+                why = f"patient {min(shared)} is in {first} and in {second}"
                 raise EcgcoreError(f"split {self.name}: {why}.")
 
 

@@ -181,25 +181,27 @@ def _make_folders(root: Path, settings: _Settings) -> None:
         (place / f"records{rate_hz}" / f"{first:05d}").mkdir(parents=True, exist_ok=True)
 
 
-def _write_tables(root: Path, done: list[_Written], settings: _Settings) -> None:
-    table = pd.DataFrame([row for rows, _ in done for row in rows])
+def _write_tables(root: Path, chunks: list[_Written], settings: _Settings) -> None:
+    table = pd.DataFrame([row for rows, _ in chunks for row in rows])
     table.to_csv(root / "ptbxl_database.csv", index=False)
     STATEMENTS.to_csv(root / "scp_statements.csv")
     names = [f"filename_{SUFFIX[rate_hz]}" for rate_hz in settings.rates_hz]
     lines = "".join(f"{stem}\n" for name in names for stem in table[name])
     (root / "RECORDS").write_text(lines, encoding="utf-8")
     (root / "simulation.json").write_text(settings.as_json(), encoding="utf-8")
-    sums = {name: value for _, part in done for name, value in part.items()}
+    sums = {name: value for _, part in chunks for name, value in part.items()}
     for file in sorted(root.iterdir()):
         if file.is_file():
-            sums[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+            sums[file.name] = files.sha256(file)
     listing = "".join(f"{sums[name]} {name}\n" for name in sorted(sums))
     (root / "SHA256SUMS.txt").write_text(listing, encoding="utf-8")
 
 
 def _check_parameters(to: Path, settings: _Settings, jobs: int) -> None:
     problem = ""
-    if not 1 <= settings.n_records <= 99_999:
+    if settings.seed < 0:
+        problem = f"seed is {settings.seed}: give a whole number of 0 or more"
+    elif not 1 <= settings.n_records <= 99_999:
         problem = f"n_records is {settings.n_records}: give 1 to 99999 records"
     elif not settings.rates_hz or set(settings.rates_hz) - set(SUFFIX):
         problem = f"rates_hz is {settings.rates_hz}: an archive holds 100 Hz, 500 Hz or both"

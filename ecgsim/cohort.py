@@ -5,6 +5,7 @@ electrocardiography dataset*, Sci. Data 7:154, 2020): of 21,799 records NORM 9,5
 5,235, CD 4,898, HYP 2,649, AFIB 1,514; 18,869 patients.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgcore.data import DURATION_S
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgsim import conduction, hypertrophy, infarction, repolarisation
 from ecgsim.anatomy import Heart, Patient, draw_heart, draw_patient
 from ecgsim.devices import Device, draw_device
@@ -77,15 +78,11 @@ def check_prevalence(prevalence: Mapping[str, float] | None) -> dict[str, float]
     Raises ``EcgcoreError`` if a condition is unknown, a share is negative, or none is above zero.
     """
     shares = dict(PREVALENCE if prevalence is None else prevalence)
-    unknown = sorted(set(shares) - set(CONDITIONS))
-    if unknown:
-        raise EcgcoreError(
-            f"parameter prevalence names {unknown[0]!r}, which the simulator does not know; "
-            f"use some of {', '.join(CONDITIONS)}."
-        )
+    for condition in shares:
+        check_choice("prevalence", condition, CONDITIONS)
     total = sum(shares.values())
-    if min(shares.values(), default=0) < 0 or not total > 0:
-        raise EcgcoreError("parameter prevalence needs shares of zero or more, one above zero.")
+    if min(shares.values(), default=0) < 0 or not 0 < total < math.inf:
+        raise EcgcoreError("prevalence: expected shares of 0 or more, one of them above 0.")
     return {name: shares.get(name, 0.0) / total for name in CONDITIONS}
 
 
@@ -105,20 +102,20 @@ def plan_cohort(
     draw depends on it.
     """
     rng, device_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 6])
-    left = _counts(n_records, prevalence)
+    remaining = _counts(n_records, prevalence)
     next_fold = {name: int(rng.integers(10)) for name in CONDITIONS}
     patient_ids = iter(rng.permutation(np.arange(1, 2 * n_records + 1)))
     ecg_ids = iter(rng.permutation(np.arange(1, n_records + 1)))
     cases: list[Case] = []
-    while left.any():
-        condition = _draw_condition(rng, left)
+    while remaining.any():
+        condition = _draw_condition(rng, remaining)
         patient = draw_patient(rng, int(next(patient_ids)), MEAN_AGE_YEARS[condition])
         fold = next_fold[condition] % 10 + 1
         next_fold[condition] += 1
-        for _ in range(min(int(rng.geometric(1 / RECORDS_PER_PATIENT)), int(left.sum()))):
-            if left[CONDITIONS.index(condition)] == 0 or rng.random() > 0.8:
-                condition = _draw_condition(rng, left)
-            left[CONDITIONS.index(condition)] -= 1
+        for _ in range(min(int(rng.geometric(1 / RECORDS_PER_PATIENT)), int(remaining.sum()))):
+            if remaining[CONDITIONS.index(condition)] == 0 or rng.random() > 0.8:
+                condition = _draw_condition(rng, remaining)
+            remaining[CONDITIONS.index(condition)] -= 1
             rng.random()  # not used; without it a seed would give other records than before
             device = draw_device(device_rng, condition, device_confounding)
             ecg_id = int(next(ecg_ids))
@@ -134,8 +131,8 @@ def _counts(n_records: int, prevalence: Mapping[str, float]) -> NDArray[np.int64
     return counts
 
 
-def _draw_condition(rng: np.random.Generator, left: NDArray[np.int64]) -> str:
-    return CONDITIONS[int(rng.choice(len(CONDITIONS), p=left / left.sum()))]
+def _draw_condition(rng: np.random.Generator, remaining: NDArray[np.int64]) -> str:
+    return CONDITIONS[int(rng.choice(len(CONDITIONS), p=remaining / remaining.sum()))]
 
 
 def plan_record(case: Case, seed: int) -> RecordPlan:

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.fft
 
 from ecgcore.arrays import Floats, Floats32, Signals
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.leads import LEADS, twelve_from_eight
 from ecgsim.devices import DEVICES, Device
 from ecgsim.dipole import N_SAMPLES, RATE_HZ
@@ -269,8 +269,7 @@ def add_noise(
     :data:`KINDS`, of which muscle noise needs about 250 Hz to be complete. Raises ``EcgcoreError``
     if the kind is unknown or the records do not have twelve leads.
     """
-    if kind not in KINDS:
-        raise EcgcoreError(f"kind: there is no noise {kind!r}; expected one of {', '.join(KINDS)}.")
+    check_choice("kind", kind, KINDS)
     if signals_mv.ndim != 3 or signals_mv.shape[1] != len(LEADS):
         raise EcgcoreError(
             f"signals_mv: has shape {signals_mv.shape}; expected (record, 12 leads, sample)."

@@ -113,11 +113,11 @@ def add_ectopy(
     inside = inside[inside > 0]
     if n_ectopic == 0 or len(inside) == 0:
         return r_s, kinds
-    taken: list[int] = []
+    premature: list[int] = []
     for beat in rng.permutation(inside):
-        if len(taken) < n_ectopic and all(abs(int(beat) - other) > 1 for other in taken):
-            taken.append(int(beat))
-    for beat in sorted(taken):
+        if len(premature) < n_ectopic and all(abs(int(beat) - other) > 1 for other in premature):
+            premature.append(int(beat))
+    for beat in sorted(premature):
         coupling = rng.uniform(0.55, 0.78)
         gain_s = (1 - coupling) * (r_s[beat] - r_s[beat - 1])
         if kind == ATRIAL:

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecgcore import files
 from ecgcore.arrays import Adu, Floats32, Ids, Signals
 from ecgcore.data.read_wfdb import INVALID, TwelveLeads, read_wfdb, twelve_leads
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.leads import LEADS
 
 DATABASE, STATEMENTS, SIMULATION = "ptbxl_database.csv", "scp_statements.csv", "simulation.json"
@@ -82,8 +83,7 @@ class Records(ABC):
         if not self.is_simulated:
             why = "is a real archive; only a simulated archive has evidence masks"
             raise EcgcoreError(f"{self.name}: {why}.")
-        if layer not in LAYERS:
-            raise EcgcoreError(f"layer: there is no '{layer}'; expected one of {LAYERS}.")
+        check_choice("layer", layer, LAYERS)
         return self._collect(rate_hz, ecg_ids, layer)
 
     def check_rate(self, rate_hz: int) -> None:
@@ -161,7 +161,7 @@ class Archive(Records):
         for name, expected in read_checksums(self.path / CHECKSUMS).items():
             if not (path := self.path / name).is_file():
                 problems += [] if name.startswith(absent) else [(name, "missing")]
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            elif files.sha256(path) != expected:
                 problems.append((name, "differs"))
         return pd.DataFrame(problems, columns=["file", "problem"])
 

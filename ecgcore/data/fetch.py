@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ecgcore import files
 from ecgcore.data.archive import CHECKSUMS, DATABASE, STATEMENTS, read_checksums
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 RETRIES, TIMEOUT_S, N_AT_A_TIME = 4, 30.0, 8
 _NETWORKS = {
@@ -98,8 +98,7 @@ def fetch(
     Raises ``EcgcoreError``, after which the same call continues: server unreachable, a web page
     instead of a file, a file missing or wrong after all retries, an unsafe path, a full disk.
     """
-    if name not in DATASETS:
-        raise EcgcoreError(f"There is no dataset '{name}'; expected {', '.join(DATASETS)}.")
+    check_choice("dataset", name, DATASETS)
     dataset, to = DATASETS[name], files.expand(to)
     url = (mirror or dataset.url).rstrip("/") + "/"
     with files.file_errors(to):

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecgcore.arrays import Floats, Floats32, Signals
-from ecgcore.errors import EcgcoreError
+from ecgcore.arrays import Floats, Floats32, Signals, ratio
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.explanations.deletion import Fill, Units
 from ecgcore.models import EcgModel, IMNOutput, logits_of
 
@@ -106,8 +106,8 @@ class Decomposition:
     @property
     def bias_share(self) -> Floats:
         """|b| / (|b| + |sum(W * x)|), shape ``(record,)``; nan where both are 0."""
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.abs(self.bias) / (np.abs(self.bias) + np.abs(self.explained)))
+        bias = np.abs(self.bias)
+        return ratio(bias, bias + np.abs(self.explained))
 
 
 def decompose(model: EcgModel, x: Signals) -> Decomposition:
@@ -165,8 +165,7 @@ def attribute(
     ``seed`` alone. Raises ``EcgcoreError`` for an unknown method, one that the model does not
     offer, and another shape.
     """
-    if method not in METHODS:
-        raise EcgcoreError(f"method: unknown {method!r}; expected one of {', '.join(METHODS)}.")
+    check_choice("method", method, METHODS)
     if x.ndim != 3:
         raise EcgcoreError(f"x: expected shape (record, lead, sample), got {x.shape}.")
     rate_hz, surrogate = model.spec.rate_hz, method in ("kernel_shap", "lime")
@@ -215,9 +214,9 @@ def _surrogate(
     window = torch.arange(batch.shape[2]) // o.window
     units = torch.arange(batch.shape[1])[:, None] * (window[-1] + 1) + window
     with _seeded(o.seed, record):
-        how = {"n_samples": o.n_steps, "perturbations_per_eval": o.rows}
+        options = {"n_samples": o.n_steps, "perturbations_per_eval": o.rows}
         mask = units[None].to(batch.device)
-        values: Tensor = _captum(method, forward).attribute(batch, feature_mask=mask, **how)
+        values: Tensor = _captum(method, forward).attribute(batch, feature_mask=mask, **options)
     return values
 
 

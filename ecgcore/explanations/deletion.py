@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from ecgcore.arrays import Bools, Floats, Floats32, Signals
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 Fill = Literal["bridge", "donor", "zero"]
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
@@ -37,6 +37,7 @@ def filled(
     tilted to meet both ends of the gap. ``zero`` leaves steps that no ECG has, for comparison with
     other work only.
     """
+    check_choice("fill", fill, get_args(Fill))
     values = np.asarray(x, dtype=np.float32)
     if fill == "zero":
         return np.where(removed, np.float32(0), values)
@@ -45,9 +46,7 @@ def filled(
             raise EcgcoreError("donor: fill 'donor' needs signals of other records.")
         replacement = np.broadcast_to(np.asarray(donor, dtype=np.float32), values.shape)
         return np.where(removed, replacement + _bridged(values - replacement, removed), values)
-    if fill == "bridge":
-        return _bridged(values, removed)
-    raise EcgcoreError(f"fill: expected one of {', '.join(get_args(Fill))}, got {fill!r}.")
+    return _bridged(values, removed)
 
 
 def _bridged(values: Floats32, removed: Bools) -> Floats32:
@@ -56,8 +55,8 @@ def _bridged(values: Floats32, removed: Bools) -> Floats32:
     rows, gaps = result.reshape(-1, len(t)), removed.reshape(-1, len(t))
     for row in np.flatnonzero(gaps.any(axis=1)):
         gap = gaps[row]
-        known = np.flatnonzero(~gap)
-        rows[row, gap] = np.interp(t[gap], known, rows[row, known]) if known.size else 0
+        remaining = np.flatnonzero(~gap)
+        rows[row, gap] = np.interp(t[gap], remaining, rows[row, remaining]) if remaining.size else 0
     return result
 
 

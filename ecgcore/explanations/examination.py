@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from ecgcore import models
-from ecgcore.arrays import Bools, Floats, Floats32, Signals
+from ecgcore.arrays import Bools, Floats, Floats32, Signals, ratio
 from ecgcore.explanations.attribute import COSTLY, attribute, decompose, positive_logits
 from ecgcore.explanations.controls import control_maps
 from ecgcore.explanations.deletion import Units, attainable, deletion_curves, lerf_minus_morf
@@ -104,10 +104,10 @@ def _method_maps(
         if name == "imn" and not model.writes_weights:
             continue
         subject = x[: effort.n_rerun] if name in COSTLY else x
-        how: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
+        options: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
         if name in ("kernel_shap", "lime"):
-            how = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
-        maps[name] = attribute(model, subject, name, seed=seed, **how)
+            options = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
+        maps[name] = attribute(model, subject, name, seed=seed, **options)
     return maps
 
 
@@ -148,8 +148,7 @@ def gini(values: Signals) -> Floats:
     size = np.sort(np.abs(np.asarray(values, np.float64)).reshape(len(values), -1), axis=1)
     n = size.shape[1]
     rank = 2 * np.arange(1, n + 1) - n - 1
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((size * rank).sum(axis=1) / (n * size.sum(axis=1)))
+    return ratio((size * rank).sum(axis=1), n * size.sum(axis=1))
 
 
 def gradient_agreement(weights: Signals, gradient: Signals) -> pd.DataFrame:
@@ -160,6 +159,5 @@ def gradient_agreement(weights: Signals, gradient: Signals) -> pd.DataFrame:
     """
     w, g = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (weights, gradient))
     norm_w, norm_g = np.linalg.norm(w, axis=1), np.linalg.norm(g, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cosine = (w * g).sum(axis=1) / (norm_w * norm_g)
-        return pd.DataFrame({"cosine": cosine, "norm_ratio": norm_w / norm_g})
+    cosine = ratio((w * g).sum(axis=1), norm_w * norm_g)
+    return pd.DataFrame({"cosine": cosine, "norm_ratio": ratio(norm_w, norm_g)})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ecgcore.arrays import Bools, Floats, Signals
+from ecgcore.arrays import Bools, Floats, Signals, ratio
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 
@@ -28,11 +28,8 @@ def mass_accuracy(attribution: Signals, mask: Bools) -> Floats:
         why = f"expected the attribution's shape {attribution.shape}, got {mask.shape}"
         raise EcgcoreError(f"mask: {why}.")
     relevance = np.clip(np.asarray(attribution, np.float64), 0, None)
-    shares = [
-        each[inside].sum() / each.sum() if inside.any() and each.any() else np.nan
-        for each, inside in zip(relevance, mask, strict=True)
-    ]
-    return np.array(shares)
+    inside, whole = (part.sum(axis=(1, 2)) for part in (relevance * mask, relevance))
+    return ratio(inside, np.where(mask.any(axis=(1, 2)), whole, 0))
 
 
 def window_sums(
@@ -84,8 +81,7 @@ def top_segments(
 def lead_shares(attribution: Signals) -> Floats:
     """Share of every lead in the absolute attribution, ``(..., lead)``; nan if that is 0."""
     by_lead = np.abs(attribution).sum(axis=-1, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(by_lead / by_lead.sum(axis=-1, keepdims=True))
+    return ratio(by_lead, by_lead.sum(axis=-1, keepdims=True))
 
 
 EXPECTED_LEADS = {

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ecgcore.errors import EcgcoreError
-from ecgcore.models import base
-from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, logits_of
+from ecgcore.errors import EcgcoreError, check_choice
+from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, check_option, logits_of
 from ecgcore.models.cnn1d import CNN1D
 from ecgcore.models.cnn_lstm import CNNLSTM
 from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
@@ -42,7 +41,7 @@ def build(
     Raises :class:`EcgcoreError` for an unknown name, option or choice (naming the nearest one), an
     impossible size, or a receptive field that the architecture cannot have.
     """
-    base.check_choice("model", name, list(REGISTRY))
+    check_choice("model", name, REGISTRY)
     size: Any = {"rate_hz": rate_hz, "n_samples": n_samples, "n_leads": n_leads}
     for key, value in size.items():
         if value <= 0:
@@ -50,8 +49,8 @@ def build(
     architecture, preset = REGISTRY[name]
     types = _option_types(architecture)
     for option, value in options.items():
-        base.check_choice(f"option of {name}", option, list(types))
-        base.check_choice(option, value, types[option])
+        check_choice(f"option of {name}", option, types)
+        check_option(option, value, types[option])
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = architecture(**size, **{**preset, **options})

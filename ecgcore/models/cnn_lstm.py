@@ -47,8 +47,7 @@ class CNNLSTM(EcgModel):
     last_conv_name = "blocks.7.conv"
 
     def __init__(self, *, n_outputs: int = 2, dropout: float = 0.3, **size: Any) -> None:
-        super().__init__(**size)
-        self.n_outputs = n_outputs
+        super().__init__(n_outputs=n_outputs, **size)
         self.blocks = nn.Sequential()
         sizes = pairwise((self.n_leads, *CHANNELS))
         for stage, (n_in, n_out) in zip(self.stages, sizes, strict=True):

@@ -105,8 +105,7 @@ class EncoderModel(EcgModel):
     def __init__(
         self, n_outputs: int, dropout: float = 0.2, lead_mixing: LeadMixing = "image", **size: Any
     ) -> None:
-        super().__init__(**size)
-        self.n_outputs = n_outputs
+        super().__init__(n_outputs=n_outputs, **size)
         self.widest_units = CHANNELS[1] * self.n_leads
         self.encoder = Encoder(self.n_leads, self.stages, lead_mixing)
         self.dropout = Dropout(dropout)

@@ -160,8 +160,8 @@ def _draw_strip(
     ax.plot(t, trace, color=look.BLACK, linewidth=0.7, zorder=3)
     if mask is not None:
         floor = float(trace.min()) - 0.18
-        how: Any = {"color": look.BLACK, "alpha": 0.45, "linewidth": 0}
-        ax.fill_between(t, floor, floor + 0.12, where=mask, **how)
+        style: Any = {"color": look.BLACK, "alpha": 0.45, "linewidth": 0}
+        ax.fill_between(t, floor, floor + 0.12, where=mask, **style)
     if t[0] > 0:
         ax.plot([t[0], t[0]], [level - 0.3, level + 0.3], color=look.BLACK, linewidth=0.7)
     height = level + _name_height(trace_mv + np.maximum(area_mv, 0), 1 / (t[1] - t[0]))
@@ -178,9 +178,9 @@ def resampling_picture(traces_mv: Mapping[int, Signals], *, window_s: float = 1.
     fig = look.new_figure(1.05 * len(rates) + 0.6)
     axes = fig.subplots(len(rates), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for rate, ax in zip(rates, axes, strict=True):
-        shown = traces_mv[rate][: int(window_s * rate + 1e-9) + 1]
-        how = {"color": look.BLUE, "linewidth": 1, "markersize": 1.8 if rate > 200 else 3.2}
-        ax.plot(np.arange(shown.size) / rate, shown, "o-", **how)
+        trace = traces_mv[rate][: int(window_s * rate + 1e-9) + 1]
+        style = {"color": look.BLUE, "linewidth": 1, "markersize": 1.8 if rate > 200 else 3.2}
+        ax.plot(np.arange(trace.size) / rate, trace, "o-", **style)
         ax.set_title(f"{rate:g} Hz: one sample every {1000 / rate:.3g} ms", fontsize=9)
     axes[len(rates) // 2].set_ylabel("amplitude [mV]")
     axes[-1].set(xlabel="time [s], lead II", xlim=(0, window_s))

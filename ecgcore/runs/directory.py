@@ -57,15 +57,10 @@ NATIVE: dict[str, Any] = {
 """Parameters of ``frequency_train`` in paper B's own arm: everything in samples, nothing added."""
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @functools.cache
 def _sha256_once(path: Path, mtime_ns: int, size: int) -> str:
     """The SHA-256 of a file as it is now: a summary asks several times for hundreds of runs."""
-    return sha256(path)
+    return files.sha256(path)
 
 
 def damage(folder: Path) -> str:

@@ -24,7 +24,7 @@ QUIET = ["--IPKernelApp.log_level=CRITICAL"]
 
 def run_notebook(
     notebook: Path,
-    given: Mapping[str, Any],
+    overrides: Mapping[str, Any],
     out: Path,
     *,
     force: bool = False,
@@ -38,7 +38,7 @@ def run_notebook(
     pass the gate; the disk is full or cannot be written.
     """
     notebook, out = Path(notebook), files.expand(out)
-    values = parameters.check(parameters.of_notebook(notebook), given)
+    values = parameters.check(parameters.of_notebook(notebook), overrides)
     if "archive" in values:
         find_archive(values["archive"])
     identity = run_identity(notebook.stem, values)
@@ -79,10 +79,10 @@ def run_notebook(
 @contextlib.contextmanager
 def _progress(checkpoints: Path) -> Iterator[None]:
     """Print epoch and time left of the trainings below a folder, one line per change."""
-    done, printed = threading.Event(), set[str]()
+    finished, printed = threading.Event(), set[str]()
 
     def watch() -> None:
-        while not done.wait(2.0):
+        while not finished.wait(2.0):
             for file in sorted(checkpoints.rglob("progress.json")):
                 try:
                     line = progress.in_words(**json.loads(file.read_bytes()))
@@ -98,7 +98,7 @@ def _progress(checkpoints: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        done.set()
+        finished.set()
         thread.join()
 
 

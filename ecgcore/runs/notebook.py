@@ -90,7 +90,7 @@ class Run:
                 "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
                 "seconds": round(time.time() - self.started, 2),
                 **provenance.here(source if source.exists() else None),
-                "files": {path.name: directory.sha256(path) for path in written},
+                "files": {path.name: files.sha256(path) for path in written},
             }
             files.write_json(file, facts)
         if self.lock is not None:

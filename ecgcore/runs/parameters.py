@@ -11,7 +11,6 @@ warns about an unknown name, and guesses types from text.
 """
 
 import ast
-import difflib
 import hashlib
 import json
 import math
@@ -21,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 INJECTED = "# Parameters"
 """First line of the cell that papermill injects."""
@@ -178,11 +177,7 @@ def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, 
     """
     known = {parameter.name: parameter for parameter in declared}
     for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            known_names = f"{hint}allowed: {', '.join(known)}"
-            raise EcgcoreError(f"Parameter '{name}': there is no such parameter; {known_names}.")
+        check_choice("parameters", name, known)
     values = {name: p.check(given.get(name, p.default)) for name, p in known.items()}
     folders = {"archive", "runs", "out"} & values.keys()
     return values | {name: os.path.expanduser(values[name]) for name in folders}

@@ -69,9 +69,9 @@ class InputPipeline:
                     f"shortcut: a burst of {shortcut.frequency_hz:g} Hz is lost at rate_hz "
                     f"{params['rate_hz']}; expected a rate above {2 * shortcut.frequency_hz:g} Hz."
                 )
-        given = {f.name: params[f.name] for f in fields(cls) if f.name in params}
-        given |= {"shortcut": shortcut, "from_highest_rate": "resampler" in params}
-        return cls(**given, noise_seed=int(params.get("split_seed", params.get("seed", 0))))
+        options = {f.name: params[f.name] for f in fields(cls) if f.name in params}
+        options |= {"shortcut": shortcut, "from_highest_rate": "resampler" in params}
+        return cls(**options, noise_seed=int(params.get("split_seed", params.get("seed", 0))))
 
     @classmethod
     def of_run(cls, folder: Path | str) -> "InputPipeline":
@@ -139,15 +139,11 @@ class InputPipeline:
         return max(store.rates_hz)
 
     def _planted(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
-        source_hz = self._source_hz(store)
-        n_samples = store.adu(source_hz).shape[2]
-        if self.shortcut is None:
-            return np.zeros((len(ecg_ids), len(LEADS), n_samples), np.float32)
-        from ecgsim import plant_shortcut
+        from ecgsim import Shortcut, plant_shortcut
 
-        return plant_shortcut(
-            self.shortcut, ecg_ids, labels, rate_hz=source_hz, n_samples=n_samples, seed=self.seed
-        )
+        source_hz, shortcut = self._source_hz(store), self.shortcut or Shortcut(amplitude_mv=0.0)
+        size: dict[str, int] = {"rate_hz": source_hz, "n_samples": DURATION_S * source_hz}
+        return plant_shortcut(shortcut, ecg_ids, labels, **size, seed=self.seed)
 
     def _in_chunks(
         self,

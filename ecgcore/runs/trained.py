@@ -160,10 +160,10 @@ class Explanation(NamedTuple):
         """Return all of it as plain numbers and words, attribution included."""
         run = self.run
         shares = np.round(explanations.lead_shares(self.attribution), 6).tolist()
-        same = ("record", "start_s", "probability", "logit", "method", "remarks")
+        names = ("record", "start_s", "probability", "logit", "method", "remarks")
         return {
             "caveat": NOT_A_DEVICE,
-            **{name: getattr(self, name) for name in same},
+            **{name: getattr(self, name) for name in names},
             "rate_hz": run.rate_hz,
             "temperature": run.temperature,
             "run": {"training": run.training_summary, "params": run.params, **run.provenance},

@@ -100,13 +100,13 @@ def holm(p: ArrayLike) -> Floats:
 class Spread:
     """A contrast of mean values with the parts of its variance.
 
-    ``common`` comes from the patients and is the same for all seeds, ``own`` comes from them too
-    and averages out over seeds, ``seeds`` comes from training.
+    ``shared`` comes from the patients and is the same for all seeds, ``unshared`` comes from them
+    too and averages out over seeds, ``seeds`` comes from training.
     """
 
     value: float
-    common: float
-    own: float = 0.0
+    shared: float
+    unshared: float = 0.0
     seeds: float = 0.0
     df_seeds: float = float("inf")
     df_patients: float = float("inf")
@@ -114,15 +114,15 @@ class Spread:
     @property
     def se(self) -> float:
         """Standard error; ``nan`` where nothing varies."""
-        variance = self.common + self.own + self.seeds
+        variance = self.shared + self.unshared + self.seeds
         return float(np.sqrt(variance)) if variance > 1e-20 else float("nan")
 
     @property
     def degrees_of_freedom(self) -> float:
         """Satterthwaite's, of the part that varies over seeds and the part that does not."""
-        seeds = self.own + self.seeds
-        parts = seeds**2 / self.df_seeds + self.common**2 / self.df_patients
-        return float((seeds + self.common) ** 2 / parts) if parts > 0 else float("inf")
+        seeds = self.unshared + self.seeds
+        parts = seeds**2 / self.df_seeds + self.shared**2 / self.df_patients
+        return float((seeds + self.shared) ** 2 / parts) if parts > 0 else float("inf")
 
     @property
     def p(self) -> float:
@@ -187,10 +187,10 @@ class SeedDifference:
         }
 
     def verdict(self, margin: float | None, *, p: float | None = None) -> Verdict:
-        """Judge the difference; ``p`` is its own one, corrected for several tests."""
-        how: dict[str, Any] = {"equivalence": self.equivalence, "p": self.p if p is None else p}
-        how |= {"lower_is_better": self.metric in LOWER_IS_BETTER, **self.sizes}
-        return difference_verdict(self.low, self.high, margin=margin, **how)
+        """Judge the difference; ``p`` is its p value, corrected for several tests."""
+        rule: dict[str, Any] = {"equivalence": self.equivalence, "p": self.p if p is None else p}
+        rule |= {"lower_is_better": self.metric in LOWER_IS_BETTER, **self.sizes}
+        return difference_verdict(self.low, self.high, margin=margin, **rule)
 
 
 @dataclass(frozen=True)
@@ -238,15 +238,15 @@ CLAIM_COLUMNS = [
 def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     """Return one row per claim, with the columns :data:`CLAIM_COLUMNS`."""
     rows = []
-    for one in claims:
-        bounds = ((one.holds_above, "at least"), (one.holds_below, "at most"))
-        sizes = ((one.n_records, "record"), (one.n_seeds, "seed"))
-        is_known = np.isfinite([one.low, one.high]).all()
-        value = f"{one.value:.3f}" if np.isfinite(one.value) else ""
-        interval = f"{one.low:.3f} to {one.high:.3f}" if is_known else ""
-        level = f"{100 * one.level:g} %" if is_known else ""
+    for claim in claims:
+        bounds = ((claim.holds_above, "at least"), (claim.holds_below, "at most"))
+        sizes = ((claim.n_records, "record"), (claim.n_seeds, "seed"))
+        is_known = np.isfinite([claim.low, claim.high]).all()
+        value = f"{claim.value:.3f}" if np.isfinite(claim.value) else ""
+        interval = f"{claim.low:.3f} to {claim.high:.3f}" if is_known else ""
+        level = f"{100 * claim.level:g} %" if is_known else ""
         n = ", ".join(f"{n:g} {what}{'' if n == 1 else 's'}" for n, what in sizes if n is not None)
         holds = " and ".join(f"{words} {b:g}" for b, words in bounds if np.isfinite(b))
-        verdict = (one.verdict.word, one.verdict.reason)
-        rows.append((one.claim, one.measured, value, interval, level, n, holds, *verdict))
+        verdict = (claim.verdict.word, claim.verdict.reason)
+        rows.append((claim.claim, claim.measured, value, interval, level, n, holds, *verdict))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)

@@ -99,8 +99,8 @@ def training_identity(
     for tensor in tensors:
         sample = tensor[:: max(1, len(tensor) // 16)] if tensor.dim() == 3 else tensor
         digest.update(repr(tuple(tensor.shape)).encode() + sample.cpu().numpy().tobytes())
-    same = dataclasses.replace(config, device="", cuda_graph=True)  # these two may differ
-    identity = {**vars(same), "model": vars(spec), "data": digest.hexdigest()}
+    comparable = dataclasses.replace(config, device="", cuda_graph=True)  # these two may differ
+    identity = {**vars(comparable), "model": vars(spec), "data": digest.hexdigest()}
     return dict(json.loads(json.dumps(identity)))  # plain values, as they come back from a file
 
 

@@ -1,4 +1,4 @@
-"""Which device computes, its memory, the switches that affect its numbers, and CUDA graphs."""
+"""Which device computes, the switches that affect its numbers, and CUDA graphs."""
 
 import contextlib
 import os
@@ -9,12 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ecgcore.errors import EcgcoreError
-from ecgcore.models import EcgModel
-from ecgcore.models.base import check_choice
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.training.config import TrainConfig
-
-_STORED_LAYERS = 10  # widest activations that a step stores for its gradients: 10 to 38 by network
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -70,31 +66,6 @@ def numerics(*, tf32: bool) -> Iterator[None]:
             before.callback(setattr, place, name, getattr(place, name))
             setattr(place, name, value)
         yield
-
-
-def check_memory(
-    model: EcgModel, config: TrainConfig, device: torch.device, signals: list[Tensor]
-) -> None:
-    """Raise :class:`EcgcoreError` unless the signals and one step may fit: a lower bound."""
-    copied = [x for x in signals if device.type != "cpu" or x.dtype != torch.float32]
-    needed = 4 * sum(x.numel() for x in copied)
-    needed += 16 * sum(p.numel() for p in model.parameters())  # with gradients, Adam's moments
-    rows = config.batch_size * (2 if config.local_fidelity else 1)  # records with their neighbours
-    number_bytes = 2 if config.precision == "bf16" else 4
-    needed += number_bytes * _STORED_LAYERS * model.widest_units * signals[0].shape[-1] * rows
-    if device.type == "cuda":
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        available = torch.cuda.mem_get_info(device)[0] + cached
-    else:
-        import psutil  # only needed here
-
-        available = psutil.virtual_memory().available
-    if needed > available:
-        raise EcgcoreError(
-            f"memory: the signals and one step with batches of {config.batch_size} records need "
-            f"{needed / 2**30:.1f} GiB on {device}, but {available / 2**30:.1f} GiB are available; "
-            "use a smaller batch_size, fewer records or a lower rate."
-        )
 
 
 @contextlib.contextmanager

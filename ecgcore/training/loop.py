@@ -163,16 +163,14 @@ def _start(
     train: tuple[Signals | Tensor, ArrayLike],
     valid: tuple[Signals | Tensor, ArrayLike],
 ) -> Training:
-    """Check outputs, memory, signals and labels, and make everything that a training needs."""
+    """Check outputs, signals and labels, and create everything that a training needs."""
     needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
     if n != needed:
         fitting = "bce_pos_weight" if n == 1 else "cross_entropy"
         why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}"
         raise EcgcoreError(f"loss: {config.loss!r} {why}; use loss {fitting!r}.")
-    x_train, x_valid = torch.as_tensor(train[0]), torch.as_tensor(valid[0])
-    devices.check_memory(model, config, device, [x_train, x_valid])
-    x_train, y_train = _on_device("train", x_train, train[1], device)
-    x_valid, y_valid = _on_device("valid", x_valid, valid[1], device)
+    x_train, y_train = _on_device("train", *train, device)
+    x_valid, y_valid = _on_device("valid", *valid, device)
     y = y_train.cpu().numpy()
     is_downsampled = config.balance == "downsample"
     index = statistics.balanced_subset(y, config.seed) if is_downsampled else np.arange(len(y))
@@ -201,10 +199,10 @@ def _start(
 
 
 def _on_device(
-    part: str, x: Tensor, labels: ArrayLike, device: torch.device
+    part: str, signals: Signals | Tensor, labels: ArrayLike, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Check the signals and labels of a part and put them on the device."""
-    y = binary(labels, f"labels of the {part} part")
+    x, y = torch.as_tensor(signals), binary(labels, f"labels of the {part} part")
     if x.ndim != 3 or len(x) != len(y):
         why = f"signals {tuple(x.shape)} and {len(y)} labels; expected (record, lead, sample)"
         raise EcgcoreError(f"{part} part: {why} and one label per record.")

@@ -18,7 +18,8 @@ class Linear(models.EcgModel):
     """logit = sum(W * x) + b, with known W."""
 
     def __init__(self, *, n_outputs: int = 1, seed: int = 0) -> None:
-        super().__init__(n_leads=N_LEADS, n_samples=N_SAMPLES, rate_hz=RATE_HZ)
+        size = {"n_leads": N_LEADS, "n_samples": N_SAMPLES, "rate_hz": RATE_HZ}
+        super().__init__(n_outputs=n_outputs, **size)
         self.spec = models.ModelSpec("linear", RATE_HZ, N_SAMPLES)
         generator = torch.Generator().manual_seed(seed)
         self.w = nn.Parameter(

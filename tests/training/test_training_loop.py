@@ -1,7 +1,6 @@
 """The loop against a ten-line loop in plain PyTorch, and its promises: seeds, resuming, words."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -218,7 +217,7 @@ def test_impossible_settings(change, words):
 
 
 def test_devices_that_are_not_there():
-    with pytest.raises(EcgcoreError, match="'gpu' is unknown"):
+    with pytest.raises(EcgcoreError, match="there is no 'gpu'"):
         training.resolve_device("gpu")
     absent = "cuda:99" if torch.cuda.is_available() else "cuda"
     with pytest.raises(EcgcoreError, match=r"sees no CUDA device|there is no 'cuda:99'"):
@@ -248,33 +247,6 @@ def test_diverging_loss_names_epoch_step_and_rate():
     config = dataclasses.replace(SHORT, learning_rate=1e30)
     with pytest.raises(EcgcoreError, match=r"in epoch 1, step [23] of 6, at learning rate 1e\+30"):
         fitted(config=config)
-
-
-def test_memory_that_does_not_suffice_is_named_before_training_starts(monkeypatch):
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**20))
-    monkeypatch.setattr(loop, "_step", None)
-    with pytest.raises(EcgcoreError, match=r"batches of 8 records need 0\.0 GiB on cpu.*0\.0 GiB"):
-        fitted()
-
-
-@pytest.mark.parametrize("name", REGISTRY)
-def test_what_a_step_needs_is_never_overrated(name):
-    """Against the tensors that PyTorch really stores."""
-    model = build(name, rate_hz=100, n_samples=200).train()
-    weights = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
-    stored = {}
-
-    def store(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            stored[storage.data_ptr()] = storage.nbytes(), tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(store, lambda tensor: tensor):
-        logits_of(model(torch.zeros(8, 12, 200)))
-    really = sum(n_bytes for n_bytes, _ in stored.values())
-    counted = 4 * training.device._STORED_LAYERS * model.widest_units * 200 * 8
-    assert 0.25 * really < counted <= 1.0 * really
 
 
 def test_out_of_memory_names_a_smaller_batch(monkeypatch):
@@ -399,7 +371,7 @@ def test_automatic_precision_is_bf16_only_where_shown_and_where_the_cpu_computes
     assert resolve("bf16", "cpu", "imn") == resolve("auto", "cpu", "cnn_lstm") == "bf16"
     assert resolve("auto", "cpu", "imn") == resolve("auto", "cuda", "cnn1d") == "fp32"
     assert resolve("fp32", "cpu", "cnn1d") == "fp32"
-    with pytest.raises(EcgcoreError, match=r"'fp16' is unknown.*auto, fp32, bf16"):
+    with pytest.raises(EcgcoreError, match=r"there is no 'fp16'.*auto, fp32, bf16"):
         dataclasses.replace(config, precision="fp16")
 
 
