@@ -17,6 +17,12 @@ Ids = Sequence[int] | Ints
 """Values of ``ecg_id``, or labels, one per record."""
 
 
+def sums_over(values: Any, n_samples: int) -> Floats:
+    """Sum over runs of ``n_samples`` along the last axis; the last run may be shorter."""
+    starts = np.arange(0, values.shape[-1], n_samples)
+    return np.asarray(np.add.reduceat(values, starts, axis=-1, dtype=np.float64))
+
+
 def ratio(numerator: Any, denominator: Any) -> Floats:
     """Divide element by element; NaN where the denominator is 0, negative or NaN."""
     with np.errstate(divide="ignore", invalid="ignore"):

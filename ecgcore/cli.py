@@ -1,9 +1,7 @@
 """The command line: thin, one function per command, one sentence per error."""
 
 import argparse
-import importlib.metadata
 import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -170,13 +168,12 @@ def _explain(options: argparse.Namespace) -> None:
 def _doctor(options: argparse.Namespace) -> None:
     """Describe this installation, and an archive, whose checksums are compared, or a store."""
     from ecgcore.data import Archive, open_store
-    from ecgcore.runs.provenance import PACKAGES
+    from ecgcore.runs import provenance
     from ecgcore.training import device_summary
 
-    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-    print(f"python    {platform.python_version()} on {system}")
-    print(f"packages  {', '.join(versions)}")
+    facts = provenance.here()
+    print(f"python    {facts['python']} on {facts['machine']}, {os.cpu_count()} cores")
+    print(f"packages  {', '.join(map(' '.join, facts['packages'].items()))}")
     print(f"device    {device_summary()}")
     if options.archive is None:
         print("archive   none given; notebooks use simulated records, which are made on first use")

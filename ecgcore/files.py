@@ -1,8 +1,7 @@
 """Files and folders that appear whole or not at all, even if the process is killed.
 
-A file or folder is written beside its final place, under a name that ends in ``.partial``, and
-renamed when it is complete. A folder that replaces another moves that one to ``.old`` for the
-moment between two renames; :func:`restore` puts it back if the process was killed just then.
+They are written under a name that ends in ``.partial`` and renamed when they are complete. A folder
+that replaces another moves that one to ``.old`` between two renames; :func:`restore` undoes it.
 """
 
 import contextlib
@@ -52,8 +51,7 @@ def read_parquet(path: Path) -> "pd.DataFrame":
 def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> None:
     """Write a file beside its place, flush it to the disk, and rename it.
 
-    ``path`` is the final name, in a folder that exists; ``write`` is the content, or a function
-    that writes it to the path that it is given.
+    ``write`` is the content of ``path``, or a function that writes it to the path that it is given.
     """
     partial = path.with_name(path.name + ".partial")
     if callable(write):
@@ -102,8 +100,8 @@ def restore(final: Path) -> None:
 def acquire(folder: Path, wait_s: float = -1) -> FileLock:
     """Take the lock of a folder: a file beside it, freed by the system when its holder dies.
 
-    Taking it twice in one process is no error. Raises ``EcgcoreError`` where another process holds
-    it for longer than ``wait_s``; -1 waits without a limit.
+    One process may take it twice. Raises ``EcgcoreError`` where another process holds it for longer
+    than ``wait_s``; -1 waits without a limit.
     """
     lock = FileLock(f"{folder}.lock", is_singleton=True)
     try:

@@ -34,10 +34,9 @@ def task_labels(table: pd.DataFrame, statements: pd.DataFrame, task: str) -> "pd
     """Return 0 or 1 (the pathology) for the records in a task, index ``ecg_id``, in table order.
 
     ``norm_vs_mi``, ``_sttc``, ``_cd``, ``_hyp`` (paper A): records with exactly one of the two
-    superclasses (exclusive or); they may have other superclasses too. ``af_vs_norm`` (paper B):
-    positive with an AF statement, else negative with NORM, else not in the task. ``af_vs_rest``: AF
-    against every other record. Raises ``EcgcoreError`` for an unknown task, and like
-    :func:`superclasses`.
+    superclasses, perhaps beside others. ``af_vs_norm`` (paper B): positive with an AF statement,
+    else negative with NORM, else not in the task. ``af_vs_rest``: AF against every other record.
+    Raises ``EcgcoreError`` for an unknown task, and like :func:`superclasses`.
     """
     check_choice("task", task, TASKS)
     if task.startswith("af_"):

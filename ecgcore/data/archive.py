@@ -117,7 +117,7 @@ class Archive(Records):
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path).expanduser()
+        self.path = files.expand(path)
         if not (self.path / DATABASE).is_file():
             why = f"is not an archive; expected a folder with {DATABASE}, or fetch one first"
             raise EcgcoreError(f"{self.path}: {why}.")
@@ -185,7 +185,7 @@ def to_adu(signals_mv: Signals, gain: int = GAIN) -> Adu:
     if largest > 32767:
         why = f"{largest / gain:.6g} mV does not fit in 16 bits at {gain} adu per mV"
         raise EcgcoreError(f"signals_mv: {why} (at most {32767 / gain:g} mV); lower the gain.")
-    return np.asarray(np.nan_to_num(scaled, nan=INVALID), np.int16)
+    return np.asarray(np.nan_to_num(scaled, nan=INVALID), "<i2")
 
 
 def encode_record(

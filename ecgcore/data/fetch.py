@@ -90,13 +90,12 @@ def fetch(
 ) -> Path:
     """Fetch a dataset of :data:`DATASETS`, or its files that are missing or damaged.
 
-    Every file is verified. Files that arrived before an interruption are not fetched again; a new
-    folder, which is returned, gets its name only when it is complete. ``rates_hz`` selects sampling
-    rates (all), ``mirror`` is another folder with the same files. Prints the size, and shows
-    progress on a terminal.
-
-    Raises ``EcgcoreError``, after which the same call continues: server unreachable, a web page
-    instead of a file, a file missing or wrong after all retries, an unsafe path, a full disk.
+    Every file is verified; files that arrived are not fetched again. A new folder, which is
+    returned, gets its name when it is complete. ``rates_hz`` selects sampling rates (all);
+    ``mirror`` is another folder with the same files. Prints the size, and shows progress on a
+    terminal. Raises ``EcgcoreError``, after which the same call continues: server unreachable, a
+    web page instead of a file, a file missing or wrong after all retries, an unsafe path, a full
+    disk.
     """
     check_choice("dataset", name, DATASETS)
     dataset, to = DATASETS[name], files.expand(to)

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ecgcore.arrays import Bools, Floats, Floats32, Signals
+from ecgcore.arrays import Bools, Floats, Floats32, Signals, sums_over
 from ecgcore.errors import EcgcoreError, check_choice
 
 Fill = Literal["bridge", "donor", "zero"]
@@ -91,8 +91,7 @@ class Units:
         if attribution.shape != self.x.shape:
             why = f"expected the shape of x {self.x.shape}, got {attribution.shape}"
             raise EcgcoreError(f"attribution: {why}.")
-        starts = np.arange(0, self.x.shape[-1], self.size)
-        return np.asarray(np.add.reduceat(attribution, starts, axis=-1, dtype=np.float64))
+        return sums_over(attribution, self.size)
 
     def spread(self, values: Any) -> Any:
         """Give every sample the value of its unit: ``(..., window)`` to ``(..., sample)``."""

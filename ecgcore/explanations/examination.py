@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from ecgcore import models
-from ecgcore.arrays import Bools, Floats, Floats32, Signals, ratio
+from ecgcore.arrays import Bools, Floats, Floats32, Signals, ratio, sums_over
 from ecgcore.explanations.attribute import COSTLY, attribute, decompose, positive_logits
 from ecgcore.explanations.controls import control_maps
 from ecgcore.explanations.deletion import Units, attainable, deletion_curves, lerf_minus_morf
@@ -134,8 +134,7 @@ def rank_agreement(one: Signals, other: Signals, *, pool_samples: int = 1) -> Fl
     Attributions ``(record, lead, sample)`` of one shape are summed over ``pool_samples`` neighbours
     first; nan where one of them is constant.
     """
-    starts = np.arange(0, one.shape[-1], pool_samples)
-    pairs = np.add.reduceat(np.stack([one, other], 1), starts, axis=-1, dtype=np.float64)
+    pairs = sums_over(np.stack([one, other], axis=1), pool_samples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         return np.array([stats.spearmanr(*pair.reshape(2, -1)).statistic for pair in pairs])

@@ -133,12 +133,10 @@ class IMN(EncoderModel):
     """The transition network of paper A: ``imn`` (one output), ``imn_categorical`` (two).
 
     139,490 and 139,700 parameters, as published, with any number of leads. One weight ``W[lead,
-    sample]`` depends on 72 to 76 samples, according to its place among the poolings.
-
-    ``bias`` is ``generated`` by the same kind of head as the black box's answer (paper), one learnt
-    ``constant``, or ``none``, so that the sum of W * x is the whole answer. ``logit_scale``
-    multiplies W by 1 (paper), 1 / sqrt(leads * samples) or 1 / (leads * samples). With
-    ``zero_head`` training starts with W = 0 everywhere.
+    sample]`` depends on 72 to 76 samples, according to its place among the poolings. ``bias`` is
+    ``generated`` by the same kind of head as the black box's answer (paper), one learnt
+    ``constant``, or ``none``. ``logit_scale`` multiplies W by 1 (paper), 1 / sqrt(leads * samples)
+    or 1 / (leads * samples). With ``zero_head`` training starts with W = 0 everywhere.
     """
 
     writes_weights = True

@@ -42,9 +42,9 @@ def stages_for(
 
     Poolings stay. For ``widen="dilation"`` the taps stay as well: all stages are spread by the same
     whole factor, and single stages by one more. For ``widen="kernel"`` all stages get more taps in
-    proportion; odd kernels stay odd. Later layers add ``decoder_samples`` to the field. None keeps
-    the stages as they are. Raises :class:`EcgcoreError` if the field is narrower than the taps
-    allow: fewer taps would confound field and taps.
+    proportion; odd kernels stay odd. Later layers add ``decoder_samples``. None keeps the stages.
+    Raises ``EcgcoreError`` if the field is narrower than the taps allow: fewer taps would confound
+    field and taps.
     """
     if receptive_field_ms is None:
         return tuple(stages)

@@ -1,11 +1,9 @@
 """Runs: a notebook executed once with one set of parameters, and the directory it leaves.
 
 In a notebook, ``run = runs.begin("frequency_train")`` checks the parameters before anything is
-computed, and ``run.finish(...)`` writes the run directory. From outside, :func:`run_notebook`
-checks, executes through papermill, passes the result through the :func:`gate`, and only then gives
-the directory its final name. A plain ``papermill`` call gets the same check and directory.
-
-:mod:`ecgcore.runs.trained` is not imported here: it loads torch, which takes seconds.
+computed, and ``run.finish(...)`` writes the run directory. :func:`run_notebook` executes a notebook
+through papermill and the :func:`gate`; a plain ``papermill`` call gets the same check and
+directory. Import :mod:`ecgcore.runs.trained` yourself: it loads torch, which takes seconds.
 """
 
 from ecgcore.runs.directory import (

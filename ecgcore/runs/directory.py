@@ -203,10 +203,9 @@ def predictions_by_seed(runs: pd.DataFrame) -> dict[int, pd.DataFrame]:
 def networks(folder: Path | str, name: str) -> pd.DataFrame:
     """Return a table of every run of ``imn_train``, each trained network counted once.
 
-    Runs that trained the same network and differ in what they asked of it (methods, records
-    explained) are not further seeds: of what two of them hold, the first is kept. The column
-    ``variant`` says what a run changed in the design. If any runs held records out, only those
-    count. :class:`EcgcoreError` for runs of one network whose size of training or archive differs.
+    Of runs that trained the same network and differ in the methods or records explained, the first
+    counts. The column ``variant`` says what a run changed in the design. If any runs held records
+    out, only those count. Raises ``EcgcoreError`` where size of training or archive differ.
     """
     table = with_variant(load_tables(folder, "imn_train", name))
     if table.empty:

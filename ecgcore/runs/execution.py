@@ -31,11 +31,11 @@ def run_notebook(
 ) -> Path:
     """Execute a notebook with parameters into a run directory; return ``out``, complete.
 
-    Parameters that are not in ``given`` keep their defaults. Work goes on in ``out`` with
-    ``.partial`` behind its name, which a later call with the same parameters and code resumes and
-    any other call clears. ``force`` repeats a run that is already there. :class:`EcgcoreError`: a
-    wrong parameter; a cell raised an error (both are named); the kernel died; the notebook did not
-    pass the gate; the disk is full or cannot be written.
+    Parameters without an override keep their defaults. Work goes on in ``out`` with ``.partial``
+    behind its name, which a later call with the same parameters and code resumes and any other call
+    clears. ``force`` repeats a finished run. Raises ``EcgcoreError`` for a wrong parameter, a cell
+    that raised an error, a dead kernel, a notebook that does not pass the gate, and a full or
+    unwritable disk.
     """
     notebook, out = Path(notebook), files.expand(out)
     values = parameters.check(parameters.of_notebook(notebook), overrides)

@@ -64,8 +64,8 @@ class Run:
         """Write the run directory: tables first, ``provenance.json`` last, each file whole.
 
         ``metrics`` is tidy (one row per part and metric, with its interval), ``predictions`` has
-        one row per record; ``tables`` are written as CSV by file stem; ``results`` are numbers and
-        words by name that prose may quote. A table without columns leaves no file.
+        one row per record; ``tables`` are CSV files by stem, none without columns; ``results`` are
+        numbers and words by name that prose may quote.
         """
         with files.file_errors(self.dir):
             for stem, table in {"metrics": metrics, **(tables or {})}.items():
@@ -106,11 +106,10 @@ def run_identity(notebook: str, values: Mapping[str, Any]) -> str:
 def begin(notebook: str) -> Run:
     """Check the parameters of the notebook that calls this, and start its run.
 
-    The parameters cell, and what papermill injected after it, are read from IPython's own history,
-    so that a name which the notebook never declared is noticed too. Checked values are put back
-    into the notebook's namespace in their types. :class:`EcgcoreError` for an unknown name, a value
-    that is not allowed, a device or archive that is not there, a run directory that cannot be
-    written or in which another process works, or outside a notebook.
+    The parameters cell, and what papermill injected after it, come from IPython's history, so that
+    an undeclared name is noticed too. Checked values return to the notebook's namespace in their
+    types. Raises ``EcgcoreError`` for an unknown name, a value that is not allowed, a missing
+    device or archive, a run directory that is in use or cannot be written, and outside a notebook.
     """
     from IPython import get_ipython
 

@@ -171,9 +171,8 @@ def of_notebook(path: Path) -> list[Parameter]:
 def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return every parameter's value: the given one, checked, or else the default.
 
-    A leading ``~`` in ``archive``, ``runs`` and ``out`` becomes the user's home folder.
-    :class:`EcgcoreError` for an unknown name, offering the nearest one, or a value that is not
-    allowed.
+    ``archive``, ``runs`` and ``out`` may begin with ``~``. Raises ``EcgcoreError`` for an unknown
+    name or a value that is not allowed.
     """
     known = {parameter.name: parameter for parameter in declared}
     for name in given:

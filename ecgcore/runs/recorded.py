@@ -39,12 +39,8 @@ class Recorded(NamedTuple):
         code = ", ".join(f"`{commit[:10]}`" for commit in self.commits)
         processor = "" if "runs_commit" in self.facts else self.facts.get("processor", "")
         where = f", processor {processor}" if processor else ""
-        return f"Recorded by `{self.facts['command']}`, code {code}{where}. {self.age}"
-
-    @property
-    def age(self) -> str:
-        """Sentences that say whether code that the result depends on has changed since."""
-        sentences, changed = [], self.changed_since()
+        changed = self.changed_since()
+        sentences = [f"Recorded by `{self.facts['command']}`, code {code}{where}."]
         if repeated := self.facts.get("repeated"):
             sentences.append(
                 f"Of {repeated['n_runs']} runs that were repeated with code "
@@ -53,7 +49,7 @@ class Recorded(NamedTuple):
         if self.facts.get("runs_dirty", self.facts.get("git_dirty")):
             sentences.append("The code had uncommitted changes when this was made.")
         if changed is None:
-            sentences.append("Its commit is not in this repository, so changes cannot be told.")
+            sentences.append("Its commit is not in this repository, so later changes are unknown.")
         elif changed:
             names = ", ".join(sorted(changed)[:3]) + (", …" if len(changed) > 3 else "")
             n = "One source file has" if len(changed) == 1 else f"{len(changed)} source files have"

@@ -118,10 +118,10 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
 
 
 def published_logits(folder: Path | str, rate_hz: int, x: Floats32) -> Floats:
-    """Return the mean positive logit of paper B's five published networks of one rate.
+    """Return the mean positive logit ``(record,)`` of paper B's five networks of one rate.
 
-    ``folder`` is what ``python -m ecgcore fetch sampling-matters`` filled, ``x`` preprocessed
-    records at ``rate_hz``, shape (record, lead, sample); the result has shape (record,).
+    ``folder`` is what ``python -m ecgcore fetch sampling-matters`` filled; ``x`` are preprocessed
+    records at ``rate_hz``, shape (record, lead, sample).
     """
     paths = published_weights(folder, rate_hz)
     networks = [training.load_published_cnn1d(path, rate_hz) for path in paths]
@@ -209,11 +209,10 @@ def explain_record(
 ) -> Explanation:
     """Return the probability of the run's positive class for a record, and where it comes from.
 
-    ``record`` comes from :func:`ecgcore.data.load_record`, is as long as the records in training
-    and has any rate that can be resampled to the run's; ``start_s`` is the time in the original at
-    which it begins. ``method`` is a key of :data:`ecgcore.explanations.METHODS`, by default the
-    network's own. :class:`EcgcoreError`: the record is shorter than what the networks read, or the
-    network does not offer the method.
+    ``record`` (:func:`ecgcore.data.load_record`) is as long as those in training, at any rate that
+    can be resampled; ``start_s`` is where it begins in the original. ``method`` is one of
+    :data:`ecgcore.explanations.METHODS`, by default the network's own. Raises ``EcgcoreError`` for
+    a record that is too short, and a method that the network does not offer.
     """
     n, n_here = round(run.duration_s * record.rate_hz), record.signals_mv.shape[1]
     if n_here < n - 1:

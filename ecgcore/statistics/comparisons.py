@@ -2,10 +2,10 @@
 
 Patients and seeds are both random, as in the multi-reader multi-case analysis of Obuchowski &
 Rockette (1995, Commun Stat Simul Comput 24:285) with the degrees of freedom of Hillis (2007, Stat
-Med 26:596). *Differs from the paper* in three ways, for the coverage at three and five seeds
+Med 26:596). *Differs from the paper* for the coverage at three and five seeds
 (``benchmarks/coverage.py``): seeds are nested in networks unless ``paired``; the variance over
-seeds is at least what the patients alone would cause; the patients' part has the degrees of freedom
-of the smaller class.
+seeds is at least what the patients cause; the patients' part has the degrees of freedom of the
+smaller class.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -248,8 +248,8 @@ def compare_models(
 
     Columns: ``name, reference``, those of :class:`SeedMean` (as ``n, value_low, value_high``) and
     of :meth:`~ecgcore.statistics.SeedDifference.row` (name minus reference), ``p_holm, verdict``
-    (with ``margin``; empty for the reference), ``reason``. Of ``n_planned`` comparisons, those that
-    are not there yet count with p = 1. Options as of :func:`seed_difference`.
+    (with ``margin``; empty for the reference), ``reason``. Of ``n_planned`` comparisons, missing
+    ones count with p = 1. Options as of :func:`seed_difference`.
     """
     if reference not in networks:
         raise EcgcoreError(f"There are no predictions of {reference!r}; run it first.")
@@ -278,8 +278,8 @@ def records_needed(
     """Return how many records, and positives among them, a test of a true difference would need.
 
     The test has a level of 5 %, a power of 80 % and as many seeds as ``result``. Infinite where
-    training varies too much, which no number of records can mend. With ``equivalence``,
-    ``difference`` is the margin, of a true difference of 0, in two one-sided tests.
+    training varies too much. With ``equivalence``, ``difference`` is the margin of two one-sided
+    tests, and the true difference is 0.
     """
     spread, n_seeds = result.spread, result.n_seeds or 0
     if not spread.se > 0 or difference == 0 or n_seeds < 2:

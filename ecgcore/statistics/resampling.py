@@ -53,9 +53,9 @@ def bootstrap(
     """Return 95 % percentile intervals of metrics: ``metric, value, low, high, se``.
 
     ``y`` are labels 0/1, ``score`` probabilities of the positive class, shape ``(record,)``, else
-    :class:`EcgcoreError`. ``ranking``, that of the logits, replaces ``score`` for AUROC and AUPRC.
-    ``options`` are ``metrics, groups, n_resamples, seed`` and those of
-    :func:`~ecgcore.statistics.evaluate`. See :func:`closed_form` for values of exactly 0 or 1.
+    ``EcgcoreError``. ``ranking``, that of the logits, replaces ``score`` for AUROC and AUPRC.
+    ``options`` are ``metrics, groups, n_resamples, seed, prevalence`` and those of
+    :func:`~ecgcore.statistics.evaluate`. Values of exactly 0 or 1 get :func:`closed_form`.
     """
     settings, rows = Resampling(**options), []
     if ranking is not None:

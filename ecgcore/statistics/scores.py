@@ -88,8 +88,8 @@ def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) 
     """Return the temperature T of least log loss (Guo et al. 2017, arXiv 1706.04599).
 
     ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes, else
-    :class:`EcgcoreError`. Calibrated logits are ``logits / T + intercept``, where ``intercept`` is
-    a change of prior odds; with T above 1 the model was overconfident.
+    ``EcgcoreError``. Calibrated logits are ``logits / T + intercept``, where ``intercept`` is a
+    change of prior odds; a T above 1 means overconfidence.
     """
     labels = binary(y, "y")
     if labels.min() == labels.max():

@@ -65,11 +65,10 @@ def difference_verdict(
 ) -> Verdict:
     """Judge a difference by its 95 % interval ``low, high`` and its 90 % one ``equivalence``.
 
-    ``margin`` is the largest difference that counts as none, stated beforehand; ``p`` a corrected
-    one; ``sizes`` as of :meth:`Minimum.shortfall`. *undecided* if the sample is too small or the
-    interval has no width; else *equivalent* if the interval lies within the margin, even where it
-    excludes 0; else *better* or *worse* if ``low, high`` excludes 0 and ``p`` is below 0.05; else
-    *undecided*.
+    ``margin`` is the largest difference that counts as none, stated beforehand; ``p`` is corrected;
+    ``sizes`` are those of :meth:`Minimum.shortfall`. *undecided* if the sample is too small or the
+    interval has no width; else *equivalent* if the interval lies within the margin; else *better*
+    or *worse* if ``low, high`` excludes 0 and ``p`` is below 0.05; else *undecided*.
     """
     lacking = MINIMUM.shortfall(**sizes)
     if lacking or not high - low > 0:
@@ -139,8 +138,8 @@ class Spread:
 class SeedDifference:
     """Difference ``a - b`` of a metric between two networks, or two sets of networks.
 
-    ``n_seeds`` is ``None`` for two given networks; the result then holds for these two only. The
-    bounds of the 95 % interval are ``nan`` for a single seed and where nothing varies.
+    ``n_seeds`` is ``None`` for two given networks, to which alone the result then applies. The
+    bounds of the 95 % interval are NaN for a single seed and where nothing varies.
     """
 
     metric: str
@@ -197,9 +196,9 @@ class SeedDifference:
 class Claim:
     """A statement that a measurement can support or contradict.
 
-    ``measured`` names the quantity with its unit, ``value, low, high`` are its estimate and
-    interval. The claim holds where the quantity lies between ``holds_above`` and ``holds_below``.
-    ``level`` is 0.90 where two one-sided tests at 5 % settle a claim of no harm or of equivalence.
+    ``measured`` names the quantity with its unit. The claim holds where the quantity lies between
+    ``holds_above`` and ``holds_below``. ``level`` is 0.90 where two one-sided tests at 5 % settle a
+    claim of no harm or of equivalence.
     """
 
     claim: str

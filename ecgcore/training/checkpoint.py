@@ -1,8 +1,8 @@
-"""A training and its result in files that appear whole or not at all.
+"""Weights and the state of a training, in files that appear whole or not at all.
 
-Weights lie in a safetensors file, with the model's description inside. A checkpoint is the state of
-a training after an epoch; it holds no state of random generators, because every stream starts anew
-from (seed, epoch), see :mod:`ecgcore.training.randomness`.
+Weights lie in a safetensors file with the model's description inside. A checkpoint is the state
+after an epoch, without random generators: every stream starts anew from (seed, epoch), see
+:mod:`ecgcore.training.randomness`.
 """
 
 import dataclasses

@@ -60,11 +60,10 @@ def fit(
     """Train one model; afterwards it holds the weights of its best epoch on the validation part.
 
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
-    saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
-    ends with the same bytes as if it had never stopped.
-
-    Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss are
-    not finite, memory does not suffice, or the checkpoint belongs to another training.
+    saved in ``checkpoint_dir`` after each epoch; a later call goes on from it and ends with the
+    same bytes as if training had never stopped. Raises ``EcgcoreError`` for a missing device or
+    class, signals or loss that are not finite, too little memory, and a checkpoint of another
+    training.
     """
     device = devices.resolve_device(config.device)
     precision = resolve_precision(config.precision, device.type, model.spec.name)

@@ -19,10 +19,10 @@ def signals(n: int = 4, n_samples: int = 75, seed: int = 0) -> np.ndarray:
 class Planted(models.EcgModel):
     """An IMN whose W is known: it marks one stretch of one lead, wherever the largest sample is."""
 
-    n_outputs, widest_units, receptive_field_samples, writes_weights = 1, 12, 1, True
+    widest_units, receptive_field_samples, writes_weights = 12, 1, True
 
     def __init__(self, level: float = 2.0, **size):
-        super().__init__(**size)
+        super().__init__(n_outputs=1, **size)
         self.level = torch.nn.Parameter(torch.tensor(level))
 
     def compute(self, x):
