@@ -198,20 +198,16 @@ def _write_tables(root: Path, chunks: list[_Written], settings: _Settings) -> No
 
 
 def _check_parameters(to: Path, settings: _Settings, jobs: int) -> None:
-    problem = ""
-    if settings.seed < 0:
-        problem = f"seed is {settings.seed}: give a whole number of 0 or more"
-    elif not 1 <= settings.n_records <= 99_999:
-        problem = f"n_records is {settings.n_records}: give 1 to 99999 records"
-    elif not settings.rates_hz or set(settings.rates_hz) - set(SUFFIX):
-        problem = f"rates_hz is {settings.rates_hz}: an archive holds 100 Hz, 500 Hz or both"
-    elif not 0 <= settings.device_confounding <= 1:
-        problem = f"device_confounding is {settings.device_confounding}: give a share from 0 to 1"
-    elif jobs < 1:
-        problem = f"jobs is {jobs}: give at least one worker process"
-    if problem:
-        raise EcgcoreError(f"parameter {problem}.")
+    limits = {
+        "n_records": (settings.n_records, 1, 99_999),
+        "seed": (settings.seed, 0, 2**63),
+        "device_confounding": (settings.device_confounding, 0, 1),
+        "jobs": (jobs, 1, 512),
+    }
+    for name, (value, low, high) in limits.items():
+        if not low <= value <= high:
+            raise EcgcoreError(f"{name}: {value}; expected a number from {low:,} to {high:,}.")
+    if not settings.rates_hz or set(settings.rates_hz) - set(SUFFIX):
+        raise EcgcoreError(f"rates_hz: {settings.rates_hz}; expected 100, 500 or both.")
     if to.exists():
-        raise EcgcoreError(
-            f"{to}: exists, so no archive is simulated there; delete it or name another folder."
-        )
+        raise EcgcoreError(f"{to}: already exists; delete it or name another folder.")

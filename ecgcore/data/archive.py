@@ -170,7 +170,7 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
     """A record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``."""
     stated_hz, leads = read_wfdb(stem)
     if abs(stated_hz / rate_hz - 1) > 1e-6:
-        raise EcgcoreError(f"{stem}: says {stated_hz:g} Hz; expected {rate_hz} Hz here.")
+        raise EcgcoreError(f"{stem}: its header states {stated_hz:g} Hz; expected {rate_hz} Hz.")
     record = twelve_leads(leads, stem)
     if (n_samples := record.mv.shape[1]) != rate_hz * DURATION_S:
         why = f"holds {n_samples} samples per lead; expected {rate_hz * DURATION_S}"

@@ -44,7 +44,7 @@ def build(
     size: Any = {"rate_hz": rate_hz, "n_samples": n_samples, "n_leads": n_leads}
     for key, value in size.items():
         if value <= 0:
-            raise EcgcoreError(f"{key}: {value} is not possible; expected a positive number.")
+            raise EcgcoreError(f"{key}: {value}; expected a number above 0.")
     architecture, preset = REGISTRY[name]
     types = _option_types(architecture)
     for option, value in options.items():

@@ -96,9 +96,9 @@ def _finished(folder: Path | str) -> Iterator[tuple[Path, dict[str, Any], dict[s
 
 
 def runs_digest(folder: Path | str) -> str:
-    """Return a hash of the finished runs below a folder that summaries may read.
+    """Return a hash of the finished runs below a folder: part of the identity of a summary.
 
-    As part of a summary's identity, it has the summary made anew when a run was added or changed.
+    A summary is therefore repeated when one of the runs that it may read was added or changed.
     """
     digest = hashlib.sha256()
     for run, params, facts in _finished(folder):
@@ -110,14 +110,16 @@ def runs_digest(folder: Path | str) -> str:
 def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
     """Return the parameters of every complete run of a notebook below a folder, by directory.
 
-    :class:`EcgcoreError`: there is none, or one that was complete is damaged.
+    ``archive`` is the fingerprint of the archive. Raises ``EcgcoreError`` if there is no complete
+    run, or one of them was changed afterwards.
     """
     runs = {}
-    for run, params, _ in _finished(folder):
+    for run, params, facts in _finished(folder):
         if params.pop("notebook", None) == notebook:
             if problem := damage(run):
                 raise EcgcoreError(f"{run}: {problem}; delete this run directory and run it again.")
-            runs[str(run)] = params
+            fingerprint = str(facts.get("archive", {}).get("fingerprint", ""))
+            runs[str(run)] = params | {"archive": fingerprint[:12]}
     if not runs:
         raise EcgcoreError(f"{folder}: no complete run of {notebook} here; run it first.")
     return runs
@@ -160,19 +162,12 @@ def runs_table(folder: Path | str, notebook: str) -> pd.DataFrame:
     """Return one row per complete run: its directory as ``run``, its parameters, and its costs.
 
     Metrics of part ``run`` (seconds, records per second, receptive field, parameters) become
-    columns with ``run_`` before their name; ``archive`` is the fingerprint of the archive.
-    :class:`EcgcoreError` if there is no complete run of that notebook.
+    columns with ``run_`` before their name. Raises ``EcgcoreError`` like :func:`find_runs`.
     """
-    runs = find_runs(folder, notebook)
-    rows = [{"run": run, **params, "archive": _archive(run)} for run, params in runs.items()]
+    rows = [{"run": run, **params} for run, params in find_runs(folder, notebook).items()]
     costs = load_tables(folder, notebook, "metrics").query("part == 'run'")
     wide = costs.pivot(index="run", columns="metric", values="value").add_prefix("run_")
     return with_variant(pd.DataFrame(rows)).join(wide, on="run")
-
-
-def _archive(run: str) -> str:
-    archive = read_json(Path(run, "provenance.json")).get("archive", {})
-    return str(archive.get("fingerprint", ""))[:12]
 
 
 def check_comparable(runs: pd.DataFrame, names: Sequence[str] = TRAINING_PARAMETERS) -> None:
@@ -212,8 +207,6 @@ def networks(folder: Path | str, name: str) -> pd.DataFrame:
         return table
     if (table["protocol"] == "held_out").any():
         table = table[table["protocol"] == "held_out"]
-    archives = {run: _archive(run) for run in table["run"].unique()}
-    table = table.assign(archive=table["run"].map(archives))
     keys = [key for key in (*TRAINING_PARAMETERS, "seed", "method") if key in table]
     design = [key for key in keys if key not in (*SIZE, "seed", "method")]
     for _, rows in table.groupby(design, dropna=False):

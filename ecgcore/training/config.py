@@ -61,11 +61,11 @@ class TrainConfig:
             value = getattr(self, name)
             check_option(name, value, annotation)
             if name in _ABOVE_0.split() and not value > 0:
-                raise EcgcoreError(f"{name}: {value} is not possible; expected > 0.")
+                raise EcgcoreError(f"{name}: {value}; expected a number above 0.")
             if name in _AT_LEAST_0.split() and value is not None and not value >= 0:
-                raise EcgcoreError(f"{name}: {value} is not possible; expected 0 or more.")
+                raise EcgcoreError(f"{name}: {value}; expected 0 or more.")
         if self.scheduler_factor >= 1:
-            raise EcgcoreError("scheduler_factor: expected a number between 0 and 1.")
+            raise EcgcoreError(f"scheduler_factor: {self.scheduler_factor}; expected below 1.")
 
 
 PAPER_A = TrainConfig(
