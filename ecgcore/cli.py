@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", type=_path, required=True, metavar="RUN", help="run directory")
     add("--rate", type=int, metavar="HZ", help="of a .csv or .npy file")
     add("--unit", help="of a .csv or .npy file: mV, uV, V or nV")
-    add("--method", help="attribution; the network's own if none is named")
+    add("--method", help="attribution; by default that of the network")
     add("--start", type=float, default=0.0, metavar="S", help="where to begin")
     add("--out", type=_path, default=Path("explained"), help="folder; explained")
 
@@ -176,7 +176,7 @@ def _doctor(options: argparse.Namespace) -> None:
     print(f"packages  {', '.join(map(' '.join, facts['packages'].items()))}")
     print(f"device    {device_summary()}")
     if options.archive is None:
-        print("archive   none given; notebooks use simulated records, which are made on first use")
+        print("archive   none given; notebooks use records that are simulated on first use")
         return
     is_store = (options.archive / "store.json").exists()
     source = open_store(options.archive) if is_store else Archive(options.archive)

@@ -143,7 +143,7 @@ def file_errors(place: Path | str) -> Iterator[None]:
 def file_error(error: OSError, place: Path | str) -> EcgcoreError:
     """The ``EcgcoreError`` that describes an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        why = "the disk is full; free some space and run it again: finished work is kept"
+        why = "the disk is full; free some space and run it again: finished work is not lost"
         return EcgcoreError(f"{place}: {why}.")
     why = error.strerror or str(error)
     where = f": {error.filename}" if error.filename not in (None, str(place)) else ""

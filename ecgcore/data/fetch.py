@@ -145,7 +145,7 @@ def _fetch_files(url: str, folder: Path, digests: Mapping[str, str | None]) -> N
     remote = pooch.create(folder, url, registry=dict(digests), retry_if_failed=RETRIES)
     pooch.get_logger().setLevel("ERROR")
     for parent in {(folder / name).parent for name in digests}:
-        parent.mkdir(parents=True, exist_ok=True)  # pooch's own making of folders can race
+        parent.mkdir(parents=True, exist_ok=True)  # pooch creates them without a lock
     with ThreadPoolExecutor(N_AT_A_TIME) as pool, requests.Session() as session:
 
         def download(address: str, output_file: str, _: object) -> None:
@@ -162,7 +162,7 @@ def _fetch_files(url: str, folder: Path, digests: Mapping[str, str | None]) -> N
             except (requests.exceptions.RequestException, ValueError) as error:
                 cause = str(error).partition(": expected")[0]  # of pooch, where the hash differs
                 why = f"failed {RETRIES + 1} times in a row ({cause}); check network and address"
-                why += ", or name another mirror, and run it again: files that arrived are kept"
+                why += ", or name another mirror, and run it again: files that arrived stay"
                 raise EcgcoreError(f"{remote.get_url(name)}: {why}.") from None
 
         try:

@@ -166,7 +166,7 @@ def _existing(archive: Archive, to: Path) -> Store | None:
     try:
         store = open_store(to)
     except EcgcoreError:
-        return None  # made by an older version
+        return None  # prepared by an older version
     if store.fingerprint != archive.fingerprint:
         why = f"is the store of another archive ({store.name}); delete it or choose another folder"
         raise EcgcoreError(f"{to}: {why}.")
@@ -261,9 +261,9 @@ def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, byt
 
 
 def open_data(name: Path | str, *, cache: Path | None = None) -> Store:
-    """Open an archive, a store, or ``"simulated"`` (made on first use) for fast reading.
+    """Open an archive, a store, or ``"simulated"`` (written on first use) for fast reading.
 
-    Simulated archives and stores are kept in ``cache``, by default this user's cache folder. Raises
+    Simulated archives and stores lie in ``cache``, by default this user's cache folder. Raises
     ``EcgcoreError`` where there is no such folder, or it is not an archive.
     """
     cache = cache or platformdirs.user_cache_path("ecgcore")

@@ -80,7 +80,7 @@ def damage(folder: Path) -> str:
 
 
 def is_current(folder: Path, identity: str, code: str) -> bool:
-    """Return whether a folder holds the complete run of this identity, made by this code."""
+    """Return whether a folder holds the complete run of this identity, computed by this code."""
     if damage(folder) or not (folder / "notebook.ipynb").exists():
         return False
     facts = read_json(folder / "provenance.json")
@@ -126,12 +126,12 @@ def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
 
 
 def check_archive(folder: Path | str, fingerprint: str, name: str) -> None:
-    """Raise :class:`EcgcoreError` for a run below a folder that was made on another archive."""
+    """Raise :class:`EcgcoreError` for a run below a folder that was computed on another archive."""
     for run, params, facts in _finished(folder):
         archive = facts.get("archive", {})
         if "runs" not in params and archive.get("fingerprint") not in (None, fingerprint):
             raise EcgcoreError(
-                f"{run}: was made on the archive {archive.get('name')}, but the parameter "
+                f"{run}: was computed on the archive {archive.get('name')}, but the parameter "
                 f"'archive' names {name}; give the archive of these runs."
             )
 

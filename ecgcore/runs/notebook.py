@@ -35,7 +35,7 @@ class Run:
         """Open the archive that the parameter ``archive`` names, prepared first if need be.
 
         What it is goes into the run's provenance. :class:`EcgcoreError` if there is none, or if the
-        runs that a summary reads were made on another one.
+        runs that a summary reads were computed on another one.
         """
         store = open_data(self.params["archive"])
         self.data = {

@@ -26,7 +26,7 @@ INJECTED = "# Parameters"
 """First line of the cell that papermill injects."""
 
 NOT_COMPUTED = frozenset({"out", "tier", "device"})
-"""Parameters that say where and for what page a run is made, not what it computes."""
+"""Parameters that decide where a run is stored and shown, not what it computes."""
 
 _TYPES = {"int": "an integer", "float": "a number", "str": "text", "bool": "true or false"}
 _RANGE = re.compile(r"^(-?[\d.e+-]*?)\.\.(-?[\d.e+-]*)$")

@@ -25,7 +25,7 @@ NO_NOISE_DB = 100.0
 """Value of ``muscle_snr_db`` that stands for no added noise."""
 
 _CHUNK = 512
-"""Records that are changed at a time; only their result is kept."""
+"""Records in memory at a time before the last step; only their result stays."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class InputPipeline:
         return self._in_chunks(self._resample, store, ecg_ids, labels)
 
     def inputs(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
-        """Return what the network reads, shape ``(record, lead, sample)``."""
+        """Return the inputs of the network, shape ``(record, lead, sample)``."""
         return self._in_chunks(self._preprocess, store, ecg_ids, labels)
 
     def record_signals(self, record: Record) -> Floats32:
@@ -104,7 +104,7 @@ class InputPipeline:
         return np.asarray(resampled[0])
 
     def record_inputs(self, record: Record) -> Floats32:
-        """Return what the network reads of one record, shape ``(1, lead, sample)``.
+        """Return the input of the network for one record, shape ``(1, lead, sample)``.
 
         Neither a shortcut nor noise is added to a user's record, even if the run added them.
         """

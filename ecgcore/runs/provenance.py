@@ -1,4 +1,4 @@
-"""What made a result: code, packages, machine."""
+"""What a result was computed with: code, packages, machine."""
 
 import ast
 import functools

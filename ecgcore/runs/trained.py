@@ -189,7 +189,7 @@ class Explanation(NamedTuple):
         return lines
 
     def save(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``explained.png`` and ``explained.json`` into ``folder``, made if need be."""
+        """Write ``explained.png`` and ``explained.json`` into ``folder``, which may be new."""
         folder.mkdir(parents=True, exist_ok=True)
         picture, numbers = folder / "explained.png", folder / "explained.json"
         with warnings.catch_warnings():  # a name in a script that the font lacks is shown as boxes

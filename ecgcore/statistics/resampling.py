@@ -24,7 +24,7 @@ _BLOCK_BYTES = 1 << 19  # counts of one block stay in the second-level cache
 
 @dataclass(frozen=True)
 class Resampling(Settings):
-    """Options of the bootstrap; ``groups`` is the patient of every record, its own if ``None``."""
+    """Options of the bootstrap; ``groups`` is the patient of each record; ``None``: all differ."""
 
     metrics: Sequence[str] = DEFAULT_METRICS
     groups: ArrayLike | None = None

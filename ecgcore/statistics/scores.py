@@ -43,7 +43,7 @@ def probabilities(score: ArrayLike, n_records: int, name: str = "y_score") -> Fl
 
 
 def group_codes(groups: ArrayLike | None, n_records: int) -> Ints:
-    """Number the groups from 0 in sorted order; without groups every record is its own group."""
+    """Number the groups from 0 in sorted order; without groups all records differ."""
     values = np.arange(n_records) if groups is None else np.asarray(groups)
     if values.shape != (n_records,) or pd.isna(values).any():
         raise EcgcoreError(f"groups: expected {n_records} patients, none missing, one per record.")
@@ -120,7 +120,7 @@ def balanced_subset(y: ArrayLike, seed: int) -> Ints:
 def moments(x: ArrayLike) -> Floats:
     """Return mean, SD and skewness (0 for a flat lead) of each lead, ``(record, 3 * lead)``.
 
-    A network that does not beat a logistic regression on these has shown no use of waveforms.
+    A network that does not beat a logistic regression on these makes no use of waveforms.
     Signals of another shape than ``(record, lead, sample)`` raise :class:`EcgcoreError`.
     """
     signals, blocks = np.asarray(x), []

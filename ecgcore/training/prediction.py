@@ -49,5 +49,5 @@ def for_inference(model: EcgModel) -> EcgModel:
         for position, (conv, norm) in enumerate(pairwise(layers)):
             if isinstance(conv, nn.Conv1d | nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 layers[position] = fuse_conv_bn_eval(conv, norm)  # type: ignore[type-var]
-                layers[position + 1] = nn.Identity()
+                layers[position + 1] = nn.Identity().eval()
     return ready
