@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.errors import EcgcoreError, check_choice
-from ecgcore.models.receptive_field import Stage, Widen, field_samples, stages_for
+from ecgcore.models.receptive_field import Stage, Widen, field_samples, stages_for, to_ms
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class EcgModel(nn.Module):
     @property
     def receptive_field_ms(self) -> float:
         """The receptive field [ms] at the model's sampling rate."""
-        return 1000 * self.receptive_field_samples / self.rate_hz
+        return to_ms(self.receptive_field_samples, self.rate_hz)
 
     @property
     def last_conv(self) -> nn.Module:
