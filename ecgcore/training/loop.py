@@ -7,7 +7,7 @@ a list of positions in them, and nothing waits for the device inside an epoch.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,7 +71,7 @@ def fit(
     directory = None if checkpoint_dir is None else Path(checkpoint_dir)
     patience = math.inf if config.patience is None else config.patience
     with devices.numerics(tf32=True):
-        t = _start(model, config, device, (x_train, y_train), (x_valid, y_valid))
+        t = Training(model, config, device, (x_train, y_train), (x_valid, y_valid))
         tensors = [t.x_train, t.y_train, t.x_valid, t.y_valid]
         identity = training_identity(model.spec, config, tensors) if directory else {}
         if directory and (saved := load_checkpoint(directory, identity, device)):
@@ -93,8 +93,8 @@ def fit(
                 _close_epoch(t, train_loss, logits, time.perf_counter() - began)
                 if directory:
                     save_checkpoint(directory, t.state(), identity)
-                progress.show(_progress(t))
-        progress.show(_progress(t), is_last=True)
+                progress.show(t.progress())
+        progress.show(t.progress(), is_last=True)
     t.model.load_state_dict(t.best)
     t.model.zero_grad(set_to_none=True)
     set_mask_source(t.model.eval(), None)
@@ -111,35 +111,54 @@ def fit(
     )
 
 
-def _progress(t: "Training") -> str:
-    epoch_s = sum(row["seconds"] for row in t.history) / len(t.history)
-    return progress.in_words(t.epoch, t.config.epochs, (t.config.epochs - t.epoch) * epoch_s)
-
-
 _STATE = ("model", "optimiser", "scheduler", "best", "history", "epoch", "best_epoch", "best_value")
 
 
-@dataclass
 class Training:
-    """A training under way."""
+    """A training under way: outputs, signals and labels are checked, and all of it is created."""
 
-    model: EcgModel
-    config: TrainConfig
-    device: torch.device
-    x_train: Tensor
-    y_train: Tensor
-    x_valid: Tensor
-    y_valid: Tensor
-    index: Ints  # positions of the training records, after down-sampling
-    weights: Tensor  # of the two classes in the loss
-    optimiser: Adam
-    scheduler: Any  # of torch.optim.lr_scheduler, or None
-    masks: Masks
-    epoch: int = 0
-    best_epoch: int = 0
-    best_value: float = -math.inf
-    best: dict[str, Tensor] = field(default_factory=dict)
-    history: list[Row] = field(default_factory=list)
+    def __init__(
+        self,
+        model: EcgModel,
+        config: TrainConfig,
+        device: torch.device,
+        train: tuple[Signals | Tensor, ArrayLike],
+        valid: tuple[Signals | Tensor, ArrayLike],
+    ) -> None:
+        needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
+        if n != needed:
+            fitting = "bce_pos_weight" if n == 1 else "cross_entropy"
+            why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}"
+            raise EcgcoreError(f"loss: {config.loss!r} {why}; use loss {fitting!r}.")
+        self.model, self.config, self.device = model, config, device
+        self.x_train, self.y_train = _on_device("train", *train, device)
+        self.x_valid, self.y_valid = _on_device("valid", *valid, device)
+        y = self.y_train.cpu().numpy()
+        self.index: Ints = np.arange(len(y))  # positions of the training records
+        if config.balance == "downsample":
+            self.index = statistics.balanced_subset(y, config.seed)
+        self.weights = torch.from_numpy(class_weights(y[self.index], config.loss)).to(device)
+        arrange_weights(model.to(device))
+        is_cuda, rate = device.type == "cuda", config.learning_rate
+        self.optimiser = (AdamW if config.optimiser == "adamw" else Adam)(
+            model.parameters(),
+            lr=torch.tensor(rate, device=device) if is_cuda else rate,
+            weight_decay=config.weight_decay,
+            fused=device.type in ("cpu", "cuda") or None,
+            capturable=is_cuda,  # by a CUDA graph
+        )
+        self.scheduler: Any = None
+        factor, patience = config.scheduler_factor, config.scheduler_patience
+        if config.scheduler == "plateau":
+            plateau = lr_scheduler.ReduceLROnPlateau
+            self.scheduler = plateau(self.optimiser, factor=factor, patience=patience)
+        elif config.scheduler == "step":
+            self.scheduler = lr_scheduler.StepLR(self.optimiser, config.scheduler_every, factor)
+        self.masks = Masks(device)
+        set_mask_source(model, self.masks)
+        self.epoch, self.best_epoch, self.best_value = 0, 0, -math.inf
+        self.best: dict[str, Tensor] = {}
+        self.history: list[Row] = []
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds: tensors and plain values."""
@@ -154,47 +173,11 @@ class Training:
             else:
                 setattr(self, name, state[name])
 
-
-def _start(
-    model: EcgModel,
-    config: TrainConfig,
-    device: torch.device,
-    train: tuple[Signals | Tensor, ArrayLike],
-    valid: tuple[Signals | Tensor, ArrayLike],
-) -> Training:
-    """Check outputs, signals and labels, and create everything that a training needs."""
-    needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
-    if n != needed:
-        fitting = "bce_pos_weight" if n == 1 else "cross_entropy"
-        why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}"
-        raise EcgcoreError(f"loss: {config.loss!r} {why}; use loss {fitting!r}.")
-    x_train, y_train = _on_device("train", *train, device)
-    x_valid, y_valid = _on_device("valid", *valid, device)
-    y = y_train.cpu().numpy()
-    is_downsampled = config.balance == "downsample"
-    index = statistics.balanced_subset(y, config.seed) if is_downsampled else np.arange(len(y))
-    weights = torch.from_numpy(class_weights(y[index], config.loss)).to(device)
-    arrange_weights(model.to(device))
-    is_cuda = device.type == "cuda"
-    optimiser = (AdamW if config.optimiser == "adamw" else Adam)(
-        model.parameters(),
-        lr=torch.tensor(config.learning_rate, device=device) if is_cuda else config.learning_rate,
-        weight_decay=config.weight_decay,
-        fused=device.type in ("cpu", "cuda") or None,
-        capturable=is_cuda,  # by a CUDA graph
-    )
-    scheduler: Any = None
-    factor, patience = config.scheduler_factor, config.scheduler_patience
-    if config.scheduler == "plateau":
-        scheduler = lr_scheduler.ReduceLROnPlateau(optimiser, factor=factor, patience=patience)
-    elif config.scheduler == "step":
-        scheduler = lr_scheduler.StepLR(optimiser, config.scheduler_every, factor)
-    masks = Masks(device)
-    set_mask_source(model, masks)
-    return Training(
-        model, config, device, x_train, y_train, x_valid, y_valid, index, weights, optimiser,
-        scheduler, masks,
-    )  # fmt: skip
+    def progress(self) -> str:
+        """Return the epoch and the time left in words."""
+        epoch_s = float(np.mean([row["seconds"] for row in self.history]))
+        epoch, epochs = self.epoch, self.config.epochs
+        return progress.in_words(epoch, epochs, (epochs - epoch) * epoch_s)
 
 
 def _on_device(

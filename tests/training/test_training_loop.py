@@ -206,7 +206,7 @@ def test_checkpoint_of_another_training_is_refused(tmp_path):
     ("change", "words"),
     [
         ({"loss": "cros_entropy"}, ["cros_entropy", "cross_entropy"]),
-        ({"epochs": 0}, ["epochs", "> 0"]),
+        ({"epochs": 0}, ["epochs", "above 0"]),
         ({"scheduler_factor": 2.0}, ["scheduler_factor"]),
     ],
 )
