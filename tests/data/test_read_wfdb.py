@@ -112,7 +112,7 @@ def test_gain_baseline_offset_and_missing_samples(stem: Path) -> None:
 
 BAD_HEADERS = {
     "unknown format": (lambda t: t.replace(".dat 16 ", ".dat 17 "), "not a readable WFDB record"),
-    "unit": (lambda t: t.replace("/mV", "/mmHg", 1), "lead I is in 'mmHg'"),
+    "unit": (lambda t: t.replace("/mV", "/mmHg", 1), "lead I has the unit 'mmHg'"),
     "cut": (lambda t: "\n".join(t.splitlines()[:-2]), "12 signals but describes 10"),
     "no header": (lambda t: "hello", "not a readable WFDB record"),
     "not ASCII": (lambda t: t.replace(".dat 16 1000.0(0)/mV", ".dat 212 1(0)/µV"), "µV by uV"),
@@ -155,7 +155,7 @@ def test_files_that_cannot_be_opened_are_named(stem: Path) -> None:
     with pytest.raises(EcgcoreError, match=r"00001_lr\.dat: cannot be used \(No such file"):
         load_record(stem)
     Path(f"{stem}.dat").mkdir()  # cannot be opened, even by root
-    with pytest.raises(EcgcoreError, match=r"00001_lr\.dat: cannot be read"):
+    with pytest.raises(EcgcoreError, match=r"00001_lr\.dat: cannot be used"):
         load_record(stem)
 
 
