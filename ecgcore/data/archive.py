@@ -97,7 +97,7 @@ class Records(ABC):
         self.check_rate(rate_hz)
         ids = np.asarray(self.table.index if ecg_ids is None else ecg_ids).tolist()
         if unknown := [ecg_id for ecg_id in ids if ecg_id not in self.table.index]:
-            why = f"{self.name} has no record {unknown[0]} (and {len(unknown) - 1} more)"
+            why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name}"
             raise EcgcoreError(f"ecg_ids: {why}; a store leaves out damaged ones: see its quality.")
         mv = np.zeros((len(ids), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
         read = self._reader(rate_hz, layer)

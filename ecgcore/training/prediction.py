@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ecgcore.arrays import Floats32, Signals
 from ecgcore.models import EcgModel, logits_of
@@ -44,10 +43,14 @@ def for_inference(model: EcgModel) -> EcgModel:
 
     The CNN-LSTM normalises *before* its zero-padded convolutions, which cannot be folded exactly.
     """
-    ready = copy.deepcopy(model).requires_grad_(False).eval()
+    ready = copy.deepcopy(model).requires_grad_(False)
     for layers in [m for m in ready.modules() if isinstance(m, nn.ModuleList | nn.Sequential)]:
         for position, (conv, norm) in enumerate(pairwise(layers)):
             if isinstance(conv, nn.Conv1d | nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                layers[position] = fuse_conv_bn_eval(conv, norm)  # type: ignore[type-var]
-                layers[position + 1] = nn.Identity().eval()
-    return ready
+                mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+                scale = norm.weight / torch.sqrt(variance + norm.eps)
+                old = torch.zeros_like(mean) if conv.bias is None else conv.bias
+                conv.bias = nn.Parameter((old - mean) * scale + norm.bias, requires_grad=False)
+                conv.weight.mul_(scale.view(-1, *[1] * (conv.weight.dim() - 1)))
+                layers[position + 1] = nn.Identity()
+    return ready.eval()
