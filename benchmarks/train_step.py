@@ -56,7 +56,7 @@ def our_epoch(
     model: EcgModel, x: torch.Tensor, y: torch.Tensor, config: TrainConfig
 ) -> Callable[[], list[float]]:
     """Return a function that takes an epoch of the steps of ``fit``, and returns the losses."""
-    training = loop._start(model, config, CPU, (x, y), (x, y))
+    training = loop.Training(model, config, CPU, (x, y), (x, y))
     batches = torch.split(torch.arange(len(x)), config.batch_size)
 
     def run() -> list[float]:

@@ -1,18 +1,19 @@
 """Files and folders that appear whole or not at all, even if the process is killed.
 
-A file or folder is written beside its final place, under a name that ends in ``.partial``, and
-renamed when it is complete. A folder that replaces another moves that one to ``.old`` for the
-moment between two renames; :func:`restore` puts it back if the process was killed just then.
+They are written under a name that ends in ``.partial`` and renamed when they are complete. A folder
+that replaces another moves that one to ``.old`` between two renames; :func:`restore` undoes it.
 """
 
 import contextlib
 import errno
+import hashlib
+import json
 import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -50,8 +51,7 @@ def read_parquet(path: Path) -> "pd.DataFrame":
 def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> None:
     """Write a file beside its place, flush it to the disk, and rename it.
 
-    ``path`` is the final name, in a folder that exists; ``write`` is the content, or a function
-    that writes it to the path that it is given.
+    ``write`` is the content of ``path``, or a function that writes it to the path that it is given.
     """
     partial = path.with_name(path.name + ".partial")
     if callable(write):
@@ -61,6 +61,22 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
     with open(partial, "rb") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole: NumPy's numbers as plain ones, and whatever else JSON lacks as text."""
+    text = json.dumps(value, indent=1, default=lambda x: x.item() if hasattr(x, "item") else str(x))
+    write_whole(path, text + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file, or an empty one where there is no file."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def replace_folder(new: Path, final: Path) -> None:
@@ -84,8 +100,8 @@ def restore(final: Path) -> None:
 def acquire(folder: Path, wait_s: float = -1) -> FileLock:
     """Take the lock of a folder: a file beside it, freed by the system when its holder dies.
 
-    Taking it twice in one process is no error. Raises ``EcgcoreError`` where another process holds
-    it for longer than ``wait_s``; -1 waits without a limit.
+    One process may take it twice. Raises ``EcgcoreError`` where another process holds it for longer
+    than ``wait_s``; -1 waits without a limit.
     """
     lock = FileLock(f"{folder}.lock", is_singleton=True)
     try:
@@ -127,8 +143,8 @@ def file_errors(place: Path | str) -> Iterator[None]:
 def file_error(error: OSError, place: Path | str) -> EcgcoreError:
     """The ``EcgcoreError`` that describes an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        why = "the disk is full; free some space and run it again: finished work is kept"
+        why = "the disk is full; free some space and run it again: finished work is not lost"
         return EcgcoreError(f"{place}: {why}.")
     why = error.strerror or str(error)
-    where = f": {error.filename}" if error.filename else ""
+    where = f": {error.filename}" if error.filename not in (None, str(place)) else ""
     return EcgcoreError(f"{place}: cannot be used ({why}{where}).")

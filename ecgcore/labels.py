@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 """PTB-XL's diagnostic superclasses: normal, myocardial infarction, ST/T change, conduction
@@ -17,8 +17,8 @@ def superclasses(table: pd.DataFrame, statements: pd.DataFrame) -> pd.DataFrame:
     """Return which diagnostic superclasses each record of an archive or store has.
 
     bool, index ``ecg_id``, columns :data:`SUPERCLASSES`. A statement counts whatever its
-    likelihood, as in both papers; PTB-XL's likelihood 0 means "not stated". Raises
-    ``EcgcoreError`` for a statement that ``scp_statements.csv`` does not list.
+    likelihood, as in both papers; PTB-XL's likelihood 0 means "not stated". Raises ``EcgcoreError``
+    for a statement that ``scp_statements.csv`` does not list.
     """
     unknown = frozenset().union(*table["scp_codes"]) - set(statements.index)
     if unknown:
@@ -34,13 +34,11 @@ def task_labels(table: pd.DataFrame, statements: pd.DataFrame, task: str) -> "pd
     """Return 0 or 1 (the pathology) for the records in a task, index ``ecg_id``, in table order.
 
     ``norm_vs_mi``, ``_sttc``, ``_cd``, ``_hyp`` (paper A): records with exactly one of the two
-    superclasses (exclusive or); they may have other superclasses too. ``af_vs_norm`` (paper B):
-    positive with an AF statement, else negative with NORM, else not in the task. ``af_vs_rest``:
-    AF against every other record. Raises ``EcgcoreError`` for an unknown task, and like
-    :func:`superclasses`.
+    superclasses, perhaps beside others. ``af_vs_norm`` (paper B): positive with an AF statement,
+    else negative with NORM, else not in the task. ``af_vs_rest``: AF against every other record.
+    Raises ``EcgcoreError`` for an unknown task, and like :func:`superclasses`.
     """
-    if task not in TASKS:
-        raise EcgcoreError(f"task: there is no '{task}'; expected one of {', '.join(TASKS)}.")
+    check_choice("task", task, TASKS)
     if task.startswith("af_"):
         positive = _has_any(table, ["AFIB"])
         is_in = positive | _has_any(table, ["NORM"]) | (task == "af_vs_rest")

@@ -7,7 +7,7 @@ import scipy  # its parts load on first use, which whoever only starts a run nev
 
 from ecgcore.arrays import Bools, Floats32
 from ecgcore.data.checks import longest_run
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 RESAMPLERS = ("fft", "polyphase", "decimate")
 NORMALISATIONS = ("record_lead", "train_lead", "none")
@@ -50,20 +50,19 @@ def flat_leads(signals_mv: Floats32, rate_hz: int) -> Bools:
     return flat
 
 
-def normalise(
-    signals_mv: Floats32, how: str = "record_lead", statistics: LeadStatistics | None = None
+def normalised(
+    signals_mv: Floats32, method: str = "record_lead", statistics: LeadStatistics | None = None
 ) -> Floats32:
-    """Normalise amplitudes, shape (record, lead, sample), in one of three ways.
+    """Return normalised amplitudes, shape (record, lead, sample), in one of three ways.
 
     ``"record_lead"``: z-score of each lead of each record (both papers; absolute voltage is lost).
     ``"train_lead"``: z-score of each lead with ``statistics`` of the training part. ``"none"``: mV.
     Raises ``EcgcoreError`` for another ``how``, or ``"train_lead"`` without statistics.
     """
-    if how not in NORMALISATIONS:
-        raise EcgcoreError(f"normalise: there is no '{how}'; expected one of {NORMALISATIONS}.")
-    if how == "none":
+    check_choice("normalise", method, NORMALISATIONS)
+    if method == "none":
         return signals_mv.copy()
-    if how == "train_lead":
+    if method == "train_lead":
         if statistics is None:
             why = "compute them from the training part with preprocessing.lead_statistics"
             raise EcgcoreError(f"normalise: 'train_lead' needs statistics; {why}.")
@@ -72,9 +71,6 @@ def normalise(
     mean = signals_mv.mean(axis=-1, keepdims=True)
     scaled: Floats32 = (signals_mv - mean) / (signals_mv.std(axis=-1, keepdims=True) + EPSILON)
     return scaled
-
-
-_normalise = normalise  # a parameter of the functions below has the same name
 
 
 def preprocess(
@@ -88,18 +84,16 @@ def preprocess(
 ) -> Floats32:
     """Apply paper B's chain: NaN and infinities to 0, resample, clip, zero flat leads, z-score.
 
-    Source: the public code of *Sampling Matters* (arXiv 2604.16437).
-    *Differs from the paper*: the mean of a lead is subtracted before clipping if it is larger than
-    the standard deviation and clipping cuts more samples with it than without it. The published
-    chain turns a lead with such an offset into a constant. All other leads are as published.
-
     ``signals_mv``, shape (record, lead, sample), mV, is not modified; the result is float32, shape
-    (record, lead, new sample). ``method`` is explained in :func:`resample`, ``normalise`` and
-    ``statistics`` in :func:`normalise`; amplitudes are limited to 15 mV either way.
+    (record, lead, new sample). ``method`` is that of :func:`resample`; ``normalise`` and
+    ``statistics`` are those of :func:`normalised`. Raises ``EcgcoreError`` for another shape, and
+    like both.
 
-    With the defaults, bit-identical to the paper's code below 500 Hz. At 500 Hz that code averages
-    in float32 along the slow axis; ours is nearer to a float64 calculation. Raises ``EcgcoreError``
-    for another shape, and like :func:`resample` and :func:`normalise`.
+    Source: the public code of *Sampling Matters* (arXiv 2604.16437), bit-identical below 500 Hz
+    with the defaults. At 500 Hz that code averages in float32 along the slow axis; ours is nearer
+    to float64. *Differs from the paper*: the mean of a lead is subtracted before clipping if it
+    exceeds the standard deviation and clipping cuts more samples with it than without it. The
+    published chain turns such a lead into a constant.
     """
     check_rate(rate_hz)
     if signals_mv.ndim != 3:
@@ -113,30 +107,26 @@ def preprocess(
             x = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
         x = _clipped(resample(x, rate_in_hz, rate_hz, method=method))
         x[flat_leads(x, rate_hz)] = 0
-        out[start : start + _CHUNK] = _normalise(x, normalise, statistics)
+        out[start : start + _CHUNK] = normalised(x, normalise, statistics)
     return out
 
 
 def resample(
     signals_mv: Floats32, rate_in_hz: int, rate_hz: int, *, method: str = "fft"
 ) -> Floats32:
-    """Resample records, shape (..., sample), to a rate from 25 to 500 Hz.
+    """Resample records (..., sample) to a rate from 25 to 500 Hz: float32, (..., new sample).
 
-    A higher rate adds samples, but no content above the old Nyquist frequency.
-
-    ``"fft"``: brick wall at the lower Nyquist frequency, periodic, so that a step between a
-    record's ends rings there; bit-identical to ``scipy.signal.resample``. ``"polyphase"``:
-    ``scipy.signal.resample_poly``; the anti-alias filter is a linear-phase FIR low-pass at the
-    lower Nyquist frequency, Kaiser window (beta 5), 20 * max(up, down) + 1 taps at the common
-    rate, ends extended along a line. ``"decimate"``: the latest sample at each new instant,
-    **without** any filter; it aliases and serves as the bad example.
-
-    Float32, shape (..., new sample). Raises ``EcgcoreError`` for an unknown method, or a rate that
-    is not an integer from 25 to 500.
+    A higher rate adds samples, but no content above the old Nyquist frequency. ``"fft"``: brick
+    wall at the lower Nyquist frequency, periodic, so that a step between a record's ends rings
+    there; bit-identical to ``scipy.signal.resample``. ``"polyphase"``:
+    ``scipy.signal.resample_poly``; a linear-phase FIR low-pass at the lower Nyquist frequency,
+    Kaiser window (beta 5), 20 * max(up, down) + 1 taps at the common rate, ends extended along a
+    line. ``"decimate"``: the latest sample at each new instant **without** a filter; it aliases and
+    serves as the bad example. Raises ``EcgcoreError`` for an unknown method, or a rate that is not
+    an integer from 25 to 500.
     """
     check_rate(rate_hz)
-    if method not in RESAMPLERS:
-        raise EcgcoreError(f"method: there is no '{method}'; expected one of {RESAMPLERS}.")
+    check_choice("method", method, RESAMPLERS)
     signals_mv = np.asarray(signals_mv, dtype=np.float32)
     if rate_hz == rate_in_hz:
         return signals_mv.copy()
@@ -156,9 +146,8 @@ def resample(
 def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:
     """Remove all content at and above ``cut_hz``, and keep the rate.
 
-    The filter is a brick wall in the frequency domain with zero phase: the effect of
-    :func:`resample` without a change in the number of samples. Raises ``EcgcoreError`` unless
-    ``cut_hz`` is above 0 and at most half the rate.
+    The filter is a brick wall with zero phase, as that of :func:`resample`. Raises ``EcgcoreError``
+    unless ``cut_hz`` is above 0 and at most half the rate.
     """
     if not 0 < cut_hz <= rate_hz / 2:
         why = f"expected more than 0, at most {rate_hz / 2:g} Hz"
@@ -172,7 +161,7 @@ def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:
 def shuffle_blocks(signals_mv: Floats32, rate_hz: int, block_ms: float, *, seed: int) -> Floats32:
     """Put blocks of every record (record, lead, sample) into a random order, equal in all leads.
 
-    Steps between blocks fade out over 10 ms.  Blocks of 50 ms break the waves of an ECG; blocks of
+    Steps between blocks fade out over 10 ms. Blocks of 50 ms break the waves of an ECG; blocks of
     1,000 ms keep most of them and destroy the rhythm.
     """
     n, fade = round(block_ms * rate_hz / 1000), max(1, round(0.01 * rate_hz))

@@ -1,4 +1,4 @@
-"""How far a training is, in words, and a line that shows it in a notebook that a person runs."""
+"""How far a training is, in words, and a line that shows it to a person."""
 
 import logging
 import sys
@@ -9,18 +9,20 @@ def in_words(epoch: int, epochs: int, seconds_left: float) -> str:
     line = f"epoch {epoch} of {epochs} ({epoch / epochs:.0%})".replace("%", " %")
     if epoch == epochs:
         return line
-    left = f"{seconds_left:.0f} s" if seconds_left < 90 else f"{seconds_left / 60:.0f} minutes"
-    return f"{line}, at most {left} left"
+    remaining = f"{seconds_left:.0f} s" if seconds_left < 90 else f"{seconds_left / 60:.0f} minutes"
+    return f"{line}, at most {remaining} left"
 
 
-def show_in_notebook(line: str, *, is_last: bool = False) -> None:
-    """Replace the line that an earlier call printed; do nothing outside a person's notebook.
+def show(line: str, *, is_last: bool = False) -> None:
+    """Replace the line that an earlier call printed, on a terminal or in a person's notebook.
 
     It goes to standard output, which ``papermill --log-output`` passes on. A kernel that was
     started to be quiet, as those of ``ecgcore run`` and the course are, prints nothing.
     """
     kernels = sys.modules.get("ipykernel.kernelapp")
     if kernels is None or not kernels.IPKernelApp.initialized():
-        return
-    if kernels.IPKernelApp.instance().log_level < logging.CRITICAL:
+        is_seen = sys.stdout.isatty()
+    else:
+        is_seen = kernels.IPKernelApp.instance().log_level < logging.CRITICAL
+    if is_seen:
         print(f"\r{line:60}", end="\n" if is_last else "", flush=True)

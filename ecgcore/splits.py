@@ -19,8 +19,7 @@ def persons(table: pd.DataFrame) -> "pd.Series[int]":
     """Return the person of each record, index ``ecg_id``.
 
     This is ``patient_id``, except where the same signals are filed under two patients (column
-    ``duplicate_of``). One of the records then has the wrong ``patient_id``, and nobody knows which,
-    so both patients count as one person, with the smaller ``patient_id``.
+    ``duplicate_of``): nobody knows whose they are, so both count as the one with the smaller id.
     """
     person: pd.Series[int] = table["patient_id"].copy()
     if "duplicate_of" not in table:
@@ -28,8 +27,8 @@ def persons(table: pd.DataFrame) -> "pd.Series[int]":
     twins = table["duplicate_of"].dropna()
     twins = twins[twins.isin(table.index)]
     for ecg_id, first in zip(twins.index, twins, strict=True):
-        one, other = sorted((person.loc[ecg_id], person.loc[first]))
-        person = person.replace(other, one)
+        smaller, larger = sorted((person.loc[ecg_id], person.loc[first]))
+        person = person.replace(larger, smaller)
     return person
 
 
@@ -38,12 +37,9 @@ class Split:
     """The ``ecg_id`` of each part; no split with one person in two parts can be constructed.
 
     ``patients`` (:func:`persons`) is used for this check and not stored. ``selects_on_test`` says
-    that ``valid`` is ``test``: choices are made and reported on the same records. Raises
-    ``EcgcoreError`` where a part is empty, or a patient is in two parts.
-
-    Published folds can put one person into two parts, when a recording is filed under two patients.
-    The functions of this module then keep only the records of the last part, so the test part
-    stays as published and nobody in it is in the training part.
+    that ``valid`` is ``test``. Raises ``EcgcoreError`` where a part is empty or a person is in two
+    parts. Where a recording is filed under two patients, the functions of this module keep its
+    records in the last part only, so that the test part stays as published.
     """
 
     name: str
@@ -64,9 +60,9 @@ class Split:
                 raise EcgcoreError(f"split {self.name}: selects_on_test needs valid to equal test.")
             del parts["valid"]
         people = {part: set(patients.loc[pd.Index(ecg_ids)]) for part, ecg_ids in parts.items()}
-        for one, other in combinations(people, 2):
-            if shared := people[one] & people[other]:
-                why = f"patient {min(shared)} is in {one} and in {other}"
+        for first, second in combinations(people, 2):
+            if shared := people[first] & people[second]:
+                why = f"patient {min(shared)} is in {first} and in {second}"
                 raise EcgcoreError(f"split {self.name}: {why}.")
 
 
@@ -103,11 +99,11 @@ def hold_out_folds(
 ) -> list[Split]:
     """Return paper B's splits: patients held out for test, cross-validation on the others.
 
-    ``test_share`` of the patients are held out, and all ``n_folds`` splits have that same test
-    part. A patient's class is the rounded mean of the labels ``y`` (index ``ecg_id``) of their
-    records. Patients are taken in the order of ``y``, so that the whole of PTB-XL 1.0.3 and the
-    defaults give the partition of the paper (test: 2,183 records, 288 of them AF). Raises
-    ``EcgcoreError`` for fewer than two folds, or too few patients of a class for that many.
+    All ``n_folds`` splits have the same test part, ``test_share`` of the patients. A patient's
+    class is the rounded mean of the labels ``y`` (index ``ecg_id``) of their records. Patients are
+    taken in the order of ``y``, so that PTB-XL 1.0.3 and the defaults give the partition of the
+    paper (test: 2,183 records, 288 of them AF). Raises ``EcgcoreError`` for fewer than two folds,
+    or too few patients of a class.
     """
     patient_of = table["patient_id"].loc[y.index]
     patients, classes = _patient_classes(patient_of, y)
@@ -131,8 +127,8 @@ def outer_folds(
     """Return ``n_folds`` splits whose test parts cover every record once.
 
     The folds, and the valid part of each (a fifth of the other persons), are stratified by the
-    rounded mean label ``y`` (index ``ecg_id``) of a person (:func:`persons`), and a person has all
-    records in one part. Raises like :func:`hold_out_folds`.
+    rounded mean label ``y`` (index ``ecg_id``) of a person (:func:`persons`). Raises like
+    :func:`hold_out_folds`.
     """
     person_of = persons(table).loc[y.index]
     people, classes = _patient_classes(person_of, y)

@@ -6,19 +6,3 @@ from ecgsim.devices import DEVICES, Device
 from ecgsim.noise import NoiseLevels, add_noise
 from ecgsim.record import SimulatedRecord, simulate_record
 from ecgsim.shortcut import Shortcut, plant_shortcut
-
-__all__ = [
-    "CONDITIONS",
-    "DEVICES",
-    "PREVALENCE",
-    "Device",
-    "NoiseLevels",
-    "Shortcut",
-    "SimulatedRecord",
-    "add_noise",
-    "draw",
-    "plan_cohort",
-    "plant_shortcut",
-    "simulate_archive",
-    "simulate_record",
-]

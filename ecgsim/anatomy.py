@@ -1,9 +1,9 @@
 """The healthy heart of one patient: body, electrodes, and the waves of a normal beat.
 
 Normal values: QRS 74-114 ms in men, PR 120-200 ms, frontal axis -30 to +90 degrees (AHA/ACCF/HRS
-recommendations 2009, Surawicz et al., Circulation 119:e235). P wave in Frank leads: x 0.04-0.09,
-y 0.05-0.125, z +-0.02-0.05 mV, about 120 ms (Bachi et al., IEEE TBME 2023). The course of the
-QRS vector (septal rightwards and forwards, then left and down, then back) follows the normal
+recommendations 2009, Surawicz et al., Circulation 119:e235). P wave in Frank leads: x 0.04-0.09, y
+0.05-0.125, z +-0.02-0.05 mV, about 120 ms (Bachi et al., IEEE TBME 2023). The course of the QRS
+vector (septal rightwards and forwards, then left and down, then back) follows the normal
 vectorcardiogram (Draper et al., Circulation 30, 1964). Its fine structure holds the content above
 60 Hz, most of which lies in the QRS complexes of real records (Goldberger et al., *Genesis and
 pathogenesis of high-frequency QRS*; here set to the spectra of raw PTB-XL records). The benign

@@ -1,24 +1,25 @@
 """Who is in the archive and what they have: patients, records, folds, devices.
 
 Prevalences are those of PTB-XL 1.0.3 (Wagner et al., *PTB-XL, a large publicly available
-electrocardiography dataset*, Sci. Data 7:154, 2020): of 21,799 records NORM 9,514, MI 5,469,
-STTC 5,235, CD 4,898, HYP 2,649, AFIB 1,514; 18,869 patients.
+electrocardiography dataset*, Sci. Data 7:154, 2020): of 21,799 records NORM 9,514, MI 5,469, STTC
+5,235, CD 4,898, HYP 2,649, AFIB 1,514; 18,869 patients.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgcore.errors import EcgcoreError
+from ecgcore.data import DURATION_S
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgsim import conduction, hypertrophy, infarction, repolarisation
 from ecgsim.anatomy import Heart, Patient, draw_heart, draw_patient
 from ecgsim.devices import Device, draw_device
 from ecgsim.dipole import ATRIAL, VENTRICULAR
 from ecgsim.finding import Finding, choose, draw_severity
 from ecgsim.record import Rhythm
-from ecgsim.shortcut import Shortcut
 
 CONDITIONS = ("NORM", "AF", "MI", "STTC", "CD", "HYP")
 PREVALENCE = {"NORM": 0.435, "AF": 0.07, "MI": 0.155, "STTC": 0.13, "CD": 0.145, "HYP": 0.065}
@@ -37,6 +38,9 @@ COMORBIDITY = {
 
 MILD_SHARE = {"MI": 0.24, "STTC": 0.25, "CD": 0.42, "HYP": 0.26}
 PAROXYSMAL_SHARE = 0.20
+ALWAYS_S = (-1.0 * DURATION_S, 2.0 * DURATION_S)
+"""Episode of a record that fibrillates from its first sample to its last."""
+
 MEAN_AGE_YEARS = {"NORM": 51, "AF": 72, "MI": 66, "STTC": 64, "CD": 63, "HYP": 66}
 FINDINGS = {
     "MI": infarction.KINDS,
@@ -55,7 +59,6 @@ class Case:
     patient: Patient
     condition: str
     strat_fold: int
-    has_shortcut: bool
     device: Device
 
 
@@ -72,77 +75,64 @@ class RecordPlan:
 def check_prevalence(prevalence: Mapping[str, float] | None) -> dict[str, float]:
     """Return shares that add up to one; ``None`` means PTB-XL's.
 
-    Raises
-    ------
-    EcgcoreError
-        A condition is unknown, a share is negative, or no share is above zero.
+    Raises ``EcgcoreError`` if a condition is unknown, a share is negative, or none is above zero.
     """
     shares = dict(PREVALENCE if prevalence is None else prevalence)
-    unknown = sorted(set(shares) - set(CONDITIONS))
-    if unknown:
-        raise EcgcoreError(
-            f"parameter prevalence names {unknown[0]!r}, which the simulator does not know; "
-            f"use some of {', '.join(CONDITIONS)}."
-        )
+    for condition in shares:
+        check_choice("prevalence", condition, CONDITIONS)
     total = sum(shares.values())
-    if min(shares.values(), default=0) < 0 or not total > 0:
-        raise EcgcoreError("parameter prevalence needs shares of zero or more, one above zero.")
+    if min(shares.values(), default=0) < 0 or not 0 < total < math.inf:
+        raise EcgcoreError("prevalence: expected shares of 0 or more, one of them above 0.")
     return {name: shares.get(name, 0.0) / total for name in CONDITIONS}
-
-
-def single_condition(condition: str) -> dict[str, float]:
-    """Return the shares of an archive in which every record has this leading condition."""
-    return check_prevalence({condition: 1.0})
 
 
 def plan_cohort(
     n_records: int,
     seed: int,
     prevalence: Mapping[str, float],
-    shortcut: Shortcut | None = None,
     *,
     device_confounding: float = 0.0,
 ) -> list[Case]:
     """Draw patients, their records, folds and devices.
 
-    Conditions have exact proportions (largest remainder), so that a small archive contains each of
-    them. Four in five further records of a patient have the same condition. Within a condition the
-    folds take turns, patient by patient. For ``device_confounding`` see
-    :func:`ecgsim.devices.draw_device`; no other draw depends on it.
+    ``prevalence`` holds shares of leading conditions that add up to one. Conditions have exact
+    proportions (largest remainder), so that a small archive contains each of them. Four in five
+    further records of a patient have the same condition. Within a condition the folds take turns,
+    patient by patient. For ``device_confounding`` see :func:`ecgsim.devices.draw_device`; no other
+    draw depends on it.
     """
     rng, device_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 6])
-    left = _counts(n_records, prevalence)
+    remaining = _counts(n_records, prevalence)
     next_fold = {name: int(rng.integers(10)) for name in CONDITIONS}
     patient_ids = iter(rng.permutation(np.arange(1, 2 * n_records + 1)))
     ecg_ids = iter(rng.permutation(np.arange(1, n_records + 1)))
     cases: list[Case] = []
-    while left.any():
-        condition = _draw_condition(rng, left)
+    while remaining.any():
+        condition = _draw_condition(rng, remaining)
         patient = draw_patient(rng, int(next(patient_ids)), MEAN_AGE_YEARS[condition])
         fold = next_fold[condition] % 10 + 1
         next_fold[condition] += 1
-        for _ in range(min(int(rng.geometric(1 / RECORDS_PER_PATIENT)), int(left.sum()))):
-            if left[CONDITIONS.index(condition)] == 0 or rng.random() > 0.8:
-                condition = _draw_condition(rng, left)
-            left[CONDITIONS.index(condition)] -= 1
-            chance = rng.random()
-            has_shortcut = shortcut is not None and chance < shortcut.share_of(condition)
+        for _ in range(min(int(rng.geometric(1 / RECORDS_PER_PATIENT)), int(remaining.sum()))):
+            if remaining[CONDITIONS.index(condition)] == 0 or rng.random() > 0.8:
+                condition = _draw_condition(rng, remaining)
+            remaining[CONDITIONS.index(condition)] -= 1
+            rng.random()  # not used; without it a seed would give other records than before
             device = draw_device(device_rng, condition, device_confounding)
             ecg_id = int(next(ecg_ids))
-            cases.append(Case(ecg_id, patient, condition, fold, has_shortcut, device))
+            cases.append(Case(ecg_id, patient, condition, fold, device))
     return sorted(cases, key=lambda case: case.ecg_id)
 
 
 def _counts(n_records: int, prevalence: Mapping[str, float]) -> NDArray[np.int64]:
     """Number of records of each condition."""
-    exact = np.array([prevalence[name] * n_records for name in CONDITIONS])
+    exact = np.array([prevalence.get(name, 0.0) * n_records for name in CONDITIONS])
     counts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     counts[np.argsort(counts - exact, kind="stable")[: n_records - counts.sum()]] += 1
     return counts
 
 
-def _draw_condition(rng: np.random.Generator, left: NDArray[np.int64]) -> str:
-    return CONDITIONS[int(rng.choice(len(CONDITIONS), p=left / left.sum()))]
+def _draw_condition(rng: np.random.Generator, remaining: NDArray[np.int64]) -> str:
+    return CONDITIONS[int(rng.choice(len(CONDITIONS), p=remaining / remaining.sum()))]
 
 
 def plan_record(case: Case, seed: int) -> RecordPlan:
@@ -175,9 +165,11 @@ def _draw_rhythm(rng: np.random.Generator, case: Case) -> Rhythm:
     n_ectopic = some if rng.random() < 0.10 else 0
     if is_af:
         # Most records fibrillate throughout; in the others AF starts or stops within the record.
-        episode_s, length_s = (-10.0, 20.0), rng.uniform(2.0, 7.5)
+        episode_s, length_s = ALWAYS_S, rng.uniform(2.0, 7.5)
         if rng.random() < PAROXYSMAL_SHARE:
-            episode_s = (10.0 - length_s, 20.0) if rng.random() < 0.5 else (-10.0, length_s)
+            starts = rng.random() < 0.5
+            first_s, last_s = ALWAYS_S
+            episode_s = (DURATION_S - length_s, last_s) if starts else (first_s, length_s)
         return Rhythm(
             mean_rr_s=60 / float(np.clip(rng.normal(82, 19), 48, 150)),
             rr_cv=float(np.clip(rng.normal(0.18, 0.08), 0.03, 0.36)),

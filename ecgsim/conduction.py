@@ -1,9 +1,9 @@
 """Conduction disturbances: bundle branch blocks, left anterior hemiblock, slow AV conduction.
 
-Criteria: Surawicz et al., AHA/ACCF/HRS recommendations part III, Circulation 119:e235, 2009.
-RBBB: QRS at least 120 ms, r' in V1-V2, broad S in I and V6. LBBB: QRS at least 120 ms, broad
-notched R in I, aVL, V5, V6 without q, ST-T discordant. LAFB: axis -45 to -90 degrees, qR in aVL, rS
-in inferior leads. First-degree AV block: PR over 200 ms. Shares follow the counts of PTB-XL.
+Criteria: Surawicz et al., AHA/ACCF/HRS recommendations part III, Circulation 119:e235, 2009. RBBB:
+QRS at least 120 ms, r' in V1-V2, broad S in I and V6. LBBB: QRS at least 120 ms, broad notched R in
+I, aVL, V5, V6 without q, ST-T discordant. LAFB: axis -45 to -90 degrees, qR in aVL, rS in inferior
+leads. First-degree AV block: PR over 200 ms. Shares follow the counts of PTB-XL.
 """
 
 import numpy as np

@@ -1,10 +1,9 @@
 """Electrocardiographs: what the recording device adds to a record, whatever the heart does.
 
 PTB-XL names the device of each record in its column ``device``, and devices differ in their noise
-above 60 Hz. Where one diagnosis comes mostly from one type of device, this noise is a confounder:
-a network at 500 Hz can learn the device instead of the heart. In a slice of 500 raw PTB-XL records
-12 of 13 records with atrial fibrillation come from one type (AT-6 C), which made 46 % of all
-records.
+above 60 Hz. Where one diagnosis comes mostly from one type of device, this noise is a confounder: a
+network at 500 Hz can learn the device instead of the heart. In a slice of 500 raw PTB-XL records 12
+of 13 records with atrial fibrillation come from one type (AT-6 C), which made 46 % of all records.
 
 All devices are AC-coupled (they remove the mean of each lead), as IEC 60601-2-25 asks for.
 """
@@ -20,22 +19,14 @@ from ecgcore.arrays import Floats
 class Device:
     """One type of electrocardiograph.
 
-    Parameters
-    ----------
-    name
-        Entry of the column ``device``.
-    share
-        Share of the records of an archive that this device made.
-    low_pass_hz
-        Frequency at which its second-order low-pass filter passes half of the power. The filter
-        acts on the noise only, since the waves of the heart hold little above 100 Hz.
-    floor_factor, mains_factor
-        Factors on the noise floor of the amplifier and on the mains pickup of
-        :class:`ecgsim.noise.NoiseLevels`.
+    ``low_pass_hz`` is the frequency at which its second-order low-pass filter passes half of the
+    power. The filter acts on the noise only, since the waves of the heart hold little above 100 Hz.
+    The factors multiply the noise floor of the amplifier and the mains pickup of
+    :class:`ecgsim.noise.NoiseLevels`.
     """
 
-    name: str
-    share: float
+    name: str  # in the column ``device``
+    share: float  # of the records of an archive
     low_pass_hz: float
     floor_factor: float
     mains_factor: float
@@ -58,22 +49,13 @@ CONFOUNDED_CONDITION, CONFOUNDED_DEVICE = "AF", DEVICES[2]
 
 
 def draw_device(rng: np.random.Generator, condition: str, confounding: float) -> Device:
-    """Draw the device of one record.
+    """Draw the device of one record with this leading condition.
 
-    Parameters
-    ----------
-    condition
-        Leading condition of the record.
-    confounding
-        Probability (0 to 1) that a record in AF comes from :data:`CONFOUNDED_DEVICE` for sure
-        instead of from any device by its share. With 0 the device is independent of the
-        condition; with 0.9 about 93 % of the AF records come from one device, as in the slice
-        of PTB-XL.
+    ``confounding`` is the probability (0 to 1) that a record with AF comes from
+    :data:`CONFOUNDED_DEVICE` for sure instead of from any device by its share. With 0 the device is
+    independent of the condition; with 0.9 about 93 % of the records with AF come from one device,
+    as in the slice of PTB-XL.
     """
     number = int(rng.choice(len(DEVICES), p=[device.share for device in DEVICES]))
-    is_confounded = rng.random() < confounding
-    return (
-        CONFOUNDED_DEVICE
-        if is_confounded and condition == CONFOUNDED_CONDITION
-        else DEVICES[number]
-    )
+    is_confounded = rng.random() < confounding and condition == CONFOUNDED_CONDITION
+    return CONFOUNDED_DEVICE if is_confounded else DEVICES[number]

@@ -54,11 +54,11 @@ FLAT_REACH = 2.0
 class Wave(NamedTuple):
     """One wave of the dipole.
 
-    ``centre_s`` counts from the onset of P (anchor ``P``) or from the R peak (``QRS``, ``T``;
-    the latter is stretched with the RR interval). ``left_s`` and ``right_s`` are the standard
+    ``centre_s`` counts from the onset of P (anchor ``P``) or from the R peak (``QRS``, ``T``; the
+    latter is stretched with the RR interval). ``left_s`` and ``right_s`` are the standard
     deviations before and after the centre; ``flat`` turns the Gaussian into a plateau. ``sign``
-    names the ECG sign that a wave of an infarction or of an ST-T change shows: ``st`` (elevation
-    or depression), ``t`` (flattening or inversion), ``q`` (Q wave and loss of R), or none.
+    names the ECG sign that a wave of an infarction or of an ST-T change shows: ``st`` (elevation or
+    depression), ``t`` (flattening or inversion), ``q`` (Q wave and loss of R), or none.
     """
 
     anchor: Anchor
@@ -102,25 +102,12 @@ NORMAL, VENTRICULAR, ATRIAL = 0, 1, 2
 def render(
     waves: Sequence[Wave], beats: Beats, lead_matrix: Floats, only: int | None = None
 ) -> Floats32:
-    """Render the waves of all beats in every lead, at :data:`RATE_HZ`.
+    """Render the waves of one beat at all beats of the strip: mV at :data:`RATE_HZ`.
 
-    Parameters
-    ----------
-    waves
-        The waves of one beat.
-    beats
-        All beats of the strip.
-    lead_matrix
-        Projection from the dipole to the leads, shape ``(lead, 3)``.
-    only
-        The kind of ectopic beat to which these waves belong. By default the waves belong to sinus
-        beats: P where the sinus node leads, QRS and T wherever the ventricles are activated from
-        above.
-
-    Returns
-    -------
-    array
-        mV, shape ``(lead, N_SAMPLES)``.
+    Returns the shape ``(lead, N_SAMPLES)``; ``lead_matrix``, shape ``(lead, 3)``, projects the
+    dipole to the leads. ``only`` is the kind of ectopic beat to which the waves belong. By default
+    they belong to sinus beats: P where the sinus node leads, QRS and T wherever the ventricles are
+    activated from above.
     """
     out = np.zeros((len(lead_matrix), N_SAMPLES), dtype=np.float32)
     for anchor in ("P", "QRS", "T"):

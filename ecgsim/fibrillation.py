@@ -27,19 +27,10 @@ AMPLITUDE_DEPTH = 1 / 3
 
 
 def f_waves(rng: np.random.Generator, coarseness: float, frequency_hz: float) -> Floats:
-    """Draw the fibrillatory activity of the atria as a dipole.
+    """Draw the fibrillatory activity of the atria as a dipole: mV, shape ``(3, N_SAMPLES)``, Frank.
 
-    Parameters
-    ----------
-    coarseness
-        Multiplies the mean RMS of each axis: below 0.5 fine (hard to see), above 1.3 coarse.
-    frequency_hz
-        Dominant atrial frequency, 4 to 9 Hz.
-
-    Returns
-    -------
-    array
-        mV, shape ``(3, N_SAMPLES)``, Frank axes.
+    ``coarseness`` multiplies the mean RMS of each axis: below 0.5 fine (hard to see), above 1.3
+    coarse. ``frequency_hz`` is the dominant atrial frequency, 4 to 9 Hz.
     """
     time_s = np.arange(N_SAMPLES) / RATE_HZ
     angle = 2 * np.pi * MODULATION_HZ * time_s

@@ -1,7 +1,7 @@
 """Hypertrophy: left ventricle (with and without strain), right ventricle, left atrium.
 
-Left ventricle: SV1 + RV5 or RV6 of at least 3.5 mV (Sokolow and Lyon 1949), RaVL over 1.1 mV,
-RaVL + SV3 over 2.8 mV in men and 2.0 in women (Cornell); strain: ST depression and T inversion,
+Left ventricle: SV1 + RV5 or RV6 of at least 3.5 mV (Sokolow and Lyon 1949), RaVL over 1.1 mV, RaVL
++ SV3 over 2.8 mV in men and 2.0 in women (Cornell); strain: ST depression and T inversion,
 asymmetric, in the lateral leads (Hancock et al., AHA/ACCF/HRS recommendations part V, Circulation
 119:e251, 2009). Left atrium: P of at least 120 ms, a deep terminal part in V1 (Morris 1964).
 """

@@ -1,7 +1,7 @@
 """Myocardial infarction by territory: Q, loss of R, ST elevation, T inversion.
 
-Dead muscle produces no force, so early in QRS a vector points away from it; injured muscle pulls
-ST towards itself; the healed border inverts T. All three are dipoles, so the reciprocal changes in
+Dead muscle produces no force, so early in QRS a vector points away from it; injured muscle pulls ST
+towards itself; the healed border inverts T. All three are dipoles, so the reciprocal changes in
 opposite leads follow from the projection.
 
 Amplitudes: ST elevation at the J point of at least 0.1 mV in two contiguous leads (0.15-0.25 mV in

@@ -20,15 +20,13 @@ from ecgcore.arrays import Floats
 from ecgcore.data import GAIN
 from ecgcore.leads import LEADS
 from ecgsim.archive import draw
-from ecgsim.cohort import CONDITIONS, RecordPlan, plan_cohort, single_condition
+from ecgsim.cohort import ALWAYS_S, CONDITIONS, RecordPlan, plan_cohort
 from ecgsim.dipole import MARGIN_S, NORMAL, RATE_HZ
 from ecgsim.noise import NO_NOISE
 from ecgsim.record import SimulatedRecord
 
 BEFORE, AFTER = 200, 300
 """Samples of a beat before and after its R peak, at 500 Hz."""
-ALWAYS_S = (-10.0, 20.0)
-"""The episode of a record that fibrillates from its first sample to its last."""
 
 
 def signal_mv(record: SimulatedRecord, part: str = "signal") -> Floats:
@@ -42,14 +40,14 @@ def r_sample(record: SimulatedRecord) -> int:
     return round(float(r_s[r_s > 1.5][0]) * RATE_HZ)
 
 
-def beat_mv(record: SimulatedRecord) -> tuple[Floats, int]:
-    """Return one beat, 0.4 s before to 0.6 s after R, shape ``(12, 500)``, and the sample of R.
+def beat_mv(record: SimulatedRecord) -> Floats:
+    """Return one beat, 0.4 s before to 0.6 s after R, shape ``(12, 500)``; R is at :data:`BEFORE`.
 
     Amplitudes count from the isoelectric line, for which the median of the lead stands.
     """
     signals_mv, centre = signal_mv(record), r_sample(record)
     signals_mv = signals_mv - np.median(signals_mv, axis=1, keepdims=True)
-    return signals_mv[:, centre - BEFORE : centre + AFTER], BEFORE
+    return signals_mv[:, centre - BEFORE : centre + AFTER]
 
 
 def rr_cv(record: SimulatedRecord) -> float:
@@ -60,36 +58,34 @@ def rr_cv(record: SimulatedRecord) -> float:
 
 def qrs_ms(record: SimulatedRecord) -> float:
     """Return the global QRS duration: where any lead changes faster than 7.5 mV/s."""
-    beat, centre = beat_mv(record)
-    speed = np.abs(np.gradient(beat[:, centre - 50 : centre + 80], axis=1)).max(axis=0) * RATE_HZ
+    qrs = beat_mv(record)[:, BEFORE - 50 : BEFORE + 80]
+    speed = np.abs(np.gradient(qrs, axis=1)).max(axis=0) * RATE_HZ
     fast = np.flatnonzero(speed > 7.5)
     return 1000 / RATE_HZ * float(fast[-1] - fast[0])
 
 
 def axis_deg(record: SimulatedRecord) -> float:
     """Return the frontal axis from the areas of QRS in I and aVF; 0 points left, +90 down."""
-    beat, centre = beat_mv(record)
-    area_i, area_avf = beat[[0, 5], centre - 40 : centre + 40].sum(axis=1)
+    area_i, area_avf = beat_mv(record)[[0, 5], BEFORE - 40 : BEFORE + 40].sum(axis=1)
     return float(np.degrees(np.arctan2(area_avf, area_i)))
 
 
 def sokolow_lyon_mv(record: SimulatedRecord) -> float:
     """Return S in V1 plus R in V5 or V6, whichever is taller."""
-    beat, centre = beat_mv(record)
-    qrs = dict(zip(LEADS, beat[:, centre - 30 : centre + 40], strict=True))
+    qrs = dict(zip(LEADS, beat_mv(record)[:, BEFORE - 30 : BEFORE + 40], strict=True))
     return float(-qrs["V1"].min() + max(qrs["V5"].max(), qrs["V6"].max()))
 
 
-def f_wave_hz(record: SimulatedRecord, lead: str = "V1") -> float:
-    """Return the frequency at which the f waves have most power."""
-    f = signal_mv(record, "evidence")[LEADS.index(lead)]
+def f_wave_hz(record: SimulatedRecord) -> float:
+    """Return the frequency at which the f waves in V1 have the most power."""
+    f = signal_mv(record, "evidence")[LEADS.index("V1")]
     return float(np.fft.rfftfreq(len(f), 1 / RATE_HZ)[np.abs(np.fft.rfft(f)).argmax()])
 
 
-def f_wave_mv(record: SimulatedRecord, lead: str = "V1") -> float:
-    """Return the mean height of an f wave, peak to peak."""
-    f = signal_mv(record, "evidence")[LEADS.index(lead)]
-    period = round(RATE_HZ / f_wave_hz(record, lead))
+def f_wave_mv(record: SimulatedRecord) -> float:
+    """Return the mean peak-to-peak height of an f wave in V1."""
+    f = signal_mv(record, "evidence")[LEADS.index("V1")]
+    period = round(RATE_HZ / f_wave_hz(record))
     waves = f[: len(f) // period * period].reshape(-1, period)
     return float(np.ptp(waves, axis=1).mean())
 
@@ -159,20 +155,17 @@ def noise_free_cohort(
     condition: str, n_records: int, seed: int
 ) -> Iterator[tuple[RecordPlan, SimulatedRecord]]:
     """Return records of one leading condition, drawn as in an archive but without noise."""
-    for case in plan_cohort(n_records, seed, single_condition(condition)):
+    for case in plan_cohort(n_records, seed, {condition: 1.0}):
         yield draw(case, seed, NO_NOISE)
 
 
 def compare_with_published(n_records: int, seed: int) -> pd.DataFrame:
     """Compare simulated records, ``n_records`` per condition, with :data:`NORMS`.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per norm: ``measure``, ``records``, ``unit``, ``low``, ``high``, ``source``, the
-        number of records ``n``, ``median``, quantiles ``p05`` and ``p95``, and ``inside``, the
-        share within the published range. Only clearly visible pathologies (severity over 0.6) are
-        measured; mild ones stay under the limits on purpose.
+    One row per norm: ``measure``, ``records``, ``unit``, ``low``, ``high``, ``source``, the number
+    of records ``n``, ``median``, quantiles ``p05`` and ``p95``, and ``inside``, the share within
+    the published range. Only clearly visible pathologies (severity over 0.6) are measured; mild
+    ones stay under the limits on purpose.
     """
     values_of_norm: list[list[float]] = [[] for _ in NORMS]
     for condition in CONDITIONS:

@@ -6,19 +6,18 @@ real records to which :func:`add_noise` adds it.
 
 Baseline wander lies below 0.5 Hz; muscle noise starts at about 20 Hz and its strength changes
 slowly (Bachi et al., IEEE TBME 2023). Levels and their spread between records were set to the
-spectra of 500 raw records of PTB-XL: above 60 Hz, between the QRS complexes, these hold about
-0.002 mV RMS; what they hold more lies in the QRS complexes.
+spectra of 500 raw records of PTB-XL: above 60 Hz, between the QRS complexes, these hold about 0.002
+mV RMS; what they hold more lies in the QRS complexes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Floats, Floats32
-from ecgcore.errors import EcgcoreError
+from ecgcore.arrays import Floats, Floats32, Signals
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.leads import LEADS, twelve_from_eight
 from ecgsim.devices import DEVICES, Device
 from ecgsim.dipole import N_SAMPLES, RATE_HZ
@@ -31,45 +30,23 @@ TO_LEADS[2:, 3:] = np.eye(6)
 TO_LEADS[2:, :3] = -1.0 / 3.0
 _TO_LEADS_32 = TO_LEADS.astype(np.float32)
 
-N_ELECTRODES = 9
-_SCALED = ("baseline_mv", "electrode_mv", "muscle_mv", "mains_mv", "white_mv", "offset_mv")
+N_ELECTRODES, MAINS_HZ = 9, 50.0
 
 
 @dataclass(frozen=True)
 class NoiseLevels:
-    """Typical noise of an archive; each level is a median over records, RMS at one electrode.
+    """Typical noise of an archive; each level is a median over records, RMS at one electrode."""
 
-    Parameters
-    ----------
-    baseline_mv, electrode_mv, muscle_mv, mains_mv, white_mv
-        RMS of wander, electrode contact noise (about 1 to 12 Hz, the band of P and f waves),
-        muscle noise, mains pickup, and the noise floor of the amplifier.
-    offset_mv
-        Standard deviation of the constant offset that AC coupling leaves in a lead.
-    spread
-        Standard deviation of the natural logarithm of the levels between records.
-    motion_share, burst_share, tremor_share
-        Shares of records with an electrode that jumps, with a burst of muscle noise, and with a
-        tremor of 4 to 6 Hz in one limb, which resembles f waves.
-    mains_hz
-        50 or 60.
-    """
-
-    baseline_mv: float = 0.045
-    electrode_mv: float = 0.015
+    baseline_mv: float = 0.045  # wander
+    electrode_mv: float = 0.015  # contact noise, about 1 to 12 Hz: the band of P and f waves
     muscle_mv: float = 0.0034
     mains_mv: float = 0.0012
-    white_mv: float = 0.0007
-    offset_mv: float = 0.004
-    spread: float = 0.50
-    motion_share: float = 0.06
-    burst_share: float = 0.08
-    tremor_share: float = 0.05
-    mains_hz: float = 50.0
-
-    def times(self, factor: float) -> "NoiseLevels":
-        """Return levels multiplied by ``factor``; the shares stay."""
-        return replace(self, **{name: getattr(self, name) * factor for name in _SCALED})
+    white_mv: float = 0.0007  # noise floor of the amplifier
+    offset_mv: float = 0.004  # standard deviation of the offset that AC coupling leaves in a lead
+    spread: float = 0.50  # standard deviation of the natural logarithm of levels between records
+    motion_share: float = 0.06  # share of records with an electrode that jumps
+    burst_share: float = 0.08  # share of records with a burst of muscle noise
+    tremor_share: float = 0.05  # share of records with a tremor of 4 to 6 Hz, which mimics f waves
 
 
 NO_NOISE = NoiseLevels(*[0.0] * 10)
@@ -80,8 +57,8 @@ NO_NOISE = NoiseLevels(*[0.0] * 10)
 class Noise:
     """Noise of one record: lasting noise, and passing noise (distractors), mV, ``(8, sample)``.
 
-    ``offset_mv`` is the constant offset of each lead, shape ``(8,)``; ``rms_mv`` holds the level
-    of each kind of noise.
+    ``offset_mv`` is the constant offset of each lead, shape ``(8,)``; ``rms_mv`` holds the level of
+    each kind of noise.
     """
 
     background_mv: Floats32
@@ -103,7 +80,7 @@ def draw_noise(rng: np.random.Generator, levels: NoiseLevels, device: Device) ->
     tension = rms_mv["muscle"] * uneven * muscle_tension(rng, slow_s)
     electrodes = interpolate_slow(rms_mv["baseline"] * uneven * wander(rng, slow_s), N_SAMPLES)
     electrodes += muscle * interpolate_slow(tension, N_SAMPLES)
-    coupling, hum = mains_pickup(rng, time_s, levels.mains_hz, device)
+    coupling, hum = mains_pickup(rng, time_s, device)
     electrodes += (np.float32(rms_mv["mains"]) * coupling) * hum
     contact, floor = _steady_spectra(device)
     contact, floor = np.float32(rms_mv["electrode"]) * contact, np.float32(rms_mv["white"]) * floor
@@ -160,7 +137,7 @@ def slow_times_s(n_samples: int, rate_hz: float) -> Floats:
     return np.arange(-(-n_samples // SLOW_STEP) + 1, dtype=float) * (SLOW_STEP / rate_hz)
 
 
-def interpolate_slow(values: NDArray[np.floating], n_samples: int) -> Floats32:
+def interpolate_slow(values: Signals, n_samples: int) -> Floats32:
     """Interpolate values at every 20th sample linearly; returns shape ``(electrode, sample)``."""
     knots: Floats32 = values.astype(np.float32)
     share = (np.arange(SLOW_STEP) / SLOW_STEP).astype(np.float32)
@@ -235,13 +212,13 @@ def muscle_tension(rng: np.random.Generator, time_s: Floats) -> Floats:
 
 
 def mains_pickup(
-    rng: np.random.Generator, time_s: Floats, mains_hz: float, device: Device = DEVICES[0]
+    rng: np.random.Generator, time_s: Floats, device: Device = DEVICES[0]
 ) -> tuple[Floats32, Floats32]:
     """Return how strongly each electrode picks up the mains, ``(electrode, 1)``, and the pickup
     itself with its third harmonic, ``(sample,)``."""
-    phase = 2 * np.pi * (mains_hz + rng.normal(0, 0.02)) * time_s
-    third_phase = 2 * np.pi * 3 * mains_hz * time_s + rng.uniform(0, 2 * np.pi)
-    third_size = np.float32(0.3 * device.response(np.array(3 * mains_hz)))
+    phase = 2 * np.pi * (MAINS_HZ + rng.normal(0, 0.02)) * time_s
+    third_phase = 2 * np.pi * 3 * MAINS_HZ * time_s + rng.uniform(0, 2 * np.pi)
+    third_size = np.float32(0.3 * device.response(np.array(3 * MAINS_HZ)))
     hum = np.float32(1.35) * np.sin(phase.astype(np.float32))
     hum += third_size * np.sin(third_phase.astype(np.float32))
     coupling = np.abs(rng.standard_normal((N_ELECTRODES, 1)))
@@ -288,24 +265,11 @@ def add_noise(
     over the twelve leads, record by record. The same seed gives the same noise at every strength,
     so that strengths can be compared in pairs.
 
-    Parameters
-    ----------
-    signals_mv
-        Shape (record, 12, sample), mV; not changed.
-    rate_hz
-        Sampling rate of the records; muscle noise needs about 250 Hz to be complete.
-    kind
-        One of :data:`KINDS`.
-    snr_db
-        Signal-to-noise ratio in decibels.
-
-    Raises
-    ------
-    EcgcoreError
-        The kind is unknown, or the records do not have twelve leads.
+    ``signals_mv``, shape (record, 12, sample), mV, is not changed; ``kind`` is one of
+    :data:`KINDS`, of which muscle noise needs about 250 Hz to be complete. Raises ``EcgcoreError``
+    if the kind is unknown or the records do not have twelve leads.
     """
-    if kind not in KINDS:
-        raise EcgcoreError(f"kind: there is no noise {kind!r}; expected one of {', '.join(KINDS)}.")
+    check_choice("kind", kind, KINDS)
     if signals_mv.ndim != 3 or signals_mv.shape[1] != len(LEADS):
         raise EcgcoreError(
             f"signals_mv: has shape {signals_mv.shape}; expected (record, 12 leads, sample)."
@@ -330,7 +294,7 @@ def _electrode_noise(kind: str, rng: np.random.Generator, rate_hz: float, n_samp
     if kind == "baseline":
         return np.asarray(interpolate_slow(wander(rng, slow_s), n_samples), dtype=float)
     if kind == "mains":
-        coupling, hum = mains_pickup(rng, time_s, mains_hz=50.0)
+        coupling, hum = mains_pickup(rng, time_s)
         return np.asarray(coupling * hum, dtype=float)
     pulled = np.zeros((N_ELECTRODES, n_samples))
     for electrode in rng.choice(N_ELECTRODES, 3, replace=False):

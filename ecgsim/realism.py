@@ -5,15 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from ecgcore.arrays import Bools, Floats, Floats32
+from ecgcore.arrays import Bools, Floats, Floats32, Signals
 from ecgcore.data import GAIN, Archive, Store
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import INDEPENDENT, LEADS
 from ecgsim.archive import draw
-from ecgsim.cohort import CONDITIONS, plan_cohort, plan_record, single_condition
+from ecgsim.cohort import CONDITIONS, plan_cohort, plan_record
 from ecgsim.measures import CLEAR
 from ecgsim.noise import NoiseLevels
 
@@ -28,12 +27,9 @@ class Example(NamedTuple):
 def simulated_example(condition: str, code: str, rate_hz: int, seed: int) -> Example:
     """Return the first simulated record that shows one statement clearly, and no other finding.
 
-    Raises
-    ------
-    EcgcoreError
-        None of 400 records of the condition has the statement.
+    Raises ``EcgcoreError`` if none of 400 records of the condition has the statement.
     """
-    for case in plan_cohort(400, seed, single_condition(condition)):
+    for case in plan_cohort(400, seed, {condition: 1.0}):
         plan = plan_record(case, seed)
         is_clear = all(finding.severity > CLEAR for finding in plan.findings)
         codes = {code for finding in plan.findings for code in finding.codes}
@@ -50,10 +46,7 @@ def real_example(
 ) -> Example | None:
     """Return a real record with a statement and at most one superclass; None if there is none.
 
-    Parameters
-    ----------
-    choice
-        0 for the first record that fits, 1 for the next, and so on; after the last comes the first.
+    ``choice`` is 0 for the first record that fits, 1 for the next, and so on, in a circle.
     """
     is_certain = source.table["scp_codes"].map(lambda codes: codes.get(code, -1) in (0, 80, 100))
     classes = [has_condition(source, name) for name in CONDITIONS if name != "AF"]
@@ -99,20 +92,12 @@ MEASURES = {
 _QRS_REACH_S = 0.06  # half of a QRS complex, with room
 
 
-def measure_bands(signals_mv: NDArray[np.floating], rate_hz: int) -> pd.DataFrame:
-    """Measure the offset of records and their content in bands of frequencies.
+def measure_bands(signals_mv: Signals, rate_hz: int) -> pd.DataFrame:
+    """Measure the offset of records ``(record, 12, sample)`` [mV] and their content in bands.
 
-    Parameters
-    ----------
-    signals_mv
-        Shape ``(record, 12, sample)``, mV, not filtered and not standardised.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per record, columns :data:`BANDS`, microvolts: the absolute mean of a lead and its
-        RMS in each band, median over the eight independent leads. NaN for bands that lie above
-        half of the sampling rate.
+    The records are neither filtered nor standardised. One row per record, columns :data:`BANDS`,
+    microvolts: the absolute mean of a lead and its RMS in each band, median over the eight
+    independent leads. NaN for bands that lie above half of the sampling rate.
     """
     leads = [LEADS.index(name) for name in INDEPENDENT]
     signals_uv = 1000.0 * np.asarray(signals_mv, dtype=np.float64)[:, leads]
@@ -129,30 +114,21 @@ def measure_bands(signals_mv: NDArray[np.floating], rate_hz: int) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
-def measure(signals_mv: NDArray[np.floating], rate_hz: int) -> pd.DataFrame:
-    """Measure records by their R peaks, which wfdb's XQRS detector finds in lead II.
+def measure(signals_mv: Signals, rate_hz: int) -> pd.DataFrame:
+    """Measure records ``(record, 12, sample)`` [mV] by the R peaks of wfdb's XQRS in lead II.
 
-    Parameters
-    ----------
-    signals_mv
-        Shape ``(record, 12, sample)``, mV.
-    rate_hz
-        At least 100, so that noise above 40 Hz can be seen.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per record, columns :data:`MEASURES`; NaN where fewer than four beats were detected.
-        *Beat-to-beat change* is the RMS difference of each QRS complex (lead II) from their mean,
-        as a share of the RMS of that mean; *noise* is the RMS of lead II between the QRS
-        complexes. The others are those of :func:`measure_bands`.
+    ``rate_hz`` is at least 100, so that noise above 40 Hz can be seen. One row per record, columns
+    :data:`MEASURES`; NaN where fewer than four beats were detected. *Beat-to-beat change* is the
+    RMS difference of each QRS complex (lead II) from their mean, as a share of the RMS of that
+    mean; *noise* is the RMS of lead II between the QRS complexes. The others are those of
+    :func:`measure_bands`.
     """
     beats = pd.DataFrame([_measure_beats(record, rate_hz) for record in signals_mv])
     bands = measure_bands(signals_mv, rate_hz)
     return beats.join(bands.where(beats["heart rate"].notna()))[list(MEASURES)]
 
 
-def _measure_beats(record_mv: NDArray[np.floating], rate_hz: int) -> dict[str, float]:
+def _measure_beats(record_mv: Signals, rate_hz: int) -> dict[str, float]:
     from wfdb.processing import XQRS  # slow to import
 
     names = [name for name in MEASURES if name not in BANDS]
@@ -202,18 +178,11 @@ def _auroc(real: Floats, simulated: Floats) -> dict[str, float]:
 def separability(real: pd.DataFrame, simulated: pd.DataFrame) -> pd.DataFrame:
     """Return how real and simulated records of one class differ in each measure.
 
-    Parameters
-    ----------
-    real, simulated
-        One row per record and one record per patient, as :func:`measure` returns them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per measure: ``unit``, number of records, median, quartiles and the 10th and 90th
-        percentile on both sides, and ``auroc`` with its 95 % interval (DeLong): how well the
-        measure alone separates real from simulated records (0.5: not at all; below 0.5: simulated
-        values are higher).
+    ``real`` and ``simulated`` have one row per record and one record per patient, as
+    :func:`measure` returns them. The result has one row per measure: ``unit``, number of records,
+    median, quartiles and the 10th and 90th percentile on both sides, and ``auroc`` with its 95 %
+    interval (DeLong): how well the measure alone separates real from simulated records (0.5: not at
+    all; below 0.5: simulated values are higher).
     """
     rows = []
     for name in [name for name in MEASURES if name in real]:
@@ -237,31 +206,22 @@ def compare_classes(
     seed: int,
     *,
     conditions: Sequence[str] = ("NORM", "AF"),
-    measure_by: Callable[[NDArray[np.floating], int], pd.DataFrame] = measure,
+    measure_by: Callable[[Signals, int], pd.DataFrame] = measure,
 ) -> pd.DataFrame:
     """Compare raw real records, one per patient, with simulated ones, class by class.
 
-    Parameters
-    ----------
-    n_records
-        Largest number of records of each class, real and simulated.
-    conditions
-        Some of :data:`ecgsim.cohort.CONDITIONS`; a real record in AF counts in no other class.
-    measure_by
-        :func:`measure`, or :func:`measure_bands`, which is quicker.
-
-    Returns
-    -------
-    pandas.DataFrame
-        :func:`separability` with the columns ``records`` (the class) and ``inside``: whether the
-        simulated median lies between the real 10th and 90th percentile.
+    At most ``n_records`` of each class, real and simulated, are measured by :func:`measure` or by
+    :func:`measure_bands`, which is quicker. ``conditions`` are some of
+    :data:`ecgsim.cohort.CONDITIONS`; a real record with AF counts in no other class. The result is
+    that of :func:`separability` with the columns ``records`` (the class) and ``inside``: whether
+    the simulated median lies between the real 10th and 90th percentile.
     """
     rate_hz, frames, is_af = max(source.rates_hz), [], has_condition(source, "AF")
     for condition in conditions:
         chosen = is_af if condition == "AF" else has_condition(source, condition) & ~is_af
         ecg_ids = source.table.loc[chosen].drop_duplicates("patient_id").index[:n_records]
         real = measure_by(source.signals(rate_hz, ecg_ids.to_numpy()), rate_hz)
-        cases = plan_cohort(n_records, seed, single_condition(condition))
+        cases = plan_cohort(n_records, seed, {condition: 1.0})
         records = [draw(case, seed, NoiseLevels())[1].at(rate_hz)["signal"] for case in cases]
         simulated = measure_by(np.stack(records) / GAIN, rate_hz)
         frames.append(separability(real, simulated).assign(records=condition))

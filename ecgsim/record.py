@@ -1,8 +1,8 @@
-"""One record: healthy heart, pathology, distractors and noise, kept apart and summed.
+"""One record: healthy heart, pathology, distractors and noise as separate parts, and their sum.
 
-``signal = healthy + evidence - counterfactual + distractor + shortcut + noise + coupling`` in every
-lead and sample. Records are computed at 500 Hz with a margin on both sides, so that the anti-alias
-filter of lower rates never sees an edge.
+``signal = healthy + evidence - counterfactual + distractor + noise + coupling`` in every lead and
+sample. Records are computed at 500 Hz with a margin on both sides, so that the anti-alias filter of
+lower rates never sees an edge.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,9 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 from scipy.signal import firwin
 
-from ecgcore.arrays import Floats, Floats32
+from ecgcore.arrays import Adu, Floats, Floats32
 from ecgcore.data import DURATION_S, GAIN, LAYERS
 from ecgcore.leads import LEADS, LIMB, twelve_from_eight
 from ecgsim.anatomy import Heart
@@ -33,9 +32,6 @@ from ecgsim.rhythm import (
     sinus_r_s,
     ventricular_beat,
 )
-from ecgsim.shortcut import Shortcut, shortcut_artefact
-
-Adu = NDArray[np.int16]
 
 SIGNS = {
     "healthy": 1,
@@ -43,10 +39,8 @@ SIGNS = {
     "evidence_st": 0,
     "evidence_t": 0,
     "evidence_q": 0,
-    "timing": 0,
     "counterfactual": -1,
     "distractor": 1,
-    "shortcut": 1,
     "noise": 1,
     "coupling": 1,
 }
@@ -54,9 +48,7 @@ SIGNS = {
 
 ``evidence_st``, ``evidence_t`` and ``evidence_q`` are the shares of ``evidence`` that show ST
 elevation or depression, T flattening or inversion, and Q waves with loss of R, of infarctions and
-ST-T changes. ``timing`` holds the QRS complexes of a record in atrial fibrillation: their *places*
-are evidence, though nothing is added to them. ``coupling`` is what AC coupling of the device
-takes off each lead, a constant."""
+ST-T changes. ``coupling`` is the constant that AC coupling of the device takes off each lead."""
 
 
 @dataclass(frozen=True)
@@ -109,20 +101,9 @@ def simulate_record(
     findings: Sequence[Finding],
     *,
     noise: NoiseLevels,
-    shortcut: Shortcut | None = None,
     device: Device = DEVICES[0],
 ) -> SimulatedRecord:
-    """Compute one record.
-
-    Parameters
-    ----------
-    heart, rhythm, findings
-        The healthy beat, when it comes, and the pathologies.
-    noise, device
-        Typical levels of the noise, and the electrocardiograph.
-    shortcut
-        An artefact to plant in this record, or None.
-    """
+    """Compute one record: a heart, its rhythm, its pathologies, and noise of typical levels."""
     beats, matrix = _draw_beats(rng, heart, rhythm), heart.lead_matrix
     parts = {"healthy": render([*heart.p, *heart.qrs, *heart.t], beats, matrix)}
     parts |= _evidence(findings, beats, matrix)
@@ -140,8 +121,6 @@ def simulate_record(
         distractors.append(render(atrial_p(rng, heart), beats, matrix, ATRIAL))
     if distractors:
         parts["distractor"] = sum(distractors[1:], start=distractors[0])
-    if shortcut is not None:
-        parts["shortcut"] = shortcut_artefact(rng, shortcut, RATE_HZ, N_SAMPLES)
     total = np.zeros_like(parts["healthy"])
     for name in parts:
         if SIGNS[name]:
@@ -185,17 +164,14 @@ def _fibrillate(
     assert rhythm.episode_s is not None
     start_s, end_s = rhythm.episode_s
     time_s = np.arange(N_SAMPLES) / RATE_HZ - MARGIN_S
-    # The atria start and stop within about 0.1 s.
-    window = 1 / (
-        1 + np.exp(-np.clip(np.minimum(time_s - start_s, end_s - time_s) / 0.02, -50, 50))
-    )
+    inside_s = np.minimum(time_s - start_s, end_s - time_s)
+    window = 1 / (1 + np.exp(-np.clip(inside_s / 0.02, -50, 50)))  # on and off within 0.1 s
     f = f_waves(rng, rhythm.coarseness, rhythm.atrial_hz) * window
     atria = (LEAD_GAINS[:, None] * (heart.lead_matrix @ f)).astype(np.float32)
     fibrillating = beats.where(beats.fibrillating)
     missing_p = render(heart.p, fibrillating, heart.lead_matrix)
     for name, part in (("evidence", atria), ("counterfactual", missing_p)):
         parts[name] = parts[name] + part if name in parts else part
-    parts["timing"] = render(heart.qrs, fibrillating, heart.lead_matrix)
 
 
 def _draw_beats(rng: np.random.Generator, heart: Heart, rhythm: Rhythm) -> Beats:

@@ -56,8 +56,8 @@ def sinus_r_s(
 ) -> Floats:
     """Return the R peaks of sinus rhythm, in seconds.
 
-    ``rr_cv`` is the coefficient of variation of RR: about 0.02 to 0.06 at rest, above 0.08 in
-    sinus arrhythmia. About half of it comes from respiration; the mix is drawn at random.
+    ``rr_cv`` is the coefficient of variation of RR: about 0.02 to 0.06 at rest, above 0.08 in sinus
+    arrhythmia. About half of it comes from respiration; the mix is drawn at random.
     """
     n_beats = int((duration_s + 2 * LEAD_IN_S) / mean_rr_s * 1.6) + 4
     time_s: Floats = mean_rr_s * np.arange(n_beats, dtype=np.float64)
@@ -113,11 +113,11 @@ def add_ectopy(
     inside = inside[inside > 0]
     if n_ectopic == 0 or len(inside) == 0:
         return r_s, kinds
-    taken: list[int] = []
+    premature: list[int] = []
     for beat in rng.permutation(inside):
-        if len(taken) < n_ectopic and all(abs(int(beat) - other) > 1 for other in taken):
-            taken.append(int(beat))
-    for beat in sorted(taken):
+        if len(premature) < n_ectopic and all(abs(int(beat) - other) > 1 for other in premature):
+            premature.append(int(beat))
+    for beat in sorted(premature):
         coupling = rng.uniform(0.55, 0.78)
         gain_s = (1 - coupling) * (r_s[beat] - r_s[beat - 1])
         if kind == ATRIAL:
@@ -138,8 +138,8 @@ def make_beats(
 ) -> Beats:
     """Return the beats with all that each needs besides its R peak.
 
-    The PR interval moves a little with each beat and shortens with RR; repolarisation follows
-    the mean of the last two RR intervals by Fridericia's cube root.
+    The PR interval moves a little with each beat and shortens with RR; repolarisation follows the
+    mean of the last two RR intervals by Fridericia's cube root.
     """
     rr_s = np.diff(r_s, prepend=2 * r_s[0] - r_s[1] if len(r_s) > 1 else r_s[0] - 0.8)
     smooth_s = (rr_s + np.concatenate([rr_s[:1], rr_s[:-1]])) / 2

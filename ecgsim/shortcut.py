@@ -11,38 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgcore.arrays import Floats32, Ints
-from ecgcore.errors import EcgcoreError
 from ecgcore.leads import INDEPENDENT, LEADS, twelve_from_eight
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """Which records get the artefact, and what it looks like.
+    """A burst of a sine under a Gaussian envelope, once per record at a random time.
 
-    Parameters
-    ----------
-    condition
-        One of :data:`ecgsim.cohort.CONDITIONS`, for example ``"MI"``.
-    lead
-        An independent lead (I, II, V1-V6). An artefact in I or II reaches the other limb leads
-        through Einthoven's identities; one in V1-V6 stays in its lead.
-    amplitude_mv, duration_s, frequency_hz
-        A burst of a sine under a Gaussian envelope, once per record at a random place.
-    share, share_others
-        Probability of the artefact with the condition, and without it.
+    ``lead`` is an independent lead (I, II, V1-V6). An artefact in I or II reaches the other limb
+    leads through Einthoven's identities; one in V1-V6 stays in its lead.
     """
 
-    condition: str
     lead: str = "V6"
     amplitude_mv: float = 0.15
     duration_s: float = 0.6
     frequency_hz: float = 25.0
-    share: float = 0.95
-    share_others: float = 0.05
-
-    def share_of(self, condition: str) -> float:
-        """Return the probability of the artefact in a record with this leading condition."""
-        return self.share if condition == self.condition else self.share_others
+    share: float = 0.95  # probability of the artefact in a positive record
+    share_others: float = 0.05  # and in a negative one
 
 
 def shortcut_artefact(
@@ -67,30 +52,11 @@ def plant_shortcut(
     n_samples: int,
     seed: int,
 ) -> Floats32:
-    """Return the artefact for records of any archive, real or simulated, by their label.
+    """Return the artefacts of records by their label, to be added to the signals of any archive.
 
-    Parameters
-    ----------
-    shortcut
-        Its ``condition`` is ignored: positive records get the artefact with probability ``share``,
-        negative ones with ``share_others``.
-    ecg_ids, is_positive
-        Records and their labels; the artefact of a record depends on its id and the seed alone.
-
-    Returns
-    -------
-    array
-        To be added to the signals, mV, shape ``(record, 12, sample)``; 0 where nothing is planted.
-
-    Raises
-    ------
-    EcgcoreError
-        ``shortcut.lead`` is not an independent lead.
+    mV, shape ``(record, 12, sample)``; 0 in a record without the artefact. The artefact of a record
+    depends on its id, its label and the seed alone.
     """
-    if shortcut.lead not in INDEPENDENT:
-        raise EcgcoreError(
-            f"shortcut.lead: expected one of {', '.join(INDEPENDENT)}, got {shortcut.lead!r}."
-        )
     added = np.zeros((len(ecg_ids), len(LEADS), n_samples), np.float32)
     for row, (ecg_id, label) in enumerate(zip(ecg_ids, is_positive, strict=True)):
         rng = np.random.default_rng([seed, 5, int(ecg_id)])

@@ -79,7 +79,7 @@ def test_a_headline_is_found_again(name: str) -> None:
         one, other = (resampled(rows, times) for rows in (a, b))
         drawn.append(one - other)
     print(f"{name}: {values[0]:.4f} - {values[1]:.4f} = {values[0] - values[1]:+.4f}")
-    of_patients = ours.spread.common + ours.spread.own
+    of_patients = ours.spread.shared + ours.spread.unshared
     assert np.std(drawn) == pytest.approx(np.sqrt(of_patients), rel=0.25)
 
 

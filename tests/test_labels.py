@@ -60,7 +60,7 @@ def test_real_slice_against_the_rules_restated_on_the_raw_file(ptbxl_500: Path) 
 
 
 def test_unknown_task_and_statement_are_refused() -> None:
-    with pytest.raises(EcgcoreError, match="task: there is no 'norm_vs_all'; expected one of"):
+    with pytest.raises(EcgcoreError, match=r"task: there is no 'norm_vs_all' .*expected one of"):
         labels.task_labels(CASES, STATEMENTS, "norm_vs_all")
     with pytest.raises(EcgcoreError, match="statement XYZ is not in scp_statements"):
         labels.superclasses(table({"XYZ": 100.0}), STATEMENTS)

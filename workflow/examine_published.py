@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from ecgcore import files, labels, preprocessing, training
 from ecgcore.arrays import Floats32
-from ecgcore.data import load_ludb, ludb_waves, open_data
+from ecgcore.data import load_ludb, ludb_waves, open_data, published_weights
 from ecgcore.runs import recorded
 from ecgcore.runs.trained import published_logits
 from ecgsim import add_noise
@@ -107,9 +107,9 @@ def fields(weights: Path) -> pd.DataFrame:
     """
     rows = []
     for rate_hz in RATES_HZ:
-        for fold, path in enumerate(sorted(weights.glob(f"*-{rate_hz}hz-*")), start=1):
+        for fold, path in enumerate(published_weights(weights, rate_hz), start=1):
             network = training.load_published_cnn1d(path, rate_hz)
-            x = torch.randn(1, 12, 10 * rate_hz, generator=torch.manual_seed(SEED))
+            x = torch.randn(1, 12, network.spec.n_samples, generator=torch.manual_seed(SEED))
             x.requires_grad_()
             outputs: list[torch.Tensor] = []
             network.last_conv.register_forward_hook(lambda *args, to=outputs: to.append(args[2]))

@@ -25,7 +25,7 @@ from cost import dry_plan
 from plan import ROOT, Job, parameters
 from tqdm import tqdm
 
-from ecgcore import labels, models, runs, splits, training
+from ecgcore import files, labels, models, runs, splits, training
 from ecgcore.data import Store, open_data
 from ecgcore.leads import LEADS
 from ecgcore.runs import directory
@@ -110,7 +110,7 @@ def make_run(job: Job, base: Path, to: Path, store: Store, networks: dict[str, P
     facts = directory.read_json(base / "provenance.json")
     facts["archive"] |= {"name": store.name, "fingerprint": store.fingerprint}
     results = [path for path in sorted(to.iterdir()) if path.suffix in directory.RESULTS]
-    facts["files"] = {path.name: directory.sha256(path) for path in results}
+    facts["files"] = {path.name: files.sha256(path) for path in results}
     facts |= {"identity": run_identity(job.notebook, values), "tier": TIER, "seed": values["seed"]}
     (to / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
 

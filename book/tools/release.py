@@ -17,7 +17,6 @@ from book.tools.facts import write_json
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance
-from ecgcore.runs.directory import sha256
 
 PAGES, PDF, RESULTS = "ecg-book-html.zip", "ecg-book.pdf", "ecg-book-results.zip"
 CONTENTS = "Contents"
@@ -68,7 +67,7 @@ def _write_manifest(folder: Path, html: Path, root: Path) -> None:
     tier = next((p.name.removeprefix(".tier-") for p in html.glob(".tier-*")), "unknown")
     manifest = {"commit": commit, "with_changes": is_dirty, "tier": tier, "bytes": sizes}
     write_json(folder / "manifest.json", manifest)
-    lines = [f"{sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
+    lines = [f"{files.sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Floats32, Ints
+from ecgcore import files
+from ecgcore.arrays import Adu, Floats32, Ids, Signals
 from ecgcore.data.read_wfdb import INVALID, TwelveLeads, read_wfdb, twelve_leads
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.leads import LEADS
 
 DATABASE, STATEMENTS, SIMULATION = "ptbxl_database.csv", "scp_statements.csv", "simulation.json"
@@ -36,13 +36,10 @@ GAIN = 1000
 """PTB-XL's gain in adu per mV."""
 
 LAYERS = (
-    "evidence", "evidence_st", "evidence_t", "evidence_q",
-    "counterfactual", "distractor", "timing", "shortcut",
+    "evidence", "evidence_st", "evidence_t", "evidence_q", "counterfactual", "distractor",
 )  # fmt: skip
 """Known parts of the records of a simulated archive; see :mod:`ecgsim`."""
 
-Adu = NDArray[np.int16]
-Ids = Sequence[int] | Ints
 Read = Callable[[int], Floats32 | float]
 """Returns the record of an ``ecg_id`` in mV, shape (lead, sample), or 0 where a layer lacks it."""
 
@@ -67,26 +64,26 @@ class Records(ABC):
         return bool(self.simulation)
 
     def signals(self, rate_hz: int, ecg_ids: Ids | None = None) -> Floats32:
-        """Records in mV, shape (record, lead, sample), in the order of ``ecg_ids`` (all).
+        """Return records in mV, shape (record, lead, sample), in the order of ``ecg_ids`` (all).
 
-        An archive's equal ``wfdb.rdsamp``, NaN where a sample is missing; a store's are rounded to
-        0.001 mV. Raises ``EcgcoreError`` for a rate or record that is not there or is damaged.
+        Those of an archive equal ``wfdb.rdsamp``, with NaN for missing samples; those of a store
+        are rounded to 0.001 mV. Raises ``EcgcoreError`` for an unknown rate or record, and for a
+        damaged record.
         """
         return self._collect(rate_hz, ecg_ids, None)
 
     def evidence(
         self, rate_hz: int, ecg_ids: Ids | None = None, layer: str = "evidence"
     ) -> Floats32:
-        """Signed contribution in mV of what a layer (:data:`LAYERS`) of a simulated archive holds.
+        """Return a layer (:data:`LAYERS`) of a simulated archive: signed contributions in mV.
 
         Shape (record, lead, sample); zero in a record without it. Raises ``EcgcoreError`` for a
-        real archive, and where there is no such layer, rate or record.
+        real archive and for an unknown layer, rate or record.
         """
         if not self.is_simulated:
             why = "is a real archive; only a simulated archive has evidence masks"
             raise EcgcoreError(f"{self.name}: {why}.")
-        if layer not in LAYERS:
-            raise EcgcoreError(f"layer: there is no '{layer}'; expected one of {LAYERS}.")
+        check_choice("layer", layer, LAYERS)
         return self._collect(rate_hz, ecg_ids, layer)
 
     def check_rate(self, rate_hz: int) -> None:
@@ -100,8 +97,8 @@ class Records(ABC):
         self.check_rate(rate_hz)
         ids = np.asarray(self.table.index if ecg_ids is None else ecg_ids).tolist()
         if unknown := [ecg_id for ecg_id in ids if ecg_id not in self.table.index]:
-            why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name} (a store"
-            raise EcgcoreError(f"ecg_ids: {why} leaves out damaged ones: see its quality).")
+            why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name}"
+            raise EcgcoreError(f"ecg_ids: {why}; a store leaves out damaged ones: see its quality.")
         mv = np.zeros((len(ids), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
         read = self._reader(rate_hz, layer)
         for row, ecg_id in enumerate(ids):
@@ -120,7 +117,7 @@ class Archive(Records):
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path).expanduser()
+        self.path = files.expand(path)
         if not (self.path / DATABASE).is_file():
             why = f"is not an archive; expected a folder with {DATABASE}, or fetch one first"
             raise EcgcoreError(f"{self.path}: {why}.")
@@ -164,7 +161,7 @@ class Archive(Records):
         for name, expected in read_checksums(self.path / CHECKSUMS).items():
             if not (path := self.path / name).is_file():
                 problems += [] if name.startswith(absent) else [(name, "missing")]
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            elif files.sha256(path) != expected:
                 problems.append((name, "differs"))
         return pd.DataFrame(problems, columns=["file", "problem"])
 
@@ -173,7 +170,7 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
     """A record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``."""
     stated_hz, leads = read_wfdb(stem)
     if abs(stated_hz / rate_hz - 1) > 1e-6:
-        raise EcgcoreError(f"{stem}: says {stated_hz:g} Hz; expected {rate_hz} Hz here.")
+        raise EcgcoreError(f"{stem}: its header states {stated_hz:g} Hz; expected {rate_hz} Hz.")
     record = twelve_leads(leads, stem)
     if (n_samples := record.mv.shape[1]) != rate_hz * DURATION_S:
         why = f"holds {n_samples} samples per lead; expected {rate_hz * DURATION_S}"
@@ -181,14 +178,14 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
     return record
 
 
-def to_adu(signals_mv: NDArray[np.floating], gain: int = GAIN) -> Adu:
+def to_adu(signals_mv: Signals, gain: int = GAIN) -> Adu:
     """Round mV to int16, NaN to :data:`INVALID`; ``EcgcoreError`` for more than 16 bits."""
     scaled = np.rint(np.asarray(signals_mv) * np.float32(gain))
     largest = np.nanmax(np.abs(scaled), initial=0)
     if largest > 32767:
         why = f"{largest / gain:.6g} mV does not fit in 16 bits at {gain} adu per mV"
         raise EcgcoreError(f"signals_mv: {why} (at most {32767 / gain:g} mV); lower the gain.")
-    return np.nan_to_num(scaled, nan=INVALID).astype(np.int16)
+    return np.asarray(np.nan_to_num(scaled, nan=INVALID), "<i2")
 
 
 def encode_record(

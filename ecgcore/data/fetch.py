@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ecgcore import files
 from ecgcore.data.archive import CHECKSUMS, DATABASE, STATEMENTS, read_checksums
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 RETRIES, TIMEOUT_S, N_AT_A_TIME = 4, 30.0, 8
 _NETWORKS = {
@@ -39,9 +39,15 @@ def _check_networks(folder: Path) -> None:
             state = torch.load(path, map_location="cpu", weights_only=True)
             for name in sorted(state):
                 digest.update(name.encode() + state[name].contiguous().numpy().tobytes())
-            save_file(state, folder / f"sampling-matters-cnn1d-{rate_hz}hz-fold{fold}.safetensors")
+            save_file(state, published_weights(folder, rate_hz)[fold - 1])
             if fold == 5 and digest.hexdigest() != expected:
                 raise EcgcoreError(f"{path.parents[1]}: these are not the published networks.")
+
+
+def published_weights(folder: Path | str, rate_hz: int) -> list[Path]:
+    """Return the weights of paper B's CNN1D at one rate, one file per fold, in a fetched folder."""
+    name = f"sampling-matters-cnn1d-{rate_hz}hz-fold{{}}.safetensors"
+    return [Path(folder, name.format(fold)) for fold in range(1, 6)]
 
 
 class Dataset(NamedTuple):
@@ -84,16 +90,14 @@ def fetch(
 ) -> Path:
     """Fetch a dataset of :data:`DATASETS`, or its files that are missing or damaged.
 
-    Every file is verified. Files that arrived before an interruption are not fetched again; a new
-    folder, which is returned, gets its name only when it is complete. ``rates_hz`` selects
-    sampling rates (all), ``mirror`` is another folder with the same files. Prints the size, and
-    shows progress on a terminal.
-
-    Raises ``EcgcoreError``, after which the same call continues: server unreachable, a web page
-    instead of a file, a file missing or wrong after all retries, an unsafe path, a full disk.
+    Every file is verified; files that arrived are not fetched again. A new folder, which is
+    returned, gets its name when it is complete. ``rates_hz`` selects sampling rates (all);
+    ``mirror`` is another folder with the same files. Prints the size, and shows progress on a
+    terminal. Raises ``EcgcoreError``, after which the same call continues: server unreachable, a
+    web page instead of a file, a file missing or wrong after all retries, an unsafe path, a full
+    disk.
     """
-    if name not in DATASETS:
-        raise EcgcoreError(f"There is no dataset '{name}'; expected {', '.join(DATASETS)}.")
+    check_choice("dataset", name, DATASETS)
     dataset, to = DATASETS[name], files.expand(to)
     url = (mirror or dataset.url).rstrip("/") + "/"
     with files.file_errors(to):
@@ -141,7 +145,7 @@ def _fetch_files(url: str, folder: Path, digests: Mapping[str, str | None]) -> N
     remote = pooch.create(folder, url, registry=dict(digests), retry_if_failed=RETRIES)
     pooch.get_logger().setLevel("ERROR")
     for parent in {(folder / name).parent for name in digests}:
-        parent.mkdir(parents=True, exist_ok=True)  # pooch's own making of folders can race
+        parent.mkdir(parents=True, exist_ok=True)  # pooch creates them without a lock
     with ThreadPoolExecutor(N_AT_A_TIME) as pool, requests.Session() as session:
 
         def download(address: str, output_file: str, _: object) -> None:
@@ -158,7 +162,7 @@ def _fetch_files(url: str, folder: Path, digests: Mapping[str, str | None]) -> N
             except (requests.exceptions.RequestException, ValueError) as error:
                 cause = str(error).partition(": expected")[0]  # of pooch, where the hash differs
                 why = f"failed {RETRIES + 1} times in a row ({cause}); check network and address"
-                why += ", or name another mirror, and run it again: files that arrived are kept"
+                why += ", or name another mirror, and run it again: files that arrived stay"
                 raise EcgcoreError(f"{remote.get_url(name)}: {why}.") from None
 
         try:

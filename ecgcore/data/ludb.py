@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from ecgcore import files
 from ecgcore.data.record import Record, load_record
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
@@ -44,7 +45,7 @@ class Ludb:
 
 def load_ludb(path: Path | str) -> Ludb:
     """Open LUDB in a folder that holds ``ludb.csv`` and ``data/``; ``EcgcoreError`` without."""
-    folder = Path(path).expanduser()
+    folder = files.expand(path)
     if not (folder / "ludb.csv").is_file():
         why = "holds no ludb.csv; get LUDB with python -m ecgcore fetch ludb --to FOLDER"
         raise EcgcoreError(f"{folder}: {why}.")
@@ -55,12 +56,12 @@ def load_ludb(path: Path | str) -> Ludb:
 
 
 def ludb_waves(path: Path | str, record: int | str) -> pd.DataFrame:
-    """Annotated waves of one record of LUDB, one row per wave and lead.
+    """Return the annotated waves of one record of LUDB, one row per wave and lead.
 
     ``path`` is the folder with annotation files such as ``1.ii``; ``FileNotFoundError`` without
     them. Columns: ``lead`` (PTB-XL's names), ``wave`` (P, QRS, T, and between them PR and ST),
-    ``onset`` and ``offset`` [samples at 500 Hz]. Annotations begin and end about a second inside
-    the record.
+    ``onset`` and ``offset`` [samples at 500 Hz]. The first and last second of a record have no
+    annotations.
     """
     import wfdb
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ecgcore.arrays import Floats, Floats32
 from ecgcore.errors import EcgcoreError
+from ecgcore.files import file_errors
 from ecgcore.leads import LEADS, canonical_lead, twelve_from_eight
 
 INVALID = -32768
@@ -57,7 +58,9 @@ def read_wfdb(stem: Path) -> tuple[float, list[Lead]]:
     equal those of ``wfdb.rdrecord`` in float64. Raises ``EcgcoreError`` for a record that is
     damaged or cannot be read.
     """
-    content = _read_bytes(Path(f"{stem}.hea"), "header file; expected a WFDB record")
+    header = Path(f"{stem}.hea")
+    with file_errors(header):
+        content = header.read_bytes()
     stripped = map(str.strip, content.decode("utf-8-sig", errors="replace").splitlines())
     first, *lines = [line for line in stripped if line and not line.startswith("#")] or [""]
     name = rf"({re.escape(stem.name)}(?:\.\w+)?|[^\s/\\:]+)"  # only the record's may hold spaces
@@ -72,15 +75,6 @@ def read_wfdb(stem: Path) -> tuple[float, list[Lead]]:
     return _read_through_wfdb(stem)
 
 
-def _read_bytes(path: Path, kind: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise EcgcoreError(f"{path}: there is no such {kind}.") from None
-    except OSError as error:
-        raise EcgcoreError(f"{path}: cannot be read ({error}).") from None
-
-
 def _read_plain(
     stem: Path, record: re.Match[str], signals: list[re.Match[str]]
 ) -> tuple[float, list[Lead]]:
@@ -90,7 +84,8 @@ def _read_plain(
         why = f"announces {n_leads} signals but describes {len(signals)}; is it truncated?"
         raise EcgcoreError(f"{stem}.hea: {why}")
     path = stem.with_name(signals[0][1])
-    content = _read_bytes(path, "data file; copy it again")
+    with file_errors(path):
+        content = path.read_bytes()
     if len(content) % (2 * n_leads):
         why = "ends in the middle of a frame; it is cut off: fetch or copy it again"
         raise EcgcoreError(f"{path}: {why}.")
@@ -142,7 +137,7 @@ def _lead(stem: Path, name: str, physical: Floats, gain: float, unit: str) -> Le
         return Lead(name, physical * scale, gain / scale)
     if name not in LEADS:
         return None
-    why = f"lead {name} is in '{unit}' at a gain of {gain:g}"
+    why = f"lead {name} has the unit '{unit}' and the gain {gain:g}"
     raise EcgcoreError(f"{stem}.hea: {why}; expected mV, uV, V or nV and a possible gain.")
 
 

@@ -41,12 +41,12 @@ def load_record(
     ``path`` is a WFDB record (without suffix, or its ``.hea`` or data file) of one or several
     segments, in any format, gain, voltage unit and order of leads; or a CSV file (one column per
     lead, named in the first line) or NumPy file (one row or column per lead, in PTB-XL's order),
-    whose ``rate_hz`` and ``unit`` (mV, uV, V or nV) must be given. Only the part from ``start_s``
-    on, of ``duration_s`` (to the end), is kept and checked.
+    whose ``rate_hz`` and ``unit`` (mV, uV, V or nV) must be given. Only the ``duration_s`` seconds
+    from ``start_s`` on are returned and checked.
 
-    Raises ``EcgcoreError``: no such record; a lead that is missing or appears twice; missing
-    samples; checksums or the identities of the limb leads violated; no signal; a unit that is not a
-    voltage; an amplitude that no ECG has; another format.
+    Raises ``EcgcoreError`` for a missing file, a missing or repeated lead, missing samples, wrong
+    checksums, limb leads that violate their identities, a flat record, an impossible amplitude, a
+    unit that is not a voltage, and another format.
     """
     path = files.expand(path)
     with files.file_errors(path):  # a name that is too long, a folder that may not be entered

@@ -16,11 +16,11 @@ import pandas as pd
 import platformdirs
 
 from ecgcore import files
+from ecgcore.arrays import Adu
 from ecgcore.data.archive import (
     DURATION_S,
     GAIN,
     LAYERS,
-    Adu,
     Archive,
     Read,
     Records,
@@ -28,7 +28,6 @@ from ecgcore.data.archive import (
     to_adu,
 )
 from ecgcore.data.checks import Finding, check
-from ecgcore.data.read_wfdb import TwelveLeads
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 
@@ -137,11 +136,11 @@ def _read_table(path: Path) -> pd.DataFrame:
 def prepare(archive: Archive, to: Path | str, *, strict: bool = False) -> Store:
     """Read an archive once, check every record, and write a store of int16 files.
 
-    Amplitudes are rounded to 0.001 mV, PTB-XL's own step. A record that is damaged at one of the
-    rates is left out at all of them, or stops a ``strict`` call; the store's ``quality`` lists it
-    and everything else that was noticed. The folder appears when it is complete, and is opened if
-    it is there already. Raises ``EcgcoreError`` for an archive without a readable record, a damaged
-    record under ``strict``, a full or unwritable disk, a folder that holds something else.
+    Amplitudes are rounded to 0.001 mV, PTB-XL's own step. A record that is damaged at one rate is
+    left out at all of them, or stops a ``strict`` call; the store's ``quality`` lists every
+    finding. The folder appears when it is complete, and is opened if it is there already. Raises
+    ``EcgcoreError`` for an archive without a readable record, a full or unwritable disk, and a
+    folder with other content.
     """
     to = files.expand(to)
     with files.file_errors(to):
@@ -167,7 +166,7 @@ def _existing(archive: Archive, to: Path) -> Store | None:
     try:
         store = open_store(to)
     except EcgcoreError:
-        return None  # made by an older version
+        return None  # prepared by an older version
     if store.fingerprint != archive.fingerprint:
         why = f"is the store of another archive ({store.name}); delete it or choose another folder"
         raise EcgcoreError(f"{to}: {why}.")
@@ -196,11 +195,11 @@ def _build(archive: Archive, partial: Path, strict: bool) -> None:
             np.save(partial / f"{layer}_{rate_hz}_ids.npy", np.array(present, dtype=np.int64))
             with open(partial / f"{layer}_{rate_hz}.bin", "wb") as file:
                 for ecg_id in present:
-                    file.write(_to_bytes(read_ten_seconds(stems[ecg_id], rate_hz)))
+                    file.write(to_adu(read_ten_seconds(stems[ecg_id], rate_hz).mv).tobytes())
     info = {"layout": LAYOUT_VERSION, "name": archive.name, "fingerprint": archive.fingerprint}
     info |= {"rates_hz": archive.rates_hz, "simulation": archive.simulation}
     info |= {"n_left_out": len(table) - len(ids)}
-    files.write_whole(partial / INFO, json.dumps(info, indent=1) + "\n")
+    files.write_json(partial / INFO, info)
 
 
 def _write_signals(
@@ -229,7 +228,7 @@ def _write_signals(
                 digest = hashlib.blake2b(content[max(content)]).digest()
                 if (earlier := first.setdefault(digest, ecg_id)) != ecg_id:
                     repeats[ecg_id] = earlier
-                    rows.append((ecg_id, 0, *_duplicate(table, ecg_id, earlier)))
+                    rows.append((ecg_id, 0, *_duplicate(table.loc[ecg_id], table.loc[earlier])))
     for column in table.columns.intersection(_NOISE):
         remarks = table[column].dropna().astype(str).str.strip(" ,")
         notes = zip(remarks.index.tolist(), f"{column}: " + remarks, strict=True)
@@ -239,11 +238,10 @@ def _write_signals(
     return ids, report.sort_values(order, kind="stable", ignore_index=True), repeats
 
 
-def _duplicate(table: pd.DataFrame, ecg_id: int, earlier: int) -> Finding:
-    this, that = table.loc[ecg_id], table.loc[earlier]
-    whose = f"ANOTHER patient (fold {that.strat_fold}; this one: fold {this.strat_fold})"
-    whose = "the same patient" if this.patient_id == that.patient_id else whose
-    detail = f"has the same signals as record {earlier} of {whose}"
+def _duplicate(record: Any, earlier: Any) -> Finding:
+    patient = f"ANOTHER patient (fold {earlier.strat_fold}; this one: fold {record.strat_fold})"
+    patient = "the same patient" if record.patient_id == earlier.patient_id else patient
+    detail = f"has the same signals as record {earlier.name} of {patient}"
     return Finding("", "duplicate", "warning", detail)
 
 
@@ -255,22 +253,18 @@ def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, byt
             record = read_ten_seconds(stem_of[ecg_id], rate_hz)
             findings = check(record, rate_hz)
             if not findings or findings[0].severity != "error":
-                content[rate_hz] = _to_bytes(record)
+                content[rate_hz] = to_adu(record.mv).tobytes()
         except EcgcoreError as error:
             findings = [Finding("", "unreadable", "error", str(error))]
         rows += [(ecg_id, rate_hz, *finding) for finding in findings]
     return content, rows
 
 
-def _to_bytes(record: TwelveLeads) -> bytes:
-    return to_adu(record.mv).astype("<i2").tobytes()
-
-
 def open_data(name: Path | str, *, cache: Path | None = None) -> Store:
-    """Open an archive, a store, or ``"simulated"`` (made on first use) for fast reading.
+    """Open an archive, a store, or ``"simulated"`` (written on first use) for fast reading.
 
-    Simulated archives and stores are kept in ``cache``, by default this user's cache folder.
-    Raises ``EcgcoreError`` where there is no such folder, or it is not an archive.
+    Simulated archives and stores lie in ``cache``, by default this user's cache folder. Raises
+    ``EcgcoreError`` where there is no such folder, or it is not an archive.
     """
     cache = cache or platformdirs.user_cache_path("ecgcore")
     if path := find_archive(name):

@@ -1,8 +1,8 @@
 """Attributions of the positive logit by every method, and the linear models of an IMN.
 
-``logit = sum(W * x) + b`` holds exactly for an IMN, whatever W is: the logit is computed so.  It
-does not say that the answer would change if x were changed where W * x is large, because W and b
-depend on x too: the gradient of the logit is ``W + (dW/dx)' x + db/dx``.
+``logit = sum(W * x) + b`` holds for an IMN whatever W is, because the logit is computed so. It does
+not follow that the logit changes most where W * x is large: W and b depend on x too, and the
+gradient of the logit is ``W + (dW/dx)' x + db/dx``.
 """
 
 import warnings
@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecgcore.arrays import Floats, Floats32
-from ecgcore.errors import EcgcoreError
+from ecgcore.arrays import Floats, Floats32, Signals, ratio
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.explanations.deletion import Fill, Units
 from ecgcore.models import EcgModel, IMNOutput, logits_of
 
@@ -35,7 +34,7 @@ _STORED_LAYERS = 16  # activations that the backward pass needs, in units of the
 class PositiveLogit(nn.Module):
     """A model from signals ``(record, lead, sample)`` to the positive logit ``(record,)``."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: EcgModel) -> None:
         super().__init__()
         self.model = model
 
@@ -49,7 +48,7 @@ def _positive(outputs: Tensor) -> Tensor:
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[PositiveLogit]:
+def evaluating(model: EcgModel) -> Iterator[PositiveLogit]:
     """Yield the positive logit in evaluation mode; every module's mode is restored after."""
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -59,16 +58,13 @@ def evaluating(model: nn.Module) -> Iterator[PositiveLogit]:
             module.training = mode
 
 
-def rows_at_once(model: nn.Module, n_samples: int) -> int:
-    """Rows of a forward and backward pass that stay within a fixed number of bytes."""
-    units = int(getattr(model, "widest_units", 512))
-    limit = _BATCH_BYTES.get(_device(model).type, _BATCH_BYTES["cpu"])
-    return max(1, min(256, limit // (4 * _STORED_LAYERS * units * n_samples)))
+def rows_at_once(model: EcgModel, n_samples: int) -> int:
+    """Return how many records a forward and backward pass takes within a fixed number of bytes."""
+    limit = _BATCH_BYTES[_device(model).type]
+    return max(1, min(256, limit // (4 * _STORED_LAYERS * model.widest_units * n_samples)))
 
 
-def batches(
-    model: nn.Module, x: NDArray[np.floating], rows: int | None = None
-) -> Iterator[tuple[slice, Tensor]]:
+def batches(model: EcgModel, x: Signals, rows: int | None = None) -> Iterator[tuple[slice, Tensor]]:
     """Yield (which records, their float32 copy on the model's device), ``rows`` at a time."""
     step, device = rows or rows_at_once(model, x.shape[-1]), _device(model)
     for start in range(0, len(x), step):
@@ -76,11 +72,11 @@ def batches(
         yield part, torch.from_numpy(np.array(x[part], np.float32, order="C")).to(device)
 
 
-def _device(model: nn.Module) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
+def _device(model: EcgModel) -> torch.device:
+    return next(model.parameters()).device
 
 
-def positive_logits(model: nn.Module, x: NDArray[np.floating]) -> Floats:
+def positive_logits(model: EcgModel, x: Signals) -> Floats:
     """Positive logit ``(record,)`` of preprocessed signals ``(record, lead, sample)``."""
     logits = np.empty(len(x))
     with evaluating(model) as forward, torch.inference_mode():
@@ -110,18 +106,18 @@ class Decomposition:
     @property
     def bias_share(self) -> Floats:
         """|b| / (|b| + |sum(W * x)|), shape ``(record,)``; nan where both are 0."""
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.abs(self.bias) / (np.abs(self.bias) + np.abs(self.explained)))
+        bias = np.abs(self.bias)
+        return ratio(bias, bias + np.abs(self.explained))
 
 
-def decompose(model: nn.Module, x: NDArray[np.floating]) -> Decomposition:
+def decompose(model: EcgModel, x: Signals) -> Decomposition:
     """Return W, W * x and b of every record, for the positive class (with softmax: the log odds).
 
     A model that writes no weights raises :class:`EcgcoreError`.
     """
-    if native_method(model) != "imn":
-        why = f"{type(model).__name__} writes no weights; expected a model of the IMN family"
-        raise EcgcoreError(f"method 'imn': {why}.")
+    if not model.writes_weights:
+        why = "writes no weights; use a model of the IMN family or another method"
+        raise EcgcoreError(f"method 'imn': {model.spec.name} {why}.")
     weights, bias, logit = np.empty(x.shape, np.float32), np.empty(len(x)), np.empty(len(x))
     with evaluating(model), torch.inference_mode():
         for part, batch in batches(model, x):
@@ -132,9 +128,9 @@ def decompose(model: nn.Module, x: NDArray[np.floating]) -> Decomposition:
     return Decomposition(weights, weights * np.asarray(x, np.float32), bias, logit)
 
 
-def native_method(model: nn.Module) -> str:
-    """``imn`` (W * x) for a model that writes weights, else ``grad_cam`` as in paper A."""
-    return "imn" if getattr(model, "writes_weights", False) else "grad_cam"
+def native_method(model: EcgModel) -> str:
+    """Return ``imn`` (W * x) for a model that writes weights, else ``grad_cam`` as in paper A."""
+    return "imn" if model.writes_weights else "grad_cam"
 
 
 class _Options(NamedTuple):
@@ -146,7 +142,7 @@ class _Options(NamedTuple):
 
 def attribute(
     model: EcgModel,
-    x: NDArray[np.floating],
+    x: Signals,
     method: str,
     *,
     n_steps: int | None = None,
@@ -156,24 +152,20 @@ def attribute(
 ) -> Floats32:
     """Explain the positive logit of every record: float32, signed, the shape of ``x``.
 
-    ``model`` is left unchanged; ``x (record, lead, sample)`` are signals as it was trained on them.
-    ``method`` is ``imn`` (W * x; IMN family only), ``saliency`` (the gradient, signed),
+    ``x (record, lead, sample)`` are signals as ``model`` was trained on them; the model is left
+    unchanged. ``method`` is ``imn`` (W * x; IMN family only), ``saliency`` (the signed gradient),
     ``input_x_gradient``, ``integrated_gradients`` (Sundararajan et al. 2017), ``gradient_shap``
-    (Lundberg & Lee 2017), ``grad_cam`` (Selvaraju et al. 2017, before its ReLU, on the model's
-    ``last_conv``, linearly interpolated to lead x sample; in a 1-D network all leads share one
-    map), or, over lead x window, ``occlusion``, ``kernel_shap`` and ``lime``.  The baseline
-    is 0, every lead's mean after z-scoring.
+    (Lundberg & Lee 2017), ``grad_cam`` (Selvaraju et al. 2017, before its ReLU, on ``last_conv``,
+    interpolated to lead x sample; in a 1-D network all leads share one map), or, over windows of
+    ``window_s`` [s] in one lead, ``occlusion`` (:func:`filled` by ``fill``), ``kernel_shap`` and
+    ``lime``. The baseline is 0, the mean of every lead after z-scoring.
 
-    ``n_steps`` are the steps of ``integrated_gradients`` and draws of ``gradient_shap`` (default
-    50), or runs of the model per record for ``kernel_shap`` and ``lime`` (default 1,000).  Windows
-    have ``window_s`` [s]; ``fill`` is what ``occlusion`` puts there (:func:`filled`).  Methods with
-    random draws depend on ``seed`` alone.
-
-    Raises :class:`EcgcoreError` for an unknown method, one that the model does not offer, or shapes
-    that do not fit.
+    ``n_steps`` are steps of ``integrated_gradients`` and draws of ``gradient_shap`` (default 50),
+    or runs per record of ``kernel_shap`` and ``lime`` (default 1,000). Random draws depend on
+    ``seed`` alone. Raises ``EcgcoreError`` for an unknown method, one that the model does not
+    offer, and another shape.
     """
-    if method not in METHODS:
-        raise EcgcoreError(f"method: unknown {method!r}; expected one of {', '.join(METHODS)}.")
+    check_choice("method", method, METHODS)
     if x.ndim != 3:
         raise EcgcoreError(f"x: expected shape (record, lead, sample), got {x.shape}.")
     rate_hz, surrogate = model.spec.rate_hz, method in ("kernel_shap", "lime")
@@ -181,7 +173,7 @@ def attribute(
         return decompose(model, x).contribution
     if method == "occlusion":
         units = Units(partial(positive_logits, model), x, rate_hz, window_s, fill)
-        return units.spread(units.single_falls).astype(np.float32)
+        return np.asarray(units.spread(units.single_falls), np.float32)
     rows, window = rows_at_once(model, x.shape[-1]), max(1, round(window_s * rate_hz))
     options = _Options(n_steps or (1000 if surrogate else 50), window, seed, rows)
     result = np.empty(x.shape, np.float32)
@@ -211,11 +203,7 @@ def _gradient_shap(forward: PositiveLogit, batch: Tensor, o: _Options, record: i
 
 
 def _grad_cam(forward: PositiveLogit, batch: Tensor, *_: object) -> Tensor:
-    layer = getattr(forward.model, "last_conv", None)
-    if not isinstance(layer, nn.Module):
-        name = type(forward.model).__name__
-        raise EcgcoreError(f"method 'grad_cam': {name} names no last convolution (last_conv).")
-    coarse = _captum("LayerGradCam", forward, layer).attribute(batch)
+    coarse = _captum("LayerGradCam", forward, forward.model.last_conv).attribute(batch)
     return F.interpolate(coarse, size=batch.shape[1:], mode="bilinear")[:, 0]
 
 
@@ -226,9 +214,9 @@ def _surrogate(
     window = torch.arange(batch.shape[2]) // o.window
     units = torch.arange(batch.shape[1])[:, None] * (window[-1] + 1) + window
     with _seeded(o.seed, record):
-        how = {"n_samples": o.n_steps, "perturbations_per_eval": o.rows}
+        options = {"n_samples": o.n_steps, "perturbations_per_eval": o.rows}
         mask = units[None].to(batch.device)
-        values: Tensor = _captum(method, forward).attribute(batch, feature_mask=mask, **how)
+        values: Tensor = _captum(method, forward).attribute(batch, feature_mask=mask, **options)
     return values
 
 

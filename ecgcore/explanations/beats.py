@@ -7,16 +7,15 @@ no beats are found there, V5; all leads share them.
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from ecgcore.arrays import Floats32, Ints
+from ecgcore.arrays import Floats32, Ints, Signals
 from ecgcore.leads import LEADS
 
 _FINE_HZ = 500  # the detector is made for rates of this order
 
 
-def r_peaks(signal: NDArray[np.floating], rate_hz: float) -> Ints:
+def r_peaks(signal: Signals, rate_hz: float) -> Ints:
     """R peaks of one record ``(12, sample)`` in any unit, in samples; empty for fewer than two."""
     import neurokit2
 
@@ -35,14 +34,12 @@ def r_peaks(signal: NDArray[np.floating], rate_hz: float) -> Ints:
     return np.empty(0, np.int64)
 
 
-def swapped_beats(
-    x: NDArray[np.floating], healthy: NDArray[np.floating], rate_hz: float, *, seed: int
-) -> Floats32:
-    """For every record, the beats of a healthy one in its rhythm: the donor of deletion.
+def swapped_beats(x: Signals, healthy: Signals, rate_hz: float, *, seed: int) -> Floats32:
+    """Return, for every record, the beats of a healthy one in its rhythm: the donor of deletion.
 
-    Between two R peaks lies one whole healthy beat, stretched to fit.  Shapes ``(record, lead,
-    sample)``, same units.  ``seed`` draws which healthy record lends its beats; where either of the
-    two has fewer than two R peaks, it lends its signal unchanged.
+    Between two R peaks lies one whole healthy beat, stretched to fit. Shapes ``(record, lead,
+    sample)``, same units. ``seed`` decides which healthy record is used; where either of the two
+    has fewer than two R peaks, the healthy signal is unchanged.
     """
     order = np.random.default_rng(seed).permutation(len(healthy))[: len(x)]
     donors = [(healthy[number], r_peaks(healthy[number], rate_hz)) for number in order]

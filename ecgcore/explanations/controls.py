@@ -5,26 +5,24 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Floats32
+from ecgcore.arrays import Floats32, Signals
 from ecgcore.errors import EcgcoreError
 from ecgcore.statistics import MINIMUM, difference_verdict, holm, obuchowski_rockette
 
 
 def control_maps(
-    x: NDArray[np.floating],
+    x: Signals,
     *,
     seed: int,
-    weights: NDArray[np.floating] | None = None,
-    bias: NDArray[np.floating] | None = None,
+    weights: Signals | None = None,
+    bias: Signals | None = None,
 ) -> dict[str, Floats32]:
-    """Attributions that cannot know the class, by name, each of the shape of ``x``.
+    """Return attributions that cannot know the class, by name, each of the shape of ``x``.
 
-    ``random`` (white noise), ``abs_signal`` and ``squared_signal`` (they mark edges and peaks
-    whatever the class is); with ``weights`` (W of the same records, or the gradient of a network
-    without W) ``other_record``: W of another record times this x; with ``bias (record,)``
-    ``bias_only``: b has no place, so it is spread evenly over the record.
+    ``random`` is white noise; ``abs_signal`` and ``squared_signal`` mark edges and peaks. With
+    ``weights`` (W of the same records, or the gradient of a network without W) ``other_record`` is
+    W of another record times this x; with ``bias (record,)`` ``bias_only`` is b spread evenly.
     """
     signals, rng = np.asarray(x, dtype=np.float32), np.random.default_rng(seed)
     maps = {"random": rng.standard_normal(signals.shape, dtype=np.float32)}
@@ -54,12 +52,11 @@ def compare_with_controls(
 ) -> Comparison:
     """Compare every method with the control that scores best in a metric, on the same records.
 
-    ``records`` has ``method``, ``record``, one column per metric (large is good), and where they
-    exist ``seed`` (of the training) and ``group`` (the patient), both random
-    (:func:`ecgcore.statistics.obuchowski_rockette`).  p values are corrected by Holm over all
-    ``metrics``.  Samples smaller than ``statistics.MINIMUM`` have values without intervals, and
-    their verdicts are ``undecided`` with a reason.  Without a method or a metric,
-    :class:`EcgcoreError`.
+    ``records`` has ``method``, ``record``, one column per metric (large is good), and optionally
+    ``seed`` (of the training) and ``group`` (the patient), both random
+    (:func:`ecgcore.statistics.obuchowski_rockette`). Holm's correction covers all ``metrics``.
+    Samples below ``statistics.MINIMUM`` get no interval, and their verdict is ``undecided``. Raises
+    ``EcgcoreError`` without a method or a metric.
     """
     methods = list(dict.fromkeys(records["method"]))
     if not metrics or not set(methods) - set(controls):

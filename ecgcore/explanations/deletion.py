@@ -1,11 +1,9 @@
-"""Deletion with the network run again: does the logit follow when evidence is removed?
+"""Deletion: does the logit of a network follow when evidence is removed from its input?
 
-What replaces removed evidence leaves the signal an ECG: a bridge, or a stretch of another record.
-These scores say how the network decides; they never say where a disease is.
-
-The record is cut into units of one lead x one window.  Units are removed in the order of their
-summed attribution: most relevant first (MoRF), which should lower the positive logit, and least
-relevant first (LeRF), which should keep or raise it.  *Differs from paper A's demo*, which zeroes
+A record is cut into units of one lead x one window. Units are removed in the order of their summed
+attribution: most relevant first (MoRF), which should lower the positive logit, and least relevant
+first (LeRF), which should keep or raise it. Their replacement leaves the signal an ECG. The scores
+say how the network decides, never where a disease is. *Differs from paper A's demo*, which zeroes
 entries of W with W and b frozen: that is arithmetic and holds for any W.
 """
 
@@ -16,10 +14,9 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Bools, Floats, Floats32
-from ecgcore.errors import EcgcoreError
+from ecgcore.arrays import Bools, Floats, Floats32, Signals, sums_over
+from ecgcore.errors import EcgcoreError, check_choice
 
 Fill = Literal["bridge", "donor", "zero"]
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
@@ -27,19 +24,20 @@ _MOST_VALUES = 2**24  # samples of signals in one block: 64 MB
 
 
 def filled(
-    x: NDArray[np.floating],
+    x: Signals,
     removed: Bools,
     fill: Fill = "bridge",
-    donor: NDArray[np.floating] | None = None,
+    donor: Signals | None = None,
 ) -> Floats32:
     """Return the signals (float32, shape of ``x``) with the samples in ``removed`` replaced.
 
-    ``x`` and ``removed`` have the same shape ``(..., lead, sample)``.  ``bridge`` is a straight
-    line between both sides of the gap, level at the ends of the record, 0 for a lead that is
-    removed whole.  ``donor`` is the same stretch of another record, shifted and tilted to meet both
-    ends of the gap; the signals ``donor`` broadcast to the shape of ``x``.  ``zero`` leaves steps
-    that no ECG has; it is for comparison with other work only.
+    ``x`` and ``removed`` have the shape ``(..., lead, sample)``. ``bridge`` is a straight line
+    across the gap, level at the ends of the record, and 0 for a lead that is removed whole.
+    ``donor`` is the same stretch of the signals ``donor``, which broadcast to ``x``, shifted and
+    tilted to meet both ends of the gap. ``zero`` leaves steps that no ECG has, for comparison with
+    other work only.
     """
+    check_choice("fill", fill, get_args(Fill))
     values = np.asarray(x, dtype=np.float32)
     if fill == "zero":
         return np.where(removed, np.float32(0), values)
@@ -48,9 +46,7 @@ def filled(
             raise EcgcoreError("donor: fill 'donor' needs signals of other records.")
         replacement = np.broadcast_to(np.asarray(donor, dtype=np.float32), values.shape)
         return np.where(removed, replacement + _bridged(values - replacement, removed), values)
-    if fill == "bridge":
-        return _bridged(values, removed)
-    raise EcgcoreError(f"fill: expected one of {', '.join(get_args(Fill))}, got {fill!r}.")
+    return _bridged(values, removed)
 
 
 def _bridged(values: Floats32, removed: Bools) -> Floats32:
@@ -59,8 +55,8 @@ def _bridged(values: Floats32, removed: Bools) -> Floats32:
     rows, gaps = result.reshape(-1, len(t)), removed.reshape(-1, len(t))
     for row in np.flatnonzero(gaps.any(axis=1)):
         gap = gaps[row]
-        known = np.flatnonzero(~gap)
-        rows[row, gap] = np.interp(t[gap], known, rows[row, known]) if known.size else 0
+        remaining = np.flatnonzero(~gap)
+        rows[row, gap] = np.interp(t[gap], remaining, rows[row, remaining]) if remaining.size else 0
     return result
 
 
@@ -68,17 +64,17 @@ def _bridged(values: Floats32, removed: Bools) -> Floats32:
 class Units:
     """Records ``x (record, lead, sample)`` cut into units of one lead x one window of ``window_s``.
 
-    A window of 0.1 to 0.2 s is about a wave of the ECG.  ``logit_of`` runs the network: signals
-    ``(row, lead, sample)`` to positive logits ``(row,)``; ``fill`` and ``donor`` (shape of ``x``)
-    are those of :func:`filled`.
+    ``logit_of`` runs the network: signals ``(row, lead, sample)`` to positive logits ``(row,)``.
+    ``fill`` and ``donor`` (shape of ``x``) are those of :func:`filled`. A window of 0.1 to 0.2 s is
+    about a wave of the ECG.
     """
 
     logit_of: Callable[[Floats32], Floats]
-    x: NDArray[np.floating]
+    x: Signals
     rate_hz: float
     window_s: float = 0.2
     fill: Fill = "bridge"
-    donor: NDArray[np.floating] | None = None
+    donor: Signals | None = None
 
     @property
     def size(self) -> int:
@@ -90,15 +86,14 @@ class Units:
         """Records, leads and windows."""
         return *self.x.shape[:2], -(-self.x.shape[2] // self.size)
 
-    def sums(self, attribution: NDArray[np.floating]) -> Floats:
+    def sums(self, attribution: Signals) -> Floats:
         """Summed attribution of every unit, shape ``(record, lead, window)``."""
         if attribution.shape != self.x.shape:
             why = f"expected the shape of x {self.x.shape}, got {attribution.shape}"
             raise EcgcoreError(f"attribution: {why}.")
-        starts = np.arange(0, self.x.shape[-1], self.size)
-        return np.asarray(np.add.reduceat(attribution, starts, axis=-1, dtype=np.float64))
+        return sums_over(attribution, self.size)
 
-    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+    def spread(self, values: Any) -> Any:
         """Give every sample the value of its unit: ``(..., window)`` to ``(..., sample)``."""
         return np.repeat(values, self.size, axis=-1)[..., : self.x.shape[-1]]
 
@@ -144,7 +139,7 @@ class DeletionCurves(NamedTuple):
 
 
 def deletion_curves(
-    units: Units, attribution: NDArray[np.floating], fractions: Sequence[float] = FRACTIONS
+    units: Units, attribution: Signals, fractions: Sequence[float] = FRACTIONS
 ) -> DeletionCurves:
     """Run the network on every record with growing ``fractions`` of its units removed.
 
@@ -174,12 +169,12 @@ def lerf_minus_morf(curves: DeletionCurves) -> Floats:
     return np.asarray(lerf - morf)
 
 
-def attainable(units: Units, single_falls: NDArray[np.floating] | None = None) -> Floats:
-    """LeRF minus MoRF of the best single-unit order, shape ``(record,)``.
+def attainable(units: Units, single_falls: Signals | None = None) -> Floats:
+    """Return LeRF minus MoRF of the best single-unit order, shape ``(record,)``.
 
-    Units are removed in the order of the fall of the logit that each causes alone.  It is the scale
-    on which networks can be compared, whose logits differ in size and in how much removal can
-    change them.  Units interact, so another order may do still better.
+    Units are removed in the order of the fall of the logit that each causes alone. It is the scale
+    for comparing networks, whose logits differ in size. Units interact, so another order may do
+    better.
     """
     falls = units.single_falls if single_falls is None else single_falls
     return lerf_minus_morf(deletion_curves(units, falls))

@@ -7,18 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
 from ecgcore import models
-from ecgcore.arrays import Bools, Floats, Floats32
-from ecgcore.explanations.attribute import (
-    COSTLY,
-    attribute,
-    decompose,
-    native_method,
-    positive_logits,
-)
+from ecgcore.arrays import Bools, Floats, Floats32, Signals, ratio, sums_over
+from ecgcore.explanations.attribute import COSTLY, attribute, decompose, positive_logits
 from ecgcore.explanations.controls import control_maps
 from ecgcore.explanations.deletion import Units, attainable, deletion_curves, lerf_minus_morf
 from ecgcore.explanations.localisation import mass_accuracy
@@ -59,15 +52,15 @@ def examine(
     donor: Floats32 | None = None,
     logit_sd: float = 1.0,
 ) -> Examination:
-    """Score ``methods`` and the controls on a trained model and records ``x`` as it reads them.
+    """Score ``methods`` and the controls on a trained model and preprocessed records ``x``.
 
     ``methods`` are of :data:`ecgcore.explanations.METHODS`; ``imn`` is left out for a model without
-    W.  ``masks`` are known places of the shape of ``x``, by layer; ``mass_accuracy`` of a layer
-    other than ``evidence`` has its name in front.  ``donor`` holds signals for a second
-    fill, shape of ``x``; ``logit_sd`` is the unit of falls of the logit, its standard deviation
-    over test records.  ``attainable_bridge`` is LeRF minus MoRF of the best single-unit order;
-    ``deletion_share_bridge``, LeRF minus MoRF divided by the network's mean of it, is the only
-    deletion score to compare across networks.
+    W. ``masks`` are known places of evidence of the shape of ``x``, by layer; the column of another
+    layer than ``evidence`` begins with its name. ``donor``, shape of ``x``, is a second fill.
+    ``logit_sd``, the standard deviation of the logit over test records, is the unit of falls of the
+    logit. ``attainable_bridge`` is LeRF minus MoRF of the best single-unit order;
+    ``deletion_share_bridge``, LeRF minus MoRF divided by its mean, is the only deletion score to
+    compare across networks.
     """
     effort = effort or Effort()
     maps = _method_maps(model, x, methods, effort, seed)
@@ -108,13 +101,13 @@ def _method_maps(
     """The map of each method."""
     maps = {}
     for name in methods:
-        if name == "imn" and native_method(model) != "imn":
+        if name == "imn" and not model.writes_weights:
             continue
         subject = x[: effort.n_rerun] if name in COSTLY else x
-        how: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
+        options: dict[str, Any] = {"n_steps": effort.n_steps, "window_s": effort.window_s}
         if name in ("kernel_shap", "lime"):
-            how = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
-        maps[name] = attribute(model, subject, name, seed=seed, **how)
+            options = {"n_steps": effort.n_runs, "window_s": effort.shap_window_s}
+        maps[name] = attribute(model, subject, name, seed=seed, **options)
     return maps
 
 
@@ -123,7 +116,7 @@ def _controls(model: models.EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.
 
     The map of the untrained network is W * x, or gradient * x of a network without W.
     """
-    is_imn, gradient = native_method(model) == "imn", attribute(model, x, "saliency")
+    is_imn, gradient = model.writes_weights, attribute(model, x, "saliency")
     method = "imn" if is_imn else "input_x_gradient"
     untrained = {"untrained": attribute(models.untrained(model, seed=seed + 1), x, method)}
     if not is_imn:
@@ -135,42 +128,35 @@ def _controls(model: models.EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.
     return {**maps, **untrained}, linear
 
 
-def rank_agreement(
-    one: NDArray[np.floating], other: NDArray[np.floating], *, pool_samples: int = 1
-) -> Floats:
+def rank_agreement(one: Signals, other: Signals, *, pool_samples: int = 1) -> Floats:
     """Spearman's correlation of two attributions of the same records, shape ``(record,)``.
 
     Attributions ``(record, lead, sample)`` of one shape are summed over ``pool_samples`` neighbours
     first; nan where one of them is constant.
     """
-    starts = np.arange(0, one.shape[-1], pool_samples)
-    pairs = np.add.reduceat(np.stack([one, other], 1), starts, axis=-1, dtype=np.float64)
+    pairs = sums_over(np.stack([one, other], axis=1), pool_samples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         return np.array([stats.spearmanr(*pair.reshape(2, -1)).statistic for pair in pairs])
 
 
-def gini(values: NDArray[np.floating]) -> Floats:
+def gini(values: Signals) -> Floats:
     """Inequality of the size of an attribution (Hurley & Rickard 2009, IEEE Trans Inf Theory
     55:4723), shape ``(record,)``: 0 the same everywhere; near 1 all in few places; nan for zeros.
     """
     size = np.sort(np.abs(np.asarray(values, np.float64)).reshape(len(values), -1), axis=1)
     n = size.shape[1]
     rank = 2 * np.arange(1, n + 1) - n - 1
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((size * rank).sum(axis=1) / (n * size.sum(axis=1)))
+    return ratio((size * rank).sum(axis=1), n * size.sum(axis=1))
 
 
-def gradient_agreement(
-    weights: NDArray[np.floating], gradient: NDArray[np.floating]
-) -> pd.DataFrame:
+def gradient_agreement(weights: Signals, gradient: Signals) -> pd.DataFrame:
     """W against the gradient of the logit, one row per record.
 
-    The two differ by ``(dW/dx)' x + db/dx``: how W and b themselves react to the signal.  Columns:
+    The two differ by ``(dW/dx)' x + db/dx``: how W and b themselves react to the signal. Columns:
     ``cosine`` of the two and ``norm_ratio`` |W| / |gradient|; 1 and 1 for a linear model.
     """
     w, g = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (weights, gradient))
     norm_w, norm_g = np.linalg.norm(w, axis=1), np.linalg.norm(g, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cosine = (w * g).sum(axis=1) / (norm_w * norm_g)
-        return pd.DataFrame({"cosine": cosine, "norm_ratio": norm_w / norm_g})
+    cosine = ratio((w * g).sum(axis=1), norm_w * norm_g)
+    return pd.DataFrame({"cosine": cosine, "norm_ratio": ratio(norm_w, norm_g)})

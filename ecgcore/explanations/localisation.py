@@ -1,44 +1,39 @@
 """Where an attribution lies: on known evidence, in which windows and leads, and where expected.
 
-An explanation of a real record has no known truth, but it has an expectation: an inferior infarct
-is read from II, III and aVF, a right bundle branch block from V1, V2, I and V6.  Leads after the
-fourth universal definition of myocardial infarction (Thygesen et al., Circulation 138:e618, 2018)
-and the AHA/ACCF/HRS recommendations parts III and V (Circulation 119:e235 and e251, 2009).
+A real record has no known evidence, but an expectation: an inferior infarct is read from II, III
+and aVF. Leads after the fourth universal definition of myocardial infarction (Thygesen et al.,
+Circulation 138:e618, 2018) and the AHA/ACCF/HRS recommendations parts III and V (Circulation
+119:e235 and e251, 2009).
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ecgcore.arrays import Bools, Floats
+from ecgcore.arrays import Bools, Floats, Signals, ratio
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 
 
-def mass_accuracy(attribution: NDArray[np.floating], mask: Bools) -> Floats:
-    """Share of the relevance that lies inside the mask, shape ``(record,)``.
+def mass_accuracy(attribution: Signals, mask: Bools) -> Floats:
+    """Return the share of the relevance that lies inside the mask, shape ``(record,)``.
 
-    ``attribution`` and ``mask``, true where the evidence lies, have the shape ``(record, lead,
-    sample)``; else :class:`EcgcoreError`.  Only relevance for the positive class counts (the
-    attribution's positive part), because masks say where the evidence for that class lies.  nan for
-    a record without a mask or without such relevance; the chance level is the mask's share of the
-    record (Arras et al. 2022, Inf Fusion 81:14).
+    ``attribution`` and ``mask`` (true where the evidence lies) have the shape ``(record, lead,
+    sample)``; else ``EcgcoreError``. Only positive attribution counts, because masks show the
+    evidence for the positive class. NaN without a mask or positive attribution; the chance level is
+    the mask's share of the record (Arras et al. 2022, Inf Fusion 81:14).
     """
     if attribution.shape != mask.shape or attribution.ndim != 3:
         why = f"expected the attribution's shape {attribution.shape}, got {mask.shape}"
         raise EcgcoreError(f"mask: {why}.")
     relevance = np.clip(np.asarray(attribution, np.float64), 0, None)
-    shares = [
-        each[inside].sum() / each.sum() if inside.any() and each.any() else np.nan
-        for each, inside in zip(relevance, mask, strict=True)
-    ]
-    return np.array(shares)
+    inside, whole = (part.sum(axis=(1, 2)) for part in (relevance * mask, relevance))
+    return ratio(inside, np.where(mask.any(axis=(1, 2)), whole, 0))
 
 
 def window_sums(
-    values: NDArray[np.floating],
+    values: Signals,
     rate_hz: float,
     *,
     window_s: float = 0.5,
@@ -59,7 +54,7 @@ def window_sums(
 
 
 def top_segments(
-    attribution: NDArray[np.floating],
+    attribution: Signals,
     rate_hz: float,
     *,
     k: int = 5,
@@ -83,11 +78,10 @@ def top_segments(
     return pd.DataFrame(rows, columns=["sign", "rank", "lead", "start_s", "end_s", "value"])
 
 
-def lead_shares(attribution: NDArray[np.floating]) -> Floats:
+def lead_shares(attribution: Signals) -> Floats:
     """Share of every lead in the absolute attribution, ``(..., lead)``; nan if that is 0."""
     by_lead = np.abs(attribution).sum(axis=-1, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(by_lead / by_lead.sum(axis=-1, keepdims=True))
+    return ratio(by_lead, by_lead.sum(axis=-1, keepdims=True))
 
 
 EXPECTED_LEADS = {

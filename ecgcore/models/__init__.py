@@ -6,18 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ecgcore.errors import EcgcoreError
-from ecgcore.models import base
-from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, logits_of
+from ecgcore.errors import EcgcoreError, check_choice
+from ecgcore.models.base import EcgModel, IMNOutput, ModelSpec, check_option, logits_of
 from ecgcore.models.cnn1d import CNN1D
 from ecgcore.models.cnn_lstm import CNNLSTM
 from ecgcore.models.imn import IMN, BlackBoxCNN2D, IMNDirect
 from ecgcore.models.xresnet1d import XResNet1d101
-
-__all__ = [
-    "REGISTRY", "EcgModel", "IMNOutput", "ModelSpec", "build", "build_from", "count_parameters",
-    "logits_of", "untrained",
-]  # fmt: skip
 
 REGISTRY: dict[str, tuple[type[EcgModel], dict[str, Any]]] = {
     "cnn1d": (CNN1D, {}),
@@ -38,25 +32,24 @@ REGISTRY: dict[str, tuple[type[EcgModel], dict[str, Any]]] = {
 def build(
     name: str, *, rate_hz: float, n_samples: int, n_leads: int = 12, seed: int = 0, **options: Any
 ) -> EcgModel:
-    """Return a model of :data:`REGISTRY` with freshly drawn weights.
+    """Return a model of :data:`REGISTRY` with newly drawn weights.
 
     It is for records of shape ``(n_leads, n_samples)`` at ``rate_hz``. The same ``seed`` gives the
     same weights, and no global state changes. Options of every architecture are ``n_outputs``,
-    ``dropout``, and, unless its field is fixed, ``receptive_field_ms`` and ``widen``.
-
-    Raises :class:`EcgcoreError` for an unknown name, option or choice (naming the nearest one), an
-    impossible size, or a receptive field that the architecture cannot have.
+    ``dropout``, and, unless its field is fixed, ``receptive_field_ms`` and ``widen``. Raises
+    ``EcgcoreError`` for an unknown name, option or choice, an impossible size, or an impossible
+    receptive field.
     """
-    base.check_choice("model", name, list(REGISTRY))
+    check_choice("model", name, REGISTRY)
     size: Any = {"rate_hz": rate_hz, "n_samples": n_samples, "n_leads": n_leads}
     for key, value in size.items():
         if value <= 0:
-            raise EcgcoreError(f"{key}: {value} is not possible; expected a positive number.")
+            raise EcgcoreError(f"{key}: {value}; expected a number above 0.")
     architecture, preset = REGISTRY[name]
     types = _option_types(architecture)
     for option, value in options.items():
-        base.check_choice(f"option of {name}", option, list(types))
-        base.check_choice(option, value, types[option])
+        check_choice(f"option of {name}", option, types)
+        check_option(option, value, types[option])
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = architecture(**size, **{**preset, **options})

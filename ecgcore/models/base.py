@@ -5,7 +5,6 @@ networks, one row per lead for the image-like ones. A 1-D convolution runs as a 
 memory format ``channels_last``, which is faster on CPUs and GPUs.
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, get_args, get_origin
@@ -14,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecgcore.errors import EcgcoreError
-from ecgcore.models.receptive_field import Stage, Widen, field_samples, stages_for
+from ecgcore.errors import EcgcoreError, check_choice
+from ecgcore.models.receptive_field import Stage, Widen, field_samples, stages_for, to_ms
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,6 @@ class EcgModel(nn.Module):
     spec: ModelSpec  # set by build()
     writes_weights: ClassVar[bool] = False  # whether the output is an IMNOutput
     last_conv_name: ClassVar[str]
-    n_outputs: int
     stages: Sequence[Stage] = ()  # empty where the receptive field cannot be set
     decoder_samples: ClassVar[int] = 0  # what layers after the stages add to the receptive field
     receptive_field_samples: int  # of a unit of the last convolution, or of a weight W
@@ -62,11 +60,13 @@ class EcgModel(nn.Module):
         n_leads: int,
         n_samples: int,
         rate_hz: float,
+        n_outputs: int,
         receptive_field_ms: float | None = None,
         widen: Widen = "dilation",
     ) -> None:
         super().__init__()
         self.n_leads, self.n_samples, self.rate_hz = n_leads, n_samples, rate_hz
+        self.n_outputs = n_outputs
         if self.stages:
             later = self.decoder_samples
             self.stages = stages_for(self.stages, receptive_field_ms, rate_hz, widen, later)
@@ -78,7 +78,7 @@ class EcgModel(nn.Module):
     @property
     def receptive_field_ms(self) -> float:
         """The receptive field [ms] at the model's sampling rate."""
-        return 1000 * self.receptive_field_samples / self.rate_hz
+        return to_ms(self.receptive_field_samples, self.rate_hz)
 
     @property
     def last_conv(self) -> nn.Module:
@@ -102,16 +102,10 @@ def logits_of(output: Tensor | IMNOutput) -> Tensor:
     return output.logits if isinstance(output, IMNOutput) else output
 
 
-def check_choice(what: str, value: object, allowed: Any) -> None:
-    """Refuse a value that is not among the allowed ones, naming the nearest of them.
-
-    ``allowed`` holds strings, or is the type of the value: all but a ``Literal`` allow anything.
-    """
-    choices = get_args(allowed) if get_origin(allowed) is Literal else allowed
-    if isinstance(choices, list | tuple) and value not in choices:
-        near = difflib.get_close_matches(str(value), choices, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise EcgcoreError(f"{what}: {value!r} is unknown{hint} Allowed: {', '.join(choices)}.")
+def check_option(name: str, value: object, annotation: Any) -> None:
+    """Raise ``EcgcoreError`` unless a ``Literal`` type allows the value; other types allow any."""
+    if get_origin(annotation) is Literal:
+        check_choice(name, value, get_args(annotation))
 
 
 def channels_last(x: Tensor) -> Tensor:

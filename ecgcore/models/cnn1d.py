@@ -24,8 +24,7 @@ class CNN1D(EcgModel):
     last_conv_name = "features.6"
 
     def __init__(self, *, n_outputs: int = 2, dropout: float = 0.4, **size: Any) -> None:
-        super().__init__(**size)
-        self.n_outputs = n_outputs
+        super().__init__(n_outputs=n_outputs, **size)
         self.features = nn.ModuleList()
         n_in = self.n_leads
         for stage, n_out in zip(self.stages, CHANNELS, strict=True):

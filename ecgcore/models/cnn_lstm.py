@@ -37,9 +37,9 @@ class ShortcutBlock(nn.Module):
 class CNNLSTM(EcgModel):
     """Eight shortcut blocks, an LSTM over the remaining steps, the mean of its outputs, linear.
 
-    1,503,642 parameters with 12 leads and two outputs; convolutional receptive field 2,551
-    samples; 3, 4, 10, 20 LSTM steps for 10 s at 62, 100, 250, 500 Hz (paper B's code). Dropout is
-    in every block and before the linear layer.
+    1,503,642 parameters with 12 leads and two outputs; convolutional receptive field 2,551 samples;
+    3, 4, 10, 20 LSTM steps for 10 s at 62, 100, 250, 500 Hz (paper B's code). Dropout is in every
+    block and before the linear layer.
     """
 
     stages = (Stage(10, pool=2),) * len(CHANNELS)
@@ -47,8 +47,7 @@ class CNNLSTM(EcgModel):
     last_conv_name = "blocks.7.conv"
 
     def __init__(self, *, n_outputs: int = 2, dropout: float = 0.3, **size: Any) -> None:
-        super().__init__(**size)
-        self.n_outputs = n_outputs
+        super().__init__(n_outputs=n_outputs, **size)
         self.blocks = nn.Sequential()
         sizes = pairwise((self.n_leads, *CHANNELS))
         for stage, (n_in, n_out) in zip(self.stages, sizes, strict=True):

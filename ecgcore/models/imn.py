@@ -73,8 +73,8 @@ class Encoder(nn.Module):
 class Transition(nn.Module):
     """Decoder from the encoder's features to maps of weights ``(record, output, lead, sample)``.
 
-    *Differs from the paper* for lengths that are not divisible by 4: up-sampling is to the size
-    of the encoder's stage instead of times two.
+    *Differs from the paper* for lengths that are not divisible by 4: up-sampling is to the size of
+    the encoder's stage instead of times two.
     """
 
     def __init__(self, n_outputs: int, n_leads: int, lead_mixing: LeadMixing) -> None:
@@ -105,8 +105,7 @@ class EncoderModel(EcgModel):
     def __init__(
         self, n_outputs: int, dropout: float = 0.2, lead_mixing: LeadMixing = "image", **size: Any
     ) -> None:
-        super().__init__(**size)
-        self.n_outputs = n_outputs
+        super().__init__(n_outputs=n_outputs, **size)
         self.widest_units = CHANNELS[1] * self.n_leads
         self.encoder = Encoder(self.n_leads, self.stages, lead_mixing)
         self.dropout = Dropout(dropout)
@@ -133,13 +132,11 @@ class BlackBoxCNN2D(EncoderModel):
 class IMN(EncoderModel):
     """The transition network of paper A: ``imn`` (one output), ``imn_categorical`` (two).
 
-    139,490 and 139,700 parameters, as published, with any number of leads. One weight
-    ``W[lead, sample]`` depends on 72 to 76 samples, according to its place among the poolings.
-
-    ``bias`` is ``generated`` by the same kind of head as the black box's answer (paper), one
-    learnt ``constant``, or ``none``, so that the sum of W * x is the whole answer. ``logit_scale``
-    multiplies W by 1 (paper), 1 / sqrt(leads * samples) or 1 / (leads * samples). With
-    ``zero_head`` training starts with W = 0 everywhere.
+    139,490 and 139,700 parameters, as published, with any number of leads. One weight ``W[lead,
+    sample]`` depends on 72 to 76 samples, according to its place among the poolings. ``bias`` is
+    ``generated`` by the same kind of head as the black box's answer (paper), one learnt
+    ``constant``, or ``none``. ``logit_scale`` multiplies W by 1 (paper), 1 / sqrt(leads * samples)
+    or 1 / (leads * samples). With ``zero_head`` training starts with W = 0 everywhere.
     """
 
     writes_weights = True
@@ -180,8 +177,8 @@ class IMN(EncoderModel):
 class IMNDirect(EncoderModel):
     """Paper A's first attempt: one linear layer writes W and b from the pooled features.
 
-    The pooling loses where a beat is, so W cannot follow it; the paper's released checkpoint is
-    at chance. The number of parameters grows with the record (7.92 M for 5,000 samples).
+    The pooling loses where a beat is, so W cannot follow it; the paper's released checkpoint is at
+    chance. The number of parameters grows with the record (7.92 M for 5,000 samples).
     """
 
     writes_weights = True
@@ -203,8 +200,8 @@ class IMNDirect(EncoderModel):
 def linear_model(x: Tensor, weights: Tensor, bias: Tensor) -> IMNOutput:
     """Return ``logit = sum(W * x) + b`` (paper A, equation 1) for ``x (record, lead, sample)``.
 
-    The sum is taken in float32 at least: under bfloat16 it would lose the identity that makes
-    ``W * x`` an explanation.
+    The sum is taken in float32 at least: under bfloat16 it would lose the identity that makes ``W *
+    x`` an explanation.
     """
     weights, bias = weights.float(), bias.float()
     logits = (weights * x.float().unsqueeze(1)).sum(dim=(2, 3)) + bias

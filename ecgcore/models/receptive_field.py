@@ -31,6 +31,11 @@ def field_samples(stages: Sequence[Stage]) -> int:
     return sum(_reaches(stages)) + math.prod(stage.pool for stage in stages)
 
 
+def to_ms(n_samples: float, rate_hz: float) -> float:
+    """Return the duration of so many samples in milliseconds."""
+    return 1000 * n_samples / rate_hz
+
+
 def stages_for(
     stages: Sequence[Stage],
     receptive_field_ms: float | None,
@@ -42,9 +47,9 @@ def stages_for(
 
     Poolings stay. For ``widen="dilation"`` the taps stay as well: all stages are spread by the same
     whole factor, and single stages by one more. For ``widen="kernel"`` all stages get more taps in
-    proportion; odd kernels stay odd. Later layers add ``decoder_samples`` to the field. None keeps
-    the stages as they are. Raises :class:`EcgcoreError` if the field is narrower than the taps
-    allow: fewer taps would confound field and taps.
+    proportion; odd kernels stay odd. Later layers add ``decoder_samples``. None keeps the stages.
+    Raises ``EcgcoreError`` if the field is narrower than the taps allow: fewer taps would confound
+    field and taps.
     """
     if receptive_field_ms is None:
         return tuple(stages)
@@ -58,7 +63,7 @@ def stages_for(
         raise EcgcoreError(
             f"receptive_field_ms: {receptive_field_ms:g} ms are {requested:.0f} samples at "
             f"{rate_hz:g} Hz, but the taps of this network span {narrowest} samples "
-            f"({1000 * narrowest / rate_hz:.0f} ms); keep the taps and interpolate the records to "
+            f"({to_ms(narrowest, rate_hz):.0f} ms); keep the taps and interpolate the records to "
             f"a higher rate, {enough_hz} Hz or more: upsampled_from_hz."
         )
     reach = sum(_reaches(stages))

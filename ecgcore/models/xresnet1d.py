@@ -18,7 +18,7 @@ N_BLOCKS, HALVING_BLOCKS = 33, (3, 7, 30)  # four stages of 3, 4, 23 and 3 block
 WIDTH, N_OUT, KERNEL, HIDDEN = 64, 256, 5, 128
 
 
-def conv_norm(
+def conv_block(
     n_in: int, n_out: int, kernel: int, *, stride: int = 1, relu: bool = True
 ) -> nn.Sequential:
     """Return a convolution without bias, batch norm and, optionally, ReLU."""
@@ -32,13 +32,13 @@ class Bottleneck(nn.Module):
     def __init__(self, n_in: int, *, stride: int) -> None:
         super().__init__()
         self.path = nn.Sequential(
-            conv_norm(n_in, WIDTH, 1),
-            conv_norm(WIDTH, WIDTH, KERNEL, stride=stride),
-            conv_norm(WIDTH, N_OUT, 1, relu=False),
+            conv_block(n_in, WIDTH, 1),
+            conv_block(WIDTH, WIDTH, KERNEL, stride=stride),
+            conv_block(WIDTH, N_OUT, 1, relu=False),
         )
         self.stride = stride
         is_same = n_in == N_OUT
-        self.shortcut = nn.Sequential() if is_same else conv_norm(n_in, N_OUT, 1, relu=False)
+        self.shortcut = nn.Sequential() if is_same else conv_block(n_in, N_OUT, 1, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = F.avg_pool2d(x, (1, 2), ceil_mode=True) if self.stride > 1 else x
@@ -69,11 +69,10 @@ class XResNet1d101(EcgModel):
     last_conv_name = "blocks.32.path.2.0"
 
     def __init__(self, *, n_outputs: int = 2, dropout: float = 0.5, **size: Any) -> None:
-        super().__init__(**size)
-        self.n_outputs = n_outputs
+        super().__init__(n_outputs=n_outputs, **size)
         self.stem, self.blocks = nn.Sequential(), nn.Sequential()
         for depth, (n_in, n_out) in enumerate(pairwise((self.n_leads, *STEM))):
-            self.stem.append(conv_norm(n_in, n_out, KERNEL, stride=1 if depth else 2))
+            self.stem.append(conv_block(n_in, n_out, KERNEL, stride=1 if depth else 2))
         for block in range(N_BLOCKS):
             n_in, stride = N_OUT if block else STEM[-1], 2 if block in HALVING_BLOCKS else 1
             self.blocks.append(Bottleneck(n_in, stride=stride))

@@ -1,15 +1,9 @@
 """Every figure of the book: each function takes data and returns a matplotlib Figure.
 
-No function changes matplotlib's global settings. A figure is displayed in a notebook when it is
-the last value of a cell. Colours of series are those of Okabe and Ito, and series also differ in
-marker or line style. In every figure of an explanation, red is towards disease and blue is towards
-normal.
+No function changes matplotlib's global settings. A figure is displayed in a notebook when it is the
+last value of a cell. Colours of series are those of Okabe and Ito, and series also differ in marker
+or line style. In every figure of an explanation, red is towards disease and blue is towards normal.
 """
 
-from ecgcore.plots.ecg import ecg_12_lead as ecg_12_lead
-from ecgcore.plots.ecg import resampling_picture as resampling_picture
-from ecgcore.plots.scores import answer_bars as answer_bars
-from ecgcore.plots.scores import class_counts as class_counts
-from ecgcore.plots.scores import forest as forest
-from ecgcore.plots.scores import learning_curves as learning_curves
-from ecgcore.plots.scores import response as response
+from ecgcore.plots.ecg import ecg_12_lead, resampling_picture
+from ecgcore.plots.scores import answer_bars, class_counts, forest, learning_curves, response

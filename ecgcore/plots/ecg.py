@@ -13,11 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ecgcore.arrays import Bools
+from ecgcore.arrays import Bools, Signals
 from ecgcore.errors import EcgcoreError
 from ecgcore.leads import LEADS
 from ecgcore.plots import look
-from ecgcore.plots.look import Samples
 
 LARGEST_MV, LONGEST_S = 10.0, 60.0
 """Larger amplitudes are drawn at this height, and longer windows refused: pictures stay small."""
@@ -31,9 +30,9 @@ _NAME_S, _NAME_MV = 0.6, 0.5  # room for the name of a lead
 
 @look.style()
 def ecg_12_lead(
-    signals_mv: Samples,
+    signals_mv: Signals,
     rate_hz: float,
-    attribution: Samples | None = None,
+    attribution: Signals | None = None,
     *,
     title: str = "",
     columns: int = 4,
@@ -42,15 +41,13 @@ def ecg_12_lead(
 ) -> Figure:
     """Draw a 12-lead ECG ``(12, sample)`` [mV], leads in PTB-XL's order, on ECG paper.
 
-    Leads are arranged as an ECG machine prints them: down the 1 to 4 ``columns``, each column with
-    its own share of the time, at most 60 s, and lead II in full in a last row;
-    ``columns=1`` shows every lead in full. Amplitudes beyond 10 mV are drawn at 10 mV, and NaN
-    leaves a gap.
-    ``attribution``, signed, same shape, is an area on the trace, red above it towards disease and
-    blue below it towards normal; the 99th percentile of its absolute values is 0.5 mV high.
-    ``mask``, same shape, draws a grey bar under the trace where it is true (evidence); ``boxes``
-    frames the segments of :func:`ecgcore.explanations.top_segments`. What does not fit raises
-    :class:`EcgcoreError`.
+    Leads are arranged as an ECG machine prints them: down the 1 to 4 ``columns``, each with its own
+    share of the time (at most 60 s), and lead II in full in a last row; ``columns=1`` shows every
+    lead in full. Amplitudes beyond 10 mV are drawn at 10 mV, and NaN leaves a gap. ``attribution``,
+    signed, same shape, is an area on the trace, red above it towards disease and blue below it
+    towards normal; the 99th percentile of its absolute values is 0.5 mV high. ``mask``, same shape,
+    draws a grey bar under the trace where it is true (evidence); ``boxes`` frames the segments of
+    :func:`ecgcore.explanations.top_segments`. Raises ``EcgcoreError`` for another shape.
     """
     if signals_mv.ndim != 2 or len(signals_mv) != len(LEADS):
         raise EcgcoreError(f"signals_mv: expected shape (12, sample), got {signals_mv.shape}.")
@@ -99,7 +96,7 @@ def _draw_frames(ax: Axes, boxes: pd.DataFrame, ends_s: tuple[float, float], lev
 
 
 def _row_levels(
-    signals_mv: Samples, area_mv: Samples, rows: Sequence[Sequence[Strip]], rate_hz: float
+    signals_mv: Signals, area_mv: Signals, rows: Sequence[Sequence[Strip]], rate_hz: float
 ) -> tuple[list[float], tuple[float, float]]:
     """Return the zero line of every row, so that rows do not touch, and lowest and highest mV."""
     bottom, top = signals_mv + np.minimum(area_mv, 0), signals_mv + np.maximum(area_mv, 0)
@@ -115,7 +112,7 @@ def _row_levels(
     return levels, (float(lowest), float(np.ceil(high[0] / 0.5) * 0.5))
 
 
-def _name_height(top_mv: Samples, rate_hz: float) -> float:
+def _name_height(top_mv: Signals, rate_hz: float) -> float:
     """Height above the zero line at which the lead's name does not touch its trace."""
     return max(0.4, float(top_mv[: max(1, round(_NAME_S * rate_hz))].max()) + 0.15)
 
@@ -151,10 +148,10 @@ def _new_paper(
 def _draw_strip(
     ax: Axes,
     name: str,
-    t: Samples,
-    trace_mv: Samples,
+    t: Signals,
+    trace_mv: Signals,
     level: float,
-    area_mv: Samples,
+    area_mv: Signals,
     mask: Bools | None = None,
 ) -> None:
     """Draw one lead: its trace and name, the area of its attribution, and grey bars (mask)."""
@@ -163,8 +160,8 @@ def _draw_strip(
     ax.plot(t, trace, color=look.BLACK, linewidth=0.7, zorder=3)
     if mask is not None:
         floor = float(trace.min()) - 0.18
-        how: Any = {"color": look.BLACK, "alpha": 0.45, "linewidth": 0}
-        ax.fill_between(t, floor, floor + 0.12, where=mask, **how)
+        style: Any = {"color": look.BLACK, "alpha": 0.45, "linewidth": 0}
+        ax.fill_between(t, floor, floor + 0.12, where=mask, **style)
     if t[0] > 0:
         ax.plot([t[0], t[0]], [level - 0.3, level + 0.3], color=look.BLACK, linewidth=0.7)
     height = level + _name_height(trace_mv + np.maximum(area_mv, 0), 1 / (t[1] - t[0]))
@@ -172,7 +169,7 @@ def _draw_strip(
 
 
 @look.style()
-def resampling_picture(traces_mv: Mapping[int, Samples], *, window_s: float = 1.0) -> Figure:
+def resampling_picture(traces_mv: Mapping[int, Signals], *, window_s: float = 1.0) -> Figure:
     """Draw the first ``window_s`` seconds of lead II at several sampling rates: samples as dots.
 
     ``traces_mv`` maps a sampling rate [Hz] to the trace ``(sample,)`` [mV] of the same record.
@@ -181,9 +178,9 @@ def resampling_picture(traces_mv: Mapping[int, Samples], *, window_s: float = 1.
     fig = look.new_figure(1.05 * len(rates) + 0.6)
     axes = fig.subplots(len(rates), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for rate, ax in zip(rates, axes, strict=True):
-        shown = traces_mv[rate][: int(window_s * rate + 1e-9) + 1]
-        how = {"color": look.BLUE, "linewidth": 1, "markersize": 1.8 if rate > 200 else 3.2}
-        ax.plot(np.arange(shown.size) / rate, shown, "o-", **how)
+        trace = traces_mv[rate][: int(window_s * rate + 1e-9) + 1]
+        style = {"color": look.BLUE, "linewidth": 1, "markersize": 1.8 if rate > 200 else 3.2}
+        ax.plot(np.arange(trace.size) / rate, trace, "o-", **style)
         ax.set_title(f"{rate:g} Hz: one sample every {1000 / rate:.3g} ms", fontsize=9)
     axes[len(rates) // 2].set_ylabel("amplitude [mV]")
     axes[-1].set(xlabel="time [s], lead II", xlim=(0, window_s))

@@ -13,9 +13,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
-
-Samples = NDArray[np.floating]
 
 WIDTH_IN = 7.2
 """Width of a full-width figure: 720 CSS pixels, the book's column; readable unscaled in print."""
@@ -129,5 +126,5 @@ def draw_signed_area(ax: Axes, x: Any, base: Any, values: Any) -> None:
 def draw_intervals(ax: Axes, x: Any, table: pd.DataFrame, i: int, **options: Any) -> Any:
     """Draw columns ``value``, ``low`` and ``high`` of the i-th series; no bar where one is NaN."""
     bars = np.stack([table["value"] - table["low"], table["high"] - table["value"]]).clip(0)
-    how = of_series(i) | {"marker": MARKERS[i % 7], "elinewidth": 1.1, "capsize": 2.5} | options
-    return ax.errorbar(x, table["value"], yerr=np.nan_to_num(bars), **how)
+    style = of_series(i) | {"marker": MARKERS[i % 7], "elinewidth": 1.1, "capsize": 2.5} | options
+    return ax.errorbar(x, table["value"], yerr=np.nan_to_num(bars), **style)

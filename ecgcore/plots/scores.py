@@ -39,9 +39,9 @@ def learning_curves(
         stage, name = column.split("_", 1)
         for i, label, part in runs:
             colour = look.COLOURS[i % 7 if line else int(stage == "valid")]
-            how: dict[str, Any] = {"color": colour, "linestyle": "-" if stage == "valid" else "--"}
-            how |= {"marker": "." if len(part) < 3 else "", "label": f"{label} {stage}".strip()}
-            handles += axes[name].plot(part["epoch"], part[column], **how)
+            style: Any = {"color": colour, "linestyle": "-" if stage == "valid" else "--"}
+            style |= {"marker": "." if len(part) < 3 else "", "label": f"{label} {stage}".strip()}
+            handles += axes[name].plot(part["epoch"], part[column], **style)
     for name, ax in axes.items():
         if best_epoch is not None:
             handles.append(ax.axvline(best_epoch, **_DIAGONAL, label="best epoch"))
@@ -180,10 +180,10 @@ def response(
             step = i - (n_lines - 1) / 2
             place = part[x] * 1.05**step if log else part[x] + 0.012 * step * np.ptp(part[x])
             handles.append(look.draw_intervals(ax, place, part, i, label=label))
-        for words, at in (marks or {}).items():
+        for mark, at in (marks or {}).items():
             ax.axvline(at, color=look.GREY, linewidth=0.8, linestyle=":")
-            how: Any = {"transform": ax.get_xaxis_transform(), "color": look.GREY, "fontsize": 7.5}
-            ax.text(at, 1.0, words, va="bottom", ha="center", **how)
+            label_of_mark = ax.text(at, 1.0, mark, va="bottom", ha="center", fontsize=7.5)
+            label_of_mark.set(color=look.GREY, transform=ax.get_xaxis_transform())
         ax.set_title(str(name), pad=14 if marks else None)
         if log:
             ticks = look.in_order(int(v) for v in table[x].round())

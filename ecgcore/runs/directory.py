@@ -12,6 +12,7 @@ import pandas as pd
 
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
+from ecgcore.files import read_json
 
 RESULTS = (".csv", ".json", ".parquet", ".safetensors")
 """Suffixes of the files that a run leaves beside its notebook."""
@@ -56,20 +57,10 @@ NATIVE: dict[str, Any] = {
 """Parameters of ``frequency_train`` in paper B's own arm: everything in samples, nothing added."""
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @functools.cache
 def _sha256_once(path: Path, mtime_ns: int, size: int) -> str:
     """The SHA-256 of a file as it is now: a summary asks several times for hundreds of runs."""
-    return sha256(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file, or an empty one where there is no file."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return files.sha256(path)
 
 
 def damage(folder: Path) -> str:
@@ -89,7 +80,7 @@ def damage(folder: Path) -> str:
 
 
 def is_current(folder: Path, identity: str, code: str) -> bool:
-    """Return whether a folder holds the complete run of this identity, made by this code."""
+    """Return whether a folder holds the complete run of this identity, computed by this code."""
     if damage(folder) or not (folder / "notebook.ipynb").exists():
         return False
     facts = read_json(folder / "provenance.json")
@@ -105,9 +96,9 @@ def _finished(folder: Path | str) -> Iterator[tuple[Path, dict[str, Any], dict[s
 
 
 def runs_digest(folder: Path | str) -> str:
-    """Return a hash of the finished runs below a folder that summaries may read.
+    """Return a hash of the finished runs below a folder: part of the identity of a summary.
 
-    As part of a summary's identity, it has the summary made anew when a run was added or changed.
+    A summary is therefore repeated when one of the runs that it may read was added or changed.
     """
     digest = hashlib.sha256()
     for run, params, facts in _finished(folder):
@@ -119,26 +110,28 @@ def runs_digest(folder: Path | str) -> str:
 def find_runs(folder: Path | str, notebook: str) -> dict[str, dict[str, Any]]:
     """Return the parameters of every complete run of a notebook below a folder, by directory.
 
-    :class:`EcgcoreError`: there is none, or one that was complete is damaged.
+    ``archive`` is the fingerprint of the archive. Raises ``EcgcoreError`` if there is no complete
+    run, or one of them was changed afterwards.
     """
     runs = {}
-    for run, params, _ in _finished(folder):
+    for run, params, facts in _finished(folder):
         if params.pop("notebook", None) == notebook:
             if problem := damage(run):
                 raise EcgcoreError(f"{run}: {problem}; delete this run directory and run it again.")
-            runs[str(run)] = params
+            fingerprint = str(facts.get("archive", {}).get("fingerprint", ""))
+            runs[str(run)] = params | {"archive": fingerprint[:12]}
     if not runs:
         raise EcgcoreError(f"{folder}: no complete run of {notebook} here; run it first.")
     return runs
 
 
 def check_archive(folder: Path | str, fingerprint: str, name: str) -> None:
-    """Raise :class:`EcgcoreError` for a run below a folder that was made on another archive."""
+    """Raise :class:`EcgcoreError` for a run below a folder that was computed on another archive."""
     for run, params, facts in _finished(folder):
         archive = facts.get("archive", {})
         if "runs" not in params and archive.get("fingerprint") not in (None, fingerprint):
             raise EcgcoreError(
-                f"{run}: was made on the archive {archive.get('name')}, but the parameter "
+                f"{run}: was computed on the archive {archive.get('name')}, but the parameter "
                 f"'archive' names {name}; give the archive of these runs."
             )
 
@@ -169,19 +162,12 @@ def runs_table(folder: Path | str, notebook: str) -> pd.DataFrame:
     """Return one row per complete run: its directory as ``run``, its parameters, and its costs.
 
     Metrics of part ``run`` (seconds, records per second, receptive field, parameters) become
-    columns with ``run_`` before their name; ``archive`` is the fingerprint of the archive.
-    :class:`EcgcoreError` if there is no complete run of that notebook.
+    columns with ``run_`` before their name. Raises ``EcgcoreError`` like :func:`find_runs`.
     """
-    runs = find_runs(folder, notebook)
-    rows = [{"run": run, **params, "archive": _archive(run)} for run, params in runs.items()]
+    rows = [{"run": run, **params} for run, params in find_runs(folder, notebook).items()]
     costs = load_tables(folder, notebook, "metrics").query("part == 'run'")
     wide = costs.pivot(index="run", columns="metric", values="value").add_prefix("run_")
     return with_variant(pd.DataFrame(rows)).join(wide, on="run")
-
-
-def _archive(run: str) -> str:
-    archive = read_json(Path(run, "provenance.json")).get("archive", {})
-    return str(archive.get("fingerprint", ""))[:12]
 
 
 def check_comparable(runs: pd.DataFrame, names: Sequence[str] = TRAINING_PARAMETERS) -> None:
@@ -212,18 +198,15 @@ def predictions_by_seed(runs: pd.DataFrame) -> dict[int, pd.DataFrame]:
 def networks(folder: Path | str, name: str) -> pd.DataFrame:
     """Return a table of every run of ``imn_train``, each trained network counted once.
 
-    Runs that trained the same network and differ in what they asked of it (methods, records
-    explained) are not further seeds: of what two of them hold, the first is kept. The column
-    ``variant`` says what a run changed in the design. If any runs held records out, only those
-    count. :class:`EcgcoreError` for runs of one network whose size of training or archive differs.
+    Of runs that trained the same network and differ in the methods or records explained, the first
+    counts. The column ``variant`` says what a run changed in the design. If any runs held records
+    out, only those count. Raises ``EcgcoreError`` where size of training or archive differ.
     """
     table = with_variant(load_tables(folder, "imn_train", name))
     if table.empty:
         return table
     if (table["protocol"] == "held_out").any():
         table = table[table["protocol"] == "held_out"]
-    archives = {run: _archive(run) for run in table["run"].unique()}
-    table = table.assign(archive=table["run"].map(archives))
     keys = [key for key in (*TRAINING_PARAMETERS, "seed", "method") if key in table]
     design = [key for key in keys if key not in (*SIZE, "seed", "method")]
     for _, rows in table.groupby(design, dropna=False):

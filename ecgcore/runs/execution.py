@@ -15,7 +15,7 @@ from ecgcore import files, progress
 from ecgcore.data import find_archive
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import parameters, provenance
-from ecgcore.runs.directory import is_current, read_json
+from ecgcore.runs.directory import is_current
 from ecgcore.runs.notebook import KERNEL_ENDS_S, run_identity
 
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
@@ -24,21 +24,21 @@ QUIET = ["--IPKernelApp.log_level=CRITICAL"]
 
 def run_notebook(
     notebook: Path,
-    given: Mapping[str, Any],
+    overrides: Mapping[str, Any],
     out: Path,
     *,
     force: bool = False,
 ) -> Path:
     """Execute a notebook with parameters into a run directory; return ``out``, complete.
 
-    Parameters that are not in ``given`` keep their defaults. Work goes on in ``out`` with
-    ``.partial`` behind its name, which a later call with the same parameters and code resumes and
-    any other call clears. ``force`` repeats a run that is already there. :class:`EcgcoreError`: a
-    wrong parameter; a cell raised an error (both are named); the kernel died; the notebook did not
-    pass the gate; the disk is full or cannot be written.
+    Parameters without an override keep their defaults. Work goes on in ``out`` with ``.partial``
+    behind its name, which a later call with the same parameters and code resumes and any other call
+    clears. ``force`` repeats a finished run. Raises ``EcgcoreError`` for a wrong parameter, a cell
+    that raised an error, a dead kernel, a notebook that does not pass the gate, and a full or
+    unwritable disk.
     """
     notebook, out = Path(notebook), files.expand(out)
-    values = parameters.check(parameters.of_notebook(notebook), given)
+    values = parameters.check(parameters.of_notebook(notebook), overrides)
     if "archive" in values:
         find_archive(values["archive"])
     identity = run_identity(notebook.stem, values)
@@ -69,8 +69,7 @@ def run_notebook(
         if not provenance_file.exists():
             raise EcgcoreError(f"{notebook.name}: ran, but did not call run.finish(...).")
         # Inside its kernel a notebook does not know its own file, so its code is named here.
-        facts = {**read_json(provenance_file), "code": code}
-        files.write_whole(provenance_file, json.dumps(facts, indent=1) + "\n")
+        files.write_json(provenance_file, {**files.read_json(provenance_file), "code": code})
         mark.unlink()
         shutil.rmtree(partial / "checkpoints", ignore_errors=True)
         files.replace_folder(partial, out)
@@ -80,13 +79,13 @@ def run_notebook(
 @contextlib.contextmanager
 def _progress(checkpoints: Path) -> Iterator[None]:
     """Print epoch and time left of the trainings below a folder, one line per change."""
-    done, printed = threading.Event(), set[str]()
+    finished, printed = threading.Event(), set[str]()
 
     def watch() -> None:
-        while not done.wait(2.0):
+        while not finished.wait(2.0):
             for file in sorted(checkpoints.rglob("progress.json")):
                 try:
-                    line = progress.in_words(**json.loads(file.read_text(encoding="utf-8")))
+                    line = progress.in_words(**json.loads(file.read_bytes()))
                 except OSError:
                     continue  # removed after training
                 line = line if file.parent == checkpoints else f"{file.parent.name}: {line}"
@@ -99,7 +98,7 @@ def _progress(checkpoints: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        done.set()
+        finished.set()
         thread.join()
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import datetime
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +34,8 @@ class Run:
     def open_data(self) -> Store:
         """Open the archive that the parameter ``archive`` names, prepared first if need be.
 
-        What it is goes into the run's provenance. :class:`EcgcoreError` if there is none, or if
-        the runs that a summary reads were made on another one.
+        What it is goes into the run's provenance. :class:`EcgcoreError` if there is none, or if the
+        runs that a summary reads were computed on another one.
         """
         store = open_data(self.params["archive"])
         self.data = {
@@ -65,8 +64,8 @@ class Run:
         """Write the run directory: tables first, ``provenance.json`` last, each file whole.
 
         ``metrics`` is tidy (one row per part and metric, with its interval), ``predictions`` has
-        one row per record; ``tables`` are written as CSV by file stem; ``results`` are numbers and
-        words by name that prose may quote. A table without columns leaves no file.
+        one row per record; ``tables`` are CSV files by stem, none without columns; ``results`` are
+        numbers and words by name that prose may quote.
         """
         with files.file_errors(self.dir):
             for stem, table in {"metrics": metrics, **(tables or {})}.items():
@@ -76,8 +75,8 @@ class Run:
                 path = self.dir / "predictions.parquet"
                 files.write_whole(path, lambda part: predictions.to_parquet(part, index=False))
             computed = {"notebook": self.notebook, **parameters.computed(self.params)}
-            _write_json(self.dir / "results.json", dict(results or {}))
-            _write_json(self.dir / "params.json", computed)
+            files.write_json(self.dir / "results.json", dict(results or {}))
+            files.write_json(self.dir / "params.json", computed)
             file = self.dir / "provenance.json"
             file.unlink(missing_ok=True)
             source = provenance.ROOT / "notebooks" / f"{self.notebook}.ipynb"
@@ -91,9 +90,9 @@ class Run:
                 "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(),
                 "seconds": round(time.time() - self.started, 2),
                 **provenance.here(source if source.exists() else None),
-                "files": {path.name: directory.sha256(path) for path in written},
+                "files": {path.name: files.sha256(path) for path in written},
             }
-            _write_json(file, facts)
+            files.write_json(file, facts)
         if self.lock is not None:
             files.release(self.lock)
 
@@ -107,11 +106,10 @@ def run_identity(notebook: str, values: Mapping[str, Any]) -> str:
 def begin(notebook: str) -> Run:
     """Check the parameters of the notebook that calls this, and start its run.
 
-    The parameters cell, and what papermill injected after it, are read from IPython's own
-    history, so that a name which the notebook never declared is noticed too. Checked values are
-    put back into the notebook's namespace in their types. :class:`EcgcoreError` for an unknown
-    name, a value that is not allowed, a device or archive that is not there, a run directory that
-    cannot be written or in which another process works, or outside a notebook.
+    The parameters cell, and what papermill injected after it, come from IPython's history, so that
+    an undeclared name is noticed too. Checked values return to the notebook's namespace in their
+    types. Raises ``EcgcoreError`` for an unknown name, a value that is not allowed, a missing
+    device or archive, a run directory that is in use or cannot be written, and outside a notebook.
     """
     from IPython import get_ipython
 
@@ -159,9 +157,3 @@ def _parameter_cells(
     if not declared:
         raise problem
     return declared, injected
-
-
-def _write_json(path: Path, value: Any) -> None:
-    """Write JSON: NumPy's numbers as plain ones, whatever else JSON lacks as text."""
-    text = json.dumps(value, indent=1, default=lambda x: x.item() if hasattr(x, "item") else str(x))
-    files.write_whole(path, text + "\n")

@@ -11,7 +11,6 @@ warns about an unknown name, and guesses types from text.
 """
 
 import ast
-import difflib
 import hashlib
 import json
 import math
@@ -21,13 +20,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 
 INJECTED = "# Parameters"
 """First line of the cell that papermill injects."""
 
 NOT_COMPUTED = frozenset({"out", "tier", "device"})
-"""Parameters that say where and for what page a run is made, not what it computes."""
+"""Parameters that decide where a run is stored and shown, not what it computes."""
 
 _TYPES = {"int": "an integer", "float": "a number", "str": "text", "bool": "true or false"}
 _RANGE = re.compile(r"^(-?[\d.e+-]*?)\.\.(-?[\d.e+-]*)$")
@@ -113,8 +112,8 @@ def _coerce(value: Any, kind: str) -> Any:
 def parse_cell(source: str) -> list[Parameter]:
     """Return the parameters that a cell declares.
 
-    :class:`EcgcoreError` for a line that is not
-    ``name: type = literal  # meaning [unit]; allowed: ...``.
+    :class:`EcgcoreError` for a line that is not ``name: type = literal # meaning [unit]; allowed:
+    ...``.
     """
     parameters = []
     for line in filter(None, map(str.strip, source.splitlines())):
@@ -172,17 +171,12 @@ def of_notebook(path: Path) -> list[Parameter]:
 def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return every parameter's value: the given one, checked, or else the default.
 
-    A leading ``~`` in ``archive``, ``runs`` and ``out`` becomes the user's home folder.
-    :class:`EcgcoreError` for an unknown name, offering the nearest one, or a value that is not
-    allowed.
+    ``archive``, ``runs`` and ``out`` may begin with ``~``. Raises ``EcgcoreError`` for an unknown
+    name or a value that is not allowed.
     """
     known = {parameter.name: parameter for parameter in declared}
     for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            known_names = f"{hint}allowed: {', '.join(known)}"
-            raise EcgcoreError(f"Parameter '{name}': there is no such parameter; {known_names}.")
+        check_choice("parameters", name, known)
     values = {name: p.check(given.get(name, p.default)) for name, p in known.items()}
     folders = {"archive", "runs", "out"} & values.keys()
     return values | {name: os.path.expanduser(values[name]) for name in folders}

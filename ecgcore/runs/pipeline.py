@@ -1,25 +1,22 @@
 """From a record to a network's input, as one run defines it: the only place that knows how."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ecgcore import preprocessing
-from ecgcore.arrays import Bools, Floats32
+from ecgcore.arrays import Bools, Floats32, Ids
 from ecgcore.data import DURATION_S, Record, Store
 from ecgcore.errors import EcgcoreError
+from ecgcore.files import read_json
 from ecgcore.leads import LEADS
-from ecgcore.runs.directory import read_json
 
 if TYPE_CHECKING:
     from ecgsim import Shortcut
-
-Ids = Sequence[int] | NDArray[np.integer]
 
 EVIDENCE_MV = 0.02
 """Evidence is where a pathology changes the signal by more than this."""
@@ -28,7 +25,7 @@ NO_NOISE_DB = 100.0
 """Value of ``muscle_snr_db`` that stands for no added noise."""
 
 _CHUNK = 512
-"""Records that are changed at a time; only their result is kept."""
+"""Records in memory at a time before the last step; only their result stays."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +63,15 @@ class InputPipeline:
             from ecgsim import Shortcut
 
             amplitude_mv = float(params.get("shortcut_mv", Shortcut.amplitude_mv))
-            shortcut = Shortcut(condition="any", amplitude_mv=amplitude_mv)
+            shortcut = Shortcut(amplitude_mv=amplitude_mv)
             if params["rate_hz"] <= 2 * shortcut.frequency_hz:
                 raise EcgcoreError(
                     f"shortcut: a burst of {shortcut.frequency_hz:g} Hz is lost at rate_hz "
                     f"{params['rate_hz']}; expected a rate above {2 * shortcut.frequency_hz:g} Hz."
                 )
-        given = {f.name: params[f.name] for f in fields(cls) if f.name in params}
-        given |= {"shortcut": shortcut, "from_highest_rate": "resampler" in params}
-        return cls(**given, noise_seed=int(params.get("split_seed", params.get("seed", 0))))
+        options = {f.name: params[f.name] for f in fields(cls) if f.name in params}
+        options |= {"shortcut": shortcut, "from_highest_rate": "resampler" in params}
+        return cls(**options, noise_seed=int(params.get("split_seed", params.get("seed", 0))))
 
     @classmethod
     def of_run(cls, folder: Path | str) -> "InputPipeline":
@@ -98,7 +95,7 @@ class InputPipeline:
         return self._in_chunks(self._resample, store, ecg_ids, labels)
 
     def inputs(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
-        """Return what the network reads, shape ``(record, lead, sample)``."""
+        """Return the inputs of the network, shape ``(record, lead, sample)``."""
         return self._in_chunks(self._preprocess, store, ecg_ids, labels)
 
     def record_signals(self, record: Record) -> Floats32:
@@ -107,7 +104,7 @@ class InputPipeline:
         return np.asarray(resampled[0])
 
     def record_inputs(self, record: Record) -> Floats32:
-        """Return what the network reads of one record, shape ``(1, lead, sample)``.
+        """Return the input of the network for one record, shape ``(1, lead, sample)``.
 
         Neither a shortcut nor noise is added to a user's record, even if the run added them.
         """
@@ -142,15 +139,11 @@ class InputPipeline:
         return max(store.rates_hz)
 
     def _planted(self, store: Store, ecg_ids: Ids, labels: Ids) -> Floats32:
-        source_hz = self._source_hz(store)
-        n_samples = store.adu(source_hz).shape[2]
-        if self.shortcut is None:
-            return np.zeros((len(ecg_ids), len(LEADS), n_samples), np.float32)
-        from ecgsim import plant_shortcut
+        from ecgsim import Shortcut, plant_shortcut
 
-        return plant_shortcut(
-            self.shortcut, ecg_ids, labels, rate_hz=source_hz, n_samples=n_samples, seed=self.seed
-        )
+        source_hz, shortcut = self._source_hz(store), self.shortcut or Shortcut(amplitude_mv=0.0)
+        size: dict[str, int] = {"rate_hz": source_hz, "n_samples": DURATION_S * source_hz}
+        return plant_shortcut(shortcut, ecg_ids, labels, **size, seed=self.seed)
 
     def _in_chunks(
         self,

@@ -1,4 +1,4 @@
-"""What made a result: code, packages, machine."""
+"""What a result was computed with: code, packages, machine."""
 
 import ast
 import functools
@@ -73,13 +73,13 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def dependencies(source: Path) -> list[Path]:
     """Return the files of our packages that a notebook or module imports, directly or not."""
-    seen: set[Path] = set()
+    modules: set[Path] = set()
     waiting = [source]
     while waiting:
-        new = set(_imported(waiting.pop())) - seen
-        seen |= new
+        new = set(_imported(waiting.pop())) - modules
+        modules |= new
         waiting += new
-    return sorted(seen)
+    return sorted(modules)
 
 
 @functools.cache

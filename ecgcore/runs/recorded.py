@@ -1,8 +1,8 @@
 """Recorded results: small tables of runs that a reader cannot repeat in minutes, with provenance.
 
-``results/NAME.csv`` holds a tidy table, ``results/NAME.json`` how it was made: command,
-parameters, archive, commit, versions, machine. ``results/published/`` holds figures that others
-published, with their sources; they are shown beside ours, never among them.
+``results/NAME.csv`` holds a tidy table, ``results/NAME.json`` its provenance: command, parameters,
+archive, commit, versions, machine. ``results/published/`` holds figures that others published, with
+their sources; they are shown beside ours, never among them.
 """
 
 import json
@@ -20,40 +20,36 @@ FOLDER = provenance.ROOT / "results"
 
 
 class Recorded(NamedTuple):
-    """A recorded table and how it was made."""
+    """A recorded table and its provenance."""
 
     table: pd.DataFrame
     facts: dict[str, Any]
 
     @property
     def commits(self) -> list[str]:
-        """Commits of the code that made the runs."""
+        """Commits of the code with which the runs were computed."""
         return [str(c) for c in self.facts.get("runs_commit") or [self.facts["git_commit"]]]
 
     @property
     def label(self) -> str:
         """Sentences in Markdown for a page: command, code, processor, and what changed since.
 
-        The processor is that of the runs only if they were not made elsewhere (``runs_commit``).
+        The processor is named unless the runs were computed elsewhere (``runs_commit``).
         """
         code = ", ".join(f"`{commit[:10]}`" for commit in self.commits)
         processor = "" if "runs_commit" in self.facts else self.facts.get("processor", "")
         where = f", processor {processor}" if processor else ""
-        return f"Recorded by `{self.facts['command']}`, code {code}{where}. {self.age}"
-
-    @property
-    def age(self) -> str:
-        """Sentences that say whether code that the result depends on has changed since."""
-        sentences, changed = [], self.changed_since()
+        changed = self.changed_since()
+        sentences = [f"Recorded by `{self.facts['command']}`, code {code}{where}."]
         if repeated := self.facts.get("repeated"):
             sentences.append(
                 f"Of {repeated['n_runs']} runs that were repeated with code "
                 f"{repeated['commit'][:10]}, {repeated['n_same']} matched exactly."
             )
         if self.facts.get("runs_dirty", self.facts.get("git_dirty")):
-            sentences.append("The code had uncommitted changes when this was made.")
+            sentences.append("The code had uncommitted changes at that time.")
         if changed is None:
-            sentences.append("Its commit is not in this repository, so changes cannot be told.")
+            sentences.append("Its commit is not in this repository, so later changes are unknown.")
         elif changed:
             names = ", ".join(sorted(changed)[:3]) + (", …" if len(changed) > 3 else "")
             n = "One source file has" if len(changed) == 1 else f"{len(changed)} source files have"
@@ -63,7 +59,7 @@ class Recorded(NamedTuple):
         return " ".join(sentences)
 
     def changed_since(self) -> set[str] | None:
-        """Return the files that the result depends on and that differ from those that made it.
+        """Return the files that the result depends on and that have changed since.
 
         These are the notebooks and scripts in ``depends_on`` and all modules of ours that they
         import; None where a commit is not in the repository. Repeated runs do not make a result
@@ -97,7 +93,7 @@ def load_study(name: str, folder: Path = FOLDER) -> dict[str, Recorded]:
     """
     names = sorted(path.stem for path in (folder / name).glob("*.csv"))
     if not names:
-        why = "no answers of this study are kept there; those of the book come with the checkout"
+        why = "there are no tables of this study; those of the book come with the checkout"
         raise EcgcoreError(f"{folder / name}: {why}.")
     return {stem: load(f"{name}/{stem}", folder) for stem in names}
 
@@ -105,11 +101,10 @@ def load_study(name: str, folder: Path = FOLDER) -> dict[str, Recorded]:
 def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
     """Write a result with its provenance.
 
-    ``facts`` hold at least ``command``. ``runs_commit`` names the commits that made the runs,
-    where it is not the present one, and ``runs_dirty`` says that one of them had changes on top;
+    ``facts`` hold at least ``command``. ``runs_commit`` names the commits that made the runs, where
+    it is not the present one, and ``runs_dirty`` says that one of them had changes on top;
     ``depends_on`` names notebooks and scripts whose change makes the result stale.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**facts, **provenance.here()}, indent=1) + "\n"
-    for suffix, content in ((".csv", table.to_csv(index=False)), (".json", text)):
-        files.write_whole(folder / f"{name}{suffix}", content)
+    files.write_whole(folder / f"{name}.csv", table.to_csv(index=False))
+    files.write_json(folder / f"{name}.json", {**facts, **provenance.here()})

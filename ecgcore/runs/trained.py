@@ -1,8 +1,8 @@
 """A finished run's networks, reloaded with all that their answers depend on, and ECGs explained.
 
 :func:`load_trained_run` is the only function that reloads networks: explain, the explorer and
-summary notebooks all use it, so none can forget a step of the run's own preprocessing.
-Nothing here is a diagnosis: a network trained on simulated records knows the simulator.
+summary notebooks all use it, so none can forget a step of the run's own preprocessing. Nothing here
+is a diagnosis: a network trained on simulated records knows the simulator.
 """
 
 import json
@@ -16,11 +16,12 @@ from matplotlib.figure import Figure
 
 from ecgcore import explanations, files, plots, statistics, training
 from ecgcore.arrays import Floats, Floats32
-from ecgcore.data import Record
+from ecgcore.data import Record, published_weights
 from ecgcore.errors import EcgcoreError
+from ecgcore.files import read_json
 from ecgcore.leads import LEADS
 from ecgcore.models import EcgModel
-from ecgcore.runs.directory import damage, load_predictions, read_json
+from ecgcore.runs.directory import damage, load_predictions
 from ecgcore.runs.pipeline import InputPipeline
 
 NOT_A_DEVICE = "Not a medical device: nothing here may be used to diagnose or treat anyone."
@@ -117,13 +118,12 @@ def load_trained_run(folder: Path | str) -> TrainedRun:
 
 
 def published_logits(folder: Path | str, rate_hz: int, x: Floats32) -> Floats:
-    """Return the mean positive logit of paper B's five published networks of one rate.
+    """Return the mean positive logit ``(record,)`` of paper B's five networks of one rate.
 
-    ``folder`` is what ``python -m ecgcore fetch sampling-matters`` filled, ``x`` preprocessed
-    records at ``rate_hz``, shape (record, lead, sample); the result has shape (record,).
+    ``folder`` is what ``python -m ecgcore fetch sampling-matters`` filled; ``x`` are preprocessed
+    records at ``rate_hz``, shape (record, lead, sample).
     """
-    name = f"sampling-matters-cnn1d-{rate_hz}hz-fold{{}}.safetensors"
-    paths = [Path(folder, name.format(fold)) for fold in range(1, 6)]
+    paths = published_weights(folder, rate_hz)
     networks = [training.load_published_cnn1d(path, rate_hz) for path in paths]
     logits = [statistics.positive_logit(training.predict_logits(net, x)) for net in networks]
     return np.asarray(np.mean(logits, axis=0))
@@ -160,10 +160,10 @@ class Explanation(NamedTuple):
         """Return all of it as plain numbers and words, attribution included."""
         run = self.run
         shares = np.round(explanations.lead_shares(self.attribution), 6).tolist()
-        same = ("record", "start_s", "probability", "logit", "method", "remarks")
+        names = ("record", "start_s", "probability", "logit", "method", "remarks")
         return {
             "caveat": NOT_A_DEVICE,
-            **{name: getattr(self, name) for name in same},
+            **{name: getattr(self, name) for name in names},
             "rate_hz": run.rate_hz,
             "temperature": run.temperature,
             "run": {"training": run.training_summary, "params": run.params, **run.provenance},
@@ -189,7 +189,7 @@ class Explanation(NamedTuple):
         return lines
 
     def save(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``explained.png`` and ``explained.json`` into ``folder``, made if need be."""
+        """Write ``explained.png`` and ``explained.json`` into ``folder``, which may be new."""
         folder.mkdir(parents=True, exist_ok=True)
         picture, numbers = folder / "explained.png", folder / "explained.json"
         with warnings.catch_warnings():  # a name in a script that the font lacks is shown as boxes
@@ -209,11 +209,10 @@ def explain_record(
 ) -> Explanation:
     """Return the probability of the run's positive class for a record, and where it comes from.
 
-    ``record`` comes from :func:`ecgcore.data.load_record`, is as long as the records in training
-    and has any rate that can be resampled to the run's; ``start_s`` is the time in the original at
-    which it begins. ``method`` is a key of :data:`ecgcore.explanations.METHODS`, by default the
-    network's own. :class:`EcgcoreError`: the record is shorter than what the networks read, or
-    the network does not offer the method.
+    ``record`` (:func:`ecgcore.data.load_record`) is as long as those in training, at any rate that
+    can be resampled; ``start_s`` is where it begins in the original. ``method`` is one of
+    :data:`ecgcore.explanations.METHODS`, by default the network's own. Raises ``EcgcoreError`` for
+    a record that is too short, and a method that the network does not offer.
     """
     n, n_here = round(run.duration_s * record.rate_hz), record.signals_mv.shape[1]
     if n_here < n - 1:

@@ -2,10 +2,10 @@
 
 Patients and seeds are both random, as in the multi-reader multi-case analysis of Obuchowski &
 Rockette (1995, Commun Stat Simul Comput 24:285) with the degrees of freedom of Hillis (2007, Stat
-Med 26:596).  *Differs from the paper* in three ways, for the coverage at three and five seeds
+Med 26:596). *Differs from the paper* for the coverage at three and five seeds
 (``benchmarks/coverage.py``): seeds are nested in networks unless ``paired``; the variance over
-seeds is at least what the patients alone would cause; the patients' part has the degrees of freedom
-of the smaller class.
+seeds is at least what the patients cause; the patients' part has the degrees of freedom of the
+smaller class.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from ecgcore.arrays import Floats, Ints
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.statistics.metrics import METRICS, RANK_METRICS, Settings
 from ecgcore.statistics.resampling import Sample, closed_form, resample
 from ecgcore.statistics.scores import binary, finite, group_codes, require_columns
@@ -34,7 +34,7 @@ class SeedSettings(Settings):
     """Options of every comparison over seeds.
 
     ``within`` names the column with the outer fold of each record: the metric is averaged over
-    folds, whose networks have no common scale.  ``paired`` says that equal seeds stand for one
+    folds, whose networks have no common scale. ``paired`` says that equal seeds stand for one
     trained network, for instance before and after calibration.
     """
 
@@ -54,7 +54,7 @@ def obuchowski_rockette(
     """Return the contrast of mean values over seeds; its variance is ``nan`` for a single seed.
 
     ``values`` holds the metric of each network, shape ``(seed,)``; ``covariance`` is that of all
-    values, network after network, over patients.  ``paired``: the k-th seeds belong together.
+    values, network after network, over patients. ``paired``: the k-th seeds belong together.
     """
     if paired:
         weights: Floats = np.kron(coefficients, np.eye(len(values[0]))).astype(np.float64)
@@ -71,10 +71,10 @@ def obuchowski_rockette(
     np.fill_diagonal(between, shared)
     noise = np.maximum(variance - np.maximum(shared, 0), 0)
     total = np.maximum([v.var(ddof=1) for v in values], noise)
-    own, seeds = float(c**2 / n @ noise), float(c**2 / n @ (total - noise))
+    unshared, seeds = float(c**2 / n @ noise), float(c**2 / n @ (total - noise))
     satterthwaite = float((c**2 / n * total) ** 2 @ (1 / (n - 1)))
-    df_seeds = (own + seeds) ** 2 / satterthwaite if satterthwaite > 0 else np.inf
-    return Spread(value, max(float(c @ between @ c), 0.0), own, seeds, df_seeds, df_patients)
+    df_seeds = (unshared + seeds) ** 2 / satterthwaite if satterthwaite > 0 else np.inf
+    return Spread(value, max(float(c @ between @ c), 0.0), unshared, seeds, df_seeds, df_patients)
 
 
 def measure(
@@ -82,8 +82,7 @@ def measure(
 ) -> tuple[Sample, Floats, Floats]:
     """Return the records, the metric of each table, and its covariance over patients."""
     metric, within = settings.metric, settings.within
-    if metric not in METRICS:
-        raise EcgcoreError(f"metric: unknown {metric!r}; expected one of {', '.join(METRICS)}.")
+    check_choice("metric", metric, METRICS)
     column = "ranking" if metric in RANK_METRICS else "score"
     keys = ["ecg_id", "y_true", *([within] if within else [])]
     for table in tables:
@@ -97,8 +96,8 @@ def measure(
     y, group = binary(first["y_true"]), group_codes(first["patient_id"], len(first))
     scores = np.stack([table[column].to_numpy(float) for table in tables])
     fold, parts = first[within].to_numpy() if within else np.zeros(y.size), []
-    for one in np.unique(fold):  # folds have no patient in common
-        rows = fold == one
+    for number in np.unique(fold):  # folds have no patient in common
+        rows = fold == number
         part = Sample(y[rows], scores[:, rows], group_codes(group[rows], int(rows.sum())))
         parts.append(_with_covariance(part, settings))
     values, covariance = (np.mean(each, axis=0) for each in zip(*parts, strict=True))
@@ -124,7 +123,7 @@ def delong(
     """Compare two AUROCs on the same records: other patients, these two trainings.
 
     DeLong, DeLong & Clarke-Pearson (1988, Biometrics 44:837), as computed by Sun & Xu (2014, IEEE
-    SPL 21:1389); with ``groups``, the patients, as by Obuchowski (1997, Biometrics 53:567).  Labels
+    SPL 21:1389); with ``groups``, the patients, as by Obuchowski (1997, Biometrics 53:567). Labels
     0/1, scores ``(record,)``; :class:`EcgcoreError` with fewer than two patients of either class.
     """
     labels = binary(y, "y")
@@ -141,19 +140,19 @@ def auroc_covariance(y: Ints, scores: Floats, group: Ints) -> tuple[Floats, Floa
     ``scores`` has shape ``(score, record)``, ``group`` numbers the patients from 0.
     """
     classes, rank, share = (y == 1, y == 0), stats.rankdata(scores, axis=1), np.empty(scores.shape)
-    n_patients = [np.unique(group[one]).size for one in classes]
+    n_patients = [np.unique(group[rows]).size for rows in classes]
     if min(n_patients) < 2:
         why = f"needs at least two patients of each class, got {n_patients[0]} and {n_patients[1]}"
         raise EcgcoreError(f"y: the variance of an AUROC {why}.")
     # Structural components: share of the other class that each record beats, ties by half.
-    for one in classes:
-        share[:, one] = (rank[:, one] - stats.rankdata(scores[:, one], axis=1)) / (~one).sum()
+    for rows in classes:
+        share[:, rows] = (rank[:, rows] - stats.rankdata(scores[:, rows], axis=1)) / (~rows).sum()
     share[:, y == 0] = 1 - share[:, y == 0]
     auroc: Floats = share[:, y == 1].mean(axis=1)
     covariance, sums, size = np.zeros((len(scores), len(scores))), [], int(group.max()) + 1
-    for one, i in zip(classes, n_patients, strict=True):
-        centred = share[:, one] - auroc[:, None]
-        by_patient = np.stack([np.bincount(group[one], row, size) for row in centred]) / one.sum()
+    for rows, i in zip(classes, n_patients, strict=True):
+        centred = share[:, rows] - auroc[:, None]
+        by_patient = np.stack([np.bincount(group[rows], row, size) for row in centred]) / rows.sum()
         covariance += by_patient @ by_patient.T * i / (i - 1)
         sums.append(by_patient)
     i = np.unique(group).size
@@ -203,8 +202,8 @@ def _contrast(
     sizes = [len(one) for one in tables]
     sample, joined, covariance = measure([t for one in tables for t in one.values()], settings)
     values = np.split(joined, np.cumsum(sizes)[:-1])
-    how: dict[str, Any] = {"paired": settings.paired, "df_patients": sample.df_patients}
-    spread = obuchowski_rockette(values, covariance, coefficients, **how)
+    options: dict[str, Any] = {"paired": settings.paired, "df_patients": sample.df_patients}
+    spread = obuchowski_rockette(values, covariance, coefficients, **options)
     parts = [c * float(v.mean()) for c, v in zip(coefficients, values, strict=True)]
     a, b = sum(parts[: len(parts) // 2]), -sum(parts[len(parts) // 2 :])
     counts = min(sizes), sample.y.size, int(sample.y.sum())
@@ -249,8 +248,8 @@ def compare_models(
 
     Columns: ``name, reference``, those of :class:`SeedMean` (as ``n, value_low, value_high``) and
     of :meth:`~ecgcore.statistics.SeedDifference.row` (name minus reference), ``p_holm, verdict``
-    (with ``margin``; empty for the reference), ``reason``.  Of ``n_planned`` comparisons, those
-    that are not there yet count with p = 1.  Options as of :func:`seed_difference`.
+    (with ``margin``; empty for the reference), ``reason``. Of ``n_planned`` comparisons, missing
+    ones count with p = 1. Options as of :func:`seed_difference`.
     """
     if reference not in networks:
         raise EcgcoreError(f"There are no predictions of {reference!r}; run it first.")
@@ -278,9 +277,9 @@ def records_needed(
 ) -> tuple[float, float]:
     """Return how many records, and positives among them, a test of a true difference would need.
 
-    The test has a level of 5 %, a power of 80 % and as many seeds as ``result``.  Infinite where
-    training varies too much, which no number of records can mend.  With ``equivalence``,
-    ``difference`` is the margin, of a true difference of 0, in two one-sided tests.
+    The test has a level of 5 %, a power of 80 % and as many seeds as ``result``. Infinite where
+    training varies too much. With ``equivalence``, ``difference`` is the margin of two one-sided
+    tests, and the true difference is 0.
     """
     spread, n_seeds = result.spread, result.n_seeds or 0
     if not spread.se > 0 or difference == 0 or n_seeds < 2:
@@ -289,7 +288,7 @@ def records_needed(
 
     def excess(log_factor: float) -> float:
         factor = float(np.exp(log_factor))
-        patients = {"common": spread.common / factor, "own": spread.own / factor}
+        patients = {"shared": spread.shared / factor, "unshared": spread.unshared / factor}
         scaled = replace(spread, df_patients=spread.df_patients * factor, **patients)
         law = stats.t(scaled.degrees_of_freedom)
         return abs(difference) - sum(float(law.isf(tail)) for tail in tails) * scaled.se

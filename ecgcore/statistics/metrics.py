@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecgcore.arrays import Floats
+from ecgcore.arrays import Floats, ratio
 from ecgcore.errors import EcgcoreError
 from ecgcore.statistics.scores import binary, probabilities
 
@@ -43,8 +43,8 @@ class ScoreTable:
             if not 0 < new < 1:
                 raise EcgcoreError(f"prevalence: expected a share above 0, below 1, got {new}.")
             n, n1 = (negative + positive).sum(-1), positive.sum(-1)
-            positive = positive * _ratio(new * n, n1)[..., None]
-            negative = negative * _ratio((1 - new) * n, n - n1)[..., None]
+            positive = positive * ratio(new * n, n1)[..., None]
+            negative = negative * ratio((1 - new) * n, n - n1)[..., None]
         first = int(np.searchsorted(score, settings.threshold))
         self.score, self.negative, self.positive = score, negative, positive
         self.n_negative, self.n_positive = negative.sum(-1), positive.sum(-1)
@@ -53,16 +53,11 @@ class ScoreTable:
         self.settings = settings
 
 
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(denominator > 0, numerator / denominator, np.nan))
-
-
 def _mcc(t: ScoreTable) -> Floats:
     """Matthews (1975), Biochim Biophys Acta 405:442."""
     called, tn = t.tp + t.fp, t.n_negative - t.fp
     product = called * (t.n - called) * t.n_positive * t.n_negative
-    return _ratio(t.tp * tn - t.fp * (t.n_positive - t.tp), np.sqrt(product))
+    return ratio(t.tp * tn - t.fp * (t.n_positive - t.tp), np.sqrt(product))
 
 
 def _auroc(t: ScoreTable) -> Floats:
@@ -70,7 +65,7 @@ def _auroc(t: ScoreTable) -> Floats:
     below = np.cumsum(t.negative, axis=-1)
     below -= t.negative / 2
     wins = np.asarray(np.einsum("...g,...g->...", below, t.positive))
-    return _ratio(wins, t.n_positive * t.n_negative)
+    return ratio(wins, t.n_positive * t.n_negative)
 
 
 def _auprc(t: ScoreTable) -> Floats:
@@ -79,7 +74,7 @@ def _auprc(t: ScoreTable) -> Floats:
     called = tp + np.cumsum(t.negative[..., ::-1], axis=-1)
     precision = np.divide(tp, called, out=np.zeros_like(tp), where=called > 0)
     weighted = np.asarray(np.einsum("...g,...g->...", precision, t.positive[..., ::-1]))
-    return _ratio(weighted, t.n_positive)
+    return ratio(weighted, t.n_positive)
 
 
 def _ece(t: ScoreTable) -> Floats:
@@ -90,30 +85,30 @@ def _ece(t: ScoreTable) -> Floats:
     gap, n_bins = t.positive - (t.positive + t.negative) * t.score, t.settings.ece_bins
     bins = np.searchsorted(np.linspace(0.0, 1.0, n_bins + 1)[1:-1], t.score)
     members = bins[:, None] == np.arange(n_bins)
-    return _ratio(np.asarray(np.abs(gap @ members.astype(float)).sum(-1)), t.n)
+    return ratio(np.asarray(np.abs(gap @ members.astype(float)).sum(-1)), t.n)
 
 
 def _log_loss(t: ScoreTable) -> Floats:
     """Natural logarithm; probabilities of 0 and 1 are moved by float64's epsilon (scikit-learn)."""
     epsilon = float(np.finfo(np.float64).eps)
     p = np.clip(t.score, epsilon, 1 - epsilon)
-    return _ratio(-(t.positive @ np.log(p) + t.negative @ np.log1p(-p)), t.n)
+    return ratio(-(t.positive @ np.log(p) + t.negative @ np.log1p(-p)), t.n)
 
 
 METRICS: dict[str, Callable[[ScoreTable], Floats]] = {
     "n": lambda t: t.n,
     "n_positive": lambda t: t.n_positive,
-    "accuracy": lambda t: _ratio(t.tp + t.n_negative - t.fp, t.n),
+    "accuracy": lambda t: ratio(t.tp + t.n_negative - t.fp, t.n),
     "balanced_accuracy": lambda t: (METRICS["sensitivity"](t) + METRICS["specificity"](t)) / 2,
-    "f1": lambda t: _ratio(2 * t.tp, t.tp + t.fp + t.n_positive),
-    "precision": lambda t: _ratio(t.tp, t.tp + t.fp),
-    "sensitivity": lambda t: _ratio(t.tp, t.n_positive),
-    "specificity": lambda t: _ratio(t.n_negative - t.fp, t.n_negative),
+    "f1": lambda t: ratio(2 * t.tp, t.tp + t.fp + t.n_positive),
+    "precision": lambda t: ratio(t.tp, t.tp + t.fp),
+    "sensitivity": lambda t: ratio(t.tp, t.n_positive),
+    "specificity": lambda t: ratio(t.n_negative - t.fp, t.n_negative),
     "mcc": _mcc,
     "auroc": _auroc,
     "auprc": _auprc,
     "ece": _ece,
-    "brier": lambda t: _ratio(t.positive @ (1 - t.score) ** 2 + t.negative @ t.score**2, t.n),
+    "brier": lambda t: ratio(t.positive @ (1 - t.score) ** 2 + t.negative @ t.score**2, t.n),
     "log_loss": _log_loss,
     "tn": lambda t: t.n_negative - t.fp,
     "fp": lambda t: t.fp,
@@ -134,8 +129,8 @@ def evaluate(
     """Return every metric of both papers, by the names of :data:`METRICS`.
 
     ``y_true`` are labels 0 or 1, ``y_score`` probabilities of the positive class, shape
-    ``(record,)``, else :class:`EcgcoreError`.  A record is called positive at or above
-    ``threshold``.  ``ece_bins`` are of equal width, ten in paper B (arXiv 2604.16437).  With
+    ``(record,)``, else :class:`EcgcoreError`. A record is called positive at or above
+    ``threshold``. ``ece_bins`` are of equal width, ten in paper B (arXiv 2604.16437). With
     ``prevalence`` records are weighted so that positives have this share.
     """
     y = binary(y_true)

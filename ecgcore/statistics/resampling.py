@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from ecgcore.arrays import Floats, Ints
-from ecgcore.errors import EcgcoreError
+from ecgcore.arrays import Floats, Ints, ratio
+from ecgcore.errors import check_choice
 from ecgcore.statistics.metrics import LOWER_IS_BETTER, METRICS, RANK_METRICS, ScoreTable, Settings
 from ecgcore.statistics.scores import binary, finite, group_codes, probabilities
 from ecgcore.statistics.verdicts import MINIMUM, difference_verdict
@@ -24,7 +24,7 @@ _BLOCK_BYTES = 1 << 19  # counts of one block stay in the second-level cache
 
 @dataclass(frozen=True)
 class Resampling(Settings):
-    """Options of the bootstrap; ``groups`` is the patient of every record, its own if ``None``."""
+    """Options of the bootstrap; ``groups`` is the patient of each record; ``None``: all differ."""
 
     metrics: Sequence[str] = DEFAULT_METRICS
     groups: ArrayLike | None = None
@@ -53,9 +53,9 @@ def bootstrap(
     """Return 95 % percentile intervals of metrics: ``metric, value, low, high, se``.
 
     ``y`` are labels 0/1, ``score`` probabilities of the positive class, shape ``(record,)``, else
-    :class:`EcgcoreError`.  ``ranking``, that of the logits, replaces ``score`` for AUROC and AUPRC.
-    ``options`` are ``metrics, groups, n_resamples, seed`` and those of
-    :func:`~ecgcore.statistics.evaluate`.  See :func:`closed_form` for values of exactly 0 or 1.
+    ``EcgcoreError``. ``ranking``, that of the logits, replaces ``score`` for AUROC and AUPRC.
+    ``options`` are ``metrics, groups, n_resamples, seed, prevalence`` and those of
+    :func:`~ecgcore.statistics.evaluate`. Values of exactly 0 or 1 get :func:`closed_form`.
     """
     settings, rows = Resampling(**options), []
     if ranking is not None:
@@ -76,7 +76,7 @@ def bootstrap(
 def paired_bootstrap(y: ArrayLike, a: ArrayLike, b: ArrayLike, **options: Any) -> pd.DataFrame:
     """Return differences ``a - b`` of two given models, evaluated on the same resamples.
 
-    They generalise to other patients, with these two trainings.  Options as of :func:`bootstrap`.
+    They generalise to other patients, with these two trainings. Options as of :func:`bootstrap`.
     Columns: ``metric, a, b, difference, low, high, se, p``, and ``verdict, reason`` of
     :func:`~ecgcore.statistics.difference_verdict` without a margin.
     """
@@ -88,8 +88,8 @@ def paired_bootstrap(y: ArrayLike, a: ArrayLike, b: ArrayLike, **options: Any) -
         difference = values[0] - values[1]
         row: dict[str, Any] = {"metric": name, "a": float(values[0, 0]), "b": float(values[1, 0])}
         row |= {"difference": float(difference[0]), **percentiles(difference[1:])}
-        how: dict[str, Any] = {"lower_is_better": name in LOWER_IS_BETTER, **sizes}
-        verdict = difference_verdict(row["low"], row["high"], margin=None, **how)
+        rule: dict[str, Any] = {"lower_is_better": name in LOWER_IS_BETTER, **sizes}
+        verdict = difference_verdict(row["low"], row["high"], margin=None, **rule)
         row["p"] = np.nan if MINIMUM.shortfall(**sizes) else row["p"]
         rows.append(row | {"verdict": verdict.word, "reason": verdict.reason})
     return pd.DataFrame(rows)
@@ -106,8 +106,7 @@ def bootstrap_mean(
     by_patient = column.groupby(group_codes(groups, len(column)))
     sums, counts = by_patient.sum().to_numpy(), by_patient.count().to_numpy()
     times = np.array(_draws(np.random.default_rng(seed), len(sums), n_resamples), dtype=np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means, value = (times @ sums) / (times @ counts), sums.sum() / counts.sum()
+    means, value = ratio(times @ sums, times @ counts), ratio(sums.sum(), counts.sum())
     interval = percentiles(means if column.count() >= MINIMUM.records else means[:0])
     return {"value": float(value), **interval}
 
@@ -125,8 +124,8 @@ def percentiles(resampled: Floats) -> dict[str, float]:
 
 
 def _sample(y: ArrayLike, scores: Sequence[ArrayLike], settings: Resampling) -> Sample:
-    if unknown := [name for name in settings.metrics if name not in METRICS]:
-        raise EcgcoreError(f"metrics: unknown {unknown}; expected some of {', '.join(METRICS)}.")
+    for name in settings.metrics:
+        check_choice("metrics", name, METRICS)
     labels = binary(y, "y")
     check = finite if set(settings.metrics) <= set(RANK_METRICS) else probabilities
     arrays = np.stack([check(score, labels.size, "score") for score in scores])
@@ -153,8 +152,8 @@ def resample(sample: Sample, metrics: Sequence[str], settings: Settings) -> dict
         tables = []
         for distinct, code in coded:
             counts = np.empty((len(times), 2 * distinct.size))
-            for row, drawn in zip(counts, times, strict=True):
-                row[:] = np.bincount(code, drawn[sample.group], row.size)
+            for row, weight in zip(counts, times, strict=True):
+                row[:] = np.bincount(code, weight[sample.group], row.size)
             negative, positive = np.split(counts, 2, axis=-1)
             tables.append(ScoreTable(distinct, negative, positive, settings))
         return {name: np.stack([METRICS[name](table) for table in tables]) for name in metrics}
@@ -168,8 +167,8 @@ def resample(sample: Sample, metrics: Sequence[str], settings: Settings) -> dict
 
 def _draws(rng: np.random.Generator, n_groups: int, n_resamples: int) -> list[Ints]:
     """Return how often each group was drawn, ``(group,)`` for each resample."""
-    drawn = rng.integers(0, n_groups, (n_resamples, n_groups))
-    return [np.bincount(row, minlength=n_groups) for row in drawn]
+    choices = rng.integers(0, n_groups, (n_resamples, n_groups))
+    return [np.bincount(row, minlength=n_groups) for row in choices]
 
 
 def auroc_score_interval(auroc: float, n_positive: float, n_negative: float) -> tuple[float, float]:

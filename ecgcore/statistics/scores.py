@@ -43,7 +43,7 @@ def probabilities(score: ArrayLike, n_records: int, name: str = "y_score") -> Fl
 
 
 def group_codes(groups: ArrayLike | None, n_records: int) -> Ints:
-    """Number the groups from 0 in sorted order; without groups every record is its own group."""
+    """Number the groups from 0 in sorted order; without groups all records differ."""
     values = np.arange(n_records) if groups is None else np.asarray(groups)
     if values.shape != (n_records,) or pd.isna(values).any():
         raise EcgcoreError(f"groups: expected {n_records} patients, none missing, one per record.")
@@ -88,8 +88,8 @@ def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) 
     """Return the temperature T of least log loss (Guo et al. 2017, arXiv 1706.04599).
 
     ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes, else
-    :class:`EcgcoreError`.  Calibrated logits are ``logits / T + intercept``, where ``intercept`` is
-    a change of prior odds; with T above 1 the model was overconfident.
+    ``EcgcoreError``. Calibrated logits are ``logits / T + intercept``, where ``intercept`` is a
+    change of prior odds; a T above 1 means overconfidence.
     """
     labels = binary(y, "y")
     if labels.min() == labels.max():
@@ -120,7 +120,7 @@ def balanced_subset(y: ArrayLike, seed: int) -> Ints:
 def moments(x: ArrayLike) -> Floats:
     """Return mean, SD and skewness (0 for a flat lead) of each lead, ``(record, 3 * lead)``.
 
-    A network that does not beat a logistic regression on these has shown no use of waveforms.
+    A network that does not beat a logistic regression on these makes no use of waveforms.
     Signals of another shape than ``(record, lead, sample)`` raise :class:`EcgcoreError`.
     """
     signals, blocks = np.asarray(x), []

@@ -1,7 +1,7 @@
 """Differences and claims: each verdict follows from an interval, with a reason.
 
 A difference is *better*, *worse*, *equivalent* or *undecided*; a claim is *supported*,
-*contradicted* or *undecided*.  Intervals have level 95 %, those of equivalence 90 %.
+*contradicted* or *undecided*. Intervals have level 95 %, those of equivalence 90 %.
 """
 
 from collections.abc import Sequence
@@ -65,11 +65,10 @@ def difference_verdict(
 ) -> Verdict:
     """Judge a difference by its 95 % interval ``low, high`` and its 90 % one ``equivalence``.
 
-    ``margin`` is the largest difference that counts as none, stated beforehand; ``p`` a corrected
-    one; ``sizes`` as of :meth:`Minimum.shortfall`.  *undecided* if the sample is too small or the
-    interval has no width; else *equivalent* if the interval lies within the margin, even where it
-    excludes 0; else *better* or *worse* if ``low, high`` excludes 0 and ``p`` is below 0.05; else
-    *undecided*.
+    ``margin`` is the largest difference that counts as none, stated beforehand; ``p`` is corrected;
+    ``sizes`` are those of :meth:`Minimum.shortfall`. *undecided* if the sample is too small or the
+    interval has no width; else *equivalent* if the interval lies within the margin; else *better*
+    or *worse* if ``low, high`` excludes 0 and ``p`` is below 0.05; else *undecided*.
     """
     lacking = MINIMUM.shortfall(**sizes)
     if lacking or not high - low > 0:
@@ -100,13 +99,13 @@ def holm(p: ArrayLike) -> Floats:
 class Spread:
     """A contrast of mean values with the parts of its variance.
 
-    ``common`` comes from the patients and is the same for all seeds, ``own`` comes from them too
-    and averages out over seeds, ``seeds`` comes from training.
+    ``shared`` comes from the patients and is the same for all seeds, ``unshared`` comes from them
+    too and averages out over seeds, ``seeds`` comes from training.
     """
 
     value: float
-    common: float
-    own: float = 0.0
+    shared: float
+    unshared: float = 0.0
     seeds: float = 0.0
     df_seeds: float = float("inf")
     df_patients: float = float("inf")
@@ -114,15 +113,15 @@ class Spread:
     @property
     def se(self) -> float:
         """Standard error; ``nan`` where nothing varies."""
-        variance = self.common + self.own + self.seeds
+        variance = self.shared + self.unshared + self.seeds
         return float(np.sqrt(variance)) if variance > 1e-20 else float("nan")
 
     @property
     def degrees_of_freedom(self) -> float:
         """Satterthwaite's, of the part that varies over seeds and the part that does not."""
-        seeds = self.own + self.seeds
-        parts = seeds**2 / self.df_seeds + self.common**2 / self.df_patients
-        return float((seeds + self.common) ** 2 / parts) if parts > 0 else float("inf")
+        seeds = self.unshared + self.seeds
+        parts = seeds**2 / self.df_seeds + self.shared**2 / self.df_patients
+        return float((seeds + self.shared) ** 2 / parts) if parts > 0 else float("inf")
 
     @property
     def p(self) -> float:
@@ -139,9 +138,8 @@ class Spread:
 class SeedDifference:
     """Difference ``a - b`` of a metric between two networks, or two sets of networks.
 
-    ``n_seeds`` is ``None`` for two given networks; the result then holds for
-    these two only.  The bounds of the 95 % interval are ``nan`` for a single seed and where nothing
-    varies.
+    ``n_seeds`` is ``None`` for two given networks, to which alone the result then applies. The
+    bounds of the 95 % interval are NaN for a single seed and where nothing varies.
     """
 
     metric: str
@@ -188,19 +186,19 @@ class SeedDifference:
         }
 
     def verdict(self, margin: float | None, *, p: float | None = None) -> Verdict:
-        """Judge the difference; ``p`` is its own one, corrected for several tests."""
-        how: dict[str, Any] = {"equivalence": self.equivalence, "p": self.p if p is None else p}
-        how |= {"lower_is_better": self.metric in LOWER_IS_BETTER, **self.sizes}
-        return difference_verdict(self.low, self.high, margin=margin, **how)
+        """Judge the difference; ``p`` is its p value, corrected for several tests."""
+        rule: dict[str, Any] = {"equivalence": self.equivalence, "p": self.p if p is None else p}
+        rule |= {"lower_is_better": self.metric in LOWER_IS_BETTER, **self.sizes}
+        return difference_verdict(self.low, self.high, margin=margin, **rule)
 
 
 @dataclass(frozen=True)
 class Claim:
     """A statement that a measurement can support or contradict.
 
-    ``measured`` names the quantity with its unit, ``value, low, high`` are its estimate and
-    interval.  The claim holds where the quantity lies between ``holds_above`` and ``holds_below``.
-    ``level`` is 0.90 where two one-sided tests at 5 % settle a claim of no harm or of equivalence.
+    ``measured`` names the quantity with its unit. The claim holds where the quantity lies between
+    ``holds_above`` and ``holds_below``. ``level`` is 0.90 where two one-sided tests at 5 % settle a
+    claim of no harm or of equivalence.
     """
 
     claim: str
@@ -239,15 +237,15 @@ CLAIM_COLUMNS = [
 def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     """Return one row per claim, with the columns :data:`CLAIM_COLUMNS`."""
     rows = []
-    for one in claims:
-        bounds = ((one.holds_above, "at least"), (one.holds_below, "at most"))
-        sizes = ((one.n_records, "record"), (one.n_seeds, "seed"))
-        is_known = np.isfinite([one.low, one.high]).all()
-        value = f"{one.value:.3f}" if np.isfinite(one.value) else ""
-        interval = f"{one.low:.3f} to {one.high:.3f}" if is_known else ""
-        level = f"{100 * one.level:g} %" if is_known else ""
+    for claim in claims:
+        bounds = ((claim.holds_above, "at least"), (claim.holds_below, "at most"))
+        sizes = ((claim.n_records, "record"), (claim.n_seeds, "seed"))
+        is_known = np.isfinite([claim.low, claim.high]).all()
+        value = f"{claim.value:.3f}" if np.isfinite(claim.value) else ""
+        interval = f"{claim.low:.3f} to {claim.high:.3f}" if is_known else ""
+        level = f"{100 * claim.level:g} %" if is_known else ""
         n = ", ".join(f"{n:g} {what}{'' if n == 1 else 's'}" for n, what in sizes if n is not None)
         holds = " and ".join(f"{words} {b:g}" for b, words in bounds if np.isfinite(b))
-        verdict = (one.verdict.word, one.verdict.reason)
-        rows.append((one.claim, one.measured, value, interval, level, n, holds, *verdict))
+        verdict = (claim.verdict.word, claim.verdict.reason)
+        rows.append((claim.claim, claim.measured, value, interval, level, n, holds, *verdict))
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)

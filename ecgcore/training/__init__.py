@@ -6,9 +6,3 @@ from ecgcore.training.device import device_summary, resolve_device
 from ecgcore.training.loop import FitResult, fit
 from ecgcore.training.prediction import predict_logits
 from ecgcore.training.randomness import epoch_order
-
-__all__ = [
-    "PAPER_A", "PAPER_B", "FitResult", "TrainConfig", "device_summary", "epoch_order", "fit",
-    "load_model", "load_published_cnn1d", "predict_logits", "recipe", "resolve_device",
-    "save_weights",
-]  # fmt: skip

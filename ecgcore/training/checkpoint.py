@@ -1,8 +1,8 @@
-"""A training and its result in files that appear whole or not at all.
+"""Weights and the state of a training, in files that appear whole or not at all.
 
-Weights lie in a safetensors file, with the model's description inside.  A checkpoint is the state
-of a training after an epoch; it holds no state of random generators, because every stream starts
-anew from (seed, epoch), see :mod:`ecgcore.training.randomness`.
+Weights lie in a safetensors file with the model's description inside. A checkpoint is the state
+after an epoch, without random generators: every stream starts anew from (seed, epoch), see
+:mod:`ecgcore.training.randomness`.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ecgcore import files
+from ecgcore.data import DURATION_S
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel, ModelSpec, build, build_from
 from ecgcore.training.config import TrainConfig
@@ -55,7 +57,7 @@ def load_model(path: str | Path) -> EcgModel:
 
 
 def load_published_cnn1d(path: str | Path, rate_hz: int) -> EcgModel:
-    """Load a CNN1D as the authors of paper B published it, for records of 10 s at ``rate_hz``.
+    """Load a CNN1D as the authors of paper B published it, for PTB-XL's records at ``rate_hz``.
 
     Their convolutions and norms are ``features.0, 1, 4, 5, 8 ...``, ours ``features.0, 1, 2, 3``.
     """
@@ -63,20 +65,17 @@ def load_published_cnn1d(path: str | Path, rate_hz: int) -> EcgModel:
     for name, value in _read(path)[0].items():
         name = re.sub(r"(?<=features\.)\d+", lambda m: str(int(m[0]) - int(m[0]) // 4 * 2), name)
         state[name.replace("classifier.2", "classifier")] = value
-    model = build("cnn1d", rate_hz=rate_hz, n_samples=10 * rate_hz)
+    model = build("cnn1d", rate_hz=rate_hz, n_samples=DURATION_S * rate_hz)
     return _fill(model, state, path).eval()
 
 
 def _fill(model: EcgModel, state: dict[str, Tensor], path: str | Path) -> EcgModel:
-    """Put a state into a model, or name a tensor that does not fit."""
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    shapes = {name: tuple(value.shape) for name, value in state.items()}
-    for name in sorted(expected | shapes):
-        shape, fitting = shapes.get(name, "missing"), expected.get(name, "none")
-        if shape != fitting:
-            why = f"has shape {shape}, expected {fitting}; the model was trained with other options"
-            raise EcgcoreError(f"{path}: {name} {why}.")
-    model.load_state_dict(state)
+    """Put a state into a model, or name the tensors that do not fit."""
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        why = textwrap.shorten(str(error).partition("\n")[2], 300)
+        raise EcgcoreError(f"{path}: does not fit {model.spec.name} as described: {why}") from None
     return model
 
 
@@ -100,8 +99,8 @@ def training_identity(
     for tensor in tensors:
         sample = tensor[:: max(1, len(tensor) // 16)] if tensor.dim() == 3 else tensor
         digest.update(repr(tuple(tensor.shape)).encode() + sample.cpu().numpy().tobytes())
-    same = dataclasses.replace(config, device="", cuda_graph=True)  # these two may differ
-    identity = {**vars(same), "model": vars(spec), "data": digest.hexdigest()}
+    comparable = dataclasses.replace(config, device="", cuda_graph=True)  # these two may differ
+    identity = {**vars(comparable), "model": vars(spec), "data": digest.hexdigest()}
     return dict(json.loads(json.dumps(identity)))  # plain values, as they come back from a file
 
 

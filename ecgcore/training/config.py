@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.base import check_choice
+from ecgcore.models.base import check_option
 
 Loss = Literal["cross_entropy", "weighted_cross_entropy", "bce_pos_weight"]
 _ABOVE_0 = "epochs batch_size learning_rate scheduler_every scheduler_factor"
@@ -59,13 +59,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, annotation in self.__annotations__.items():
             value = getattr(self, name)
-            check_choice(name, value, annotation)
+            check_option(name, value, annotation)
             if name in _ABOVE_0.split() and not value > 0:
-                raise EcgcoreError(f"{name}: {value} is not possible; expected > 0.")
+                raise EcgcoreError(f"{name}: {value}; expected a number above 0.")
             if name in _AT_LEAST_0.split() and value is not None and not value >= 0:
-                raise EcgcoreError(f"{name}: {value} is not possible; expected 0 or more.")
+                raise EcgcoreError(f"{name}: {value}; expected 0 or more.")
         if self.scheduler_factor >= 1:
-            raise EcgcoreError("scheduler_factor: expected a number between 0 and 1.")
+            raise EcgcoreError(f"scheduler_factor: {self.scheduler_factor}; expected below 1.")
 
 
 PAPER_A = TrainConfig(

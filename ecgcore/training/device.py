@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ecgcore.errors import EcgcoreError
+from ecgcore.errors import EcgcoreError, check_choice
 from ecgcore.models import EcgModel
-from ecgcore.models.base import check_choice
 from ecgcore.training.config import TrainConfig
 
 _STORED_LAYERS = 10  # widest activations that a step stores for its gradients: 10 to 38 by network

@@ -7,7 +7,7 @@ a list of positions in them, and nothing waits for the device inside an epoch.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,32 +15,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.optim import Adam, AdamW, lr_scheduler
-from tqdm import tqdm
 
 from ecgcore import progress, statistics
-from ecgcore.arrays import Floats32, Ints
+from ecgcore.arrays import Floats32, Ints, Signals
 from ecgcore.errors import EcgcoreError
 from ecgcore.models import EcgModel
 from ecgcore.models.base import arrange_weights
 from ecgcore.statistics.scores import binary
+from ecgcore.training import device as devices
 from ecgcore.training.checkpoint import load_checkpoint, save_checkpoint, training_identity
 from ecgcore.training.config import TrainConfig, resolve_precision
-from ecgcore.training.device import (
-    RecordedSteps,
-    check_memory,
-    clear_errors,
-    device_summary,
-    numerics,
-    resolve_device,
-)
 from ecgcore.training.losses import batch_loss, class_weights, fidelity_penalty, neighbours
 from ecgcore.training.prediction import predict_logits
 from ecgcore.training.randomness import Masks, epoch_order, set_mask_source
 
-Signals = NDArray[np.generic] | Tensor
 Row = dict[str, float]
 
 
@@ -58,9 +49,9 @@ class FitResult(NamedTuple):
 
 def fit(
     model: EcgModel,
-    x_train: Signals,
+    x_train: Signals | Tensor,
     y_train: ArrayLike,
-    x_valid: Signals,
+    x_valid: Signals | Tensor,
     y_valid: ArrayLike,
     config: TrainConfig,
     *,
@@ -69,27 +60,25 @@ def fit(
     """Train one model; afterwards it holds the weights of its best epoch on the validation part.
 
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
-    saved in ``checkpoint_dir`` after each epoch; if one is there, the training goes on from it and
-    ends with the same bytes as if it had never stopped.
-
-    Raises :class:`EcgcoreError` if the device is not there, a class is missing, signals or loss
-    are not finite, memory does not suffice, or the checkpoint belongs to another training.
+    saved in ``checkpoint_dir`` after each epoch; a later call goes on from it and ends with the
+    same bytes as if training had never stopped. Raises ``EcgcoreError`` for a missing device or
+    class, signals or loss that are not finite, too little memory, and a checkpoint of another
+    training.
     """
-    device = resolve_device(config.device)
+    device = devices.resolve_device(config.device)
     precision = resolve_precision(config.precision, device.type, model.spec.name)
     config = replace(config, precision=precision)
     directory = None if checkpoint_dir is None else Path(checkpoint_dir)
     patience = math.inf if config.patience is None else config.patience
-    with numerics(tf32=True):
-        t = _start(model, config, device, (x_train, y_train), (x_valid, y_valid))
+    with devices.numerics(tf32=True):
+        t = Training(model, config, device, (x_train, y_train), (x_valid, y_valid))
         tensors = [t.x_train, t.y_train, t.x_valid, t.y_valid]
         identity = training_identity(model.spec, config, tensors) if directory else {}
         if directory and (saved := load_checkpoint(directory, identity, device)):
             t.restore(saved)
-        recorded: dict[torch.Size, RecordedSteps] = {}
-        n, total = len(t.index), len(t.index) * config.epochs
-        bar = tqdm(total=total, initial=n * t.epoch, unit="record", unit_scale=True, disable=None)
-        with bar, clear_errors(config, device):
+        recorded: dict[torch.Size, devices.RecordedSteps] = {}
+        n = len(t.index)
+        with devices.clear_errors(config, device):
             while t.epoch < config.epochs and (t.epoch == 0 or t.epoch - t.best_epoch < patience):
                 began = time.perf_counter()
                 t.epoch += 1
@@ -104,10 +93,8 @@ def fit(
                 _close_epoch(t, train_loss, logits, time.perf_counter() - began)
                 if directory:
                     save_checkpoint(directory, t.state(), identity)
-                bar.set_postfix(epoch=t.epoch, loss=f"{train_loss:.3f}", refresh=False)
-                bar.update(n)
-                progress.show_in_notebook(_progress(t))
-        progress.show_in_notebook(_progress(t), is_last=True)
+                progress.show(t.progress())
+        progress.show(t.progress(), is_last=True)
     t.model.load_state_dict(t.best)
     t.model.zero_grad(set_to_none=True)
     set_mask_source(t.model.eval(), None)
@@ -118,41 +105,62 @@ def fit(
         best_epoch=t.best_epoch,
         seconds=seconds,
         records_per_s=n * len(history) / seconds,
-        device=device_summary(str(device)),
+        device=devices.device_summary(str(device)),
         precision=precision,
         needs_more_epochs=t.best_epoch > config.epochs - 3,
     )
 
 
-def _progress(t: "Training") -> str:
-    epoch_s = sum(row["seconds"] for row in t.history) / len(t.history)
-    return progress.in_words(t.epoch, t.config.epochs, (t.config.epochs - t.epoch) * epoch_s)
-
-
 _STATE = ("model", "optimiser", "scheduler", "best", "history", "epoch", "best_epoch", "best_value")
 
 
-@dataclass
 class Training:
-    """A training under way."""
+    """A training under way: outputs, signals and labels are checked, and all of it is created."""
 
-    model: EcgModel
-    config: TrainConfig
-    device: torch.device
-    x_train: Tensor
-    y_train: Tensor
-    x_valid: Tensor
-    y_valid: Tensor
-    index: Ints  # positions of the training records, after down-sampling
-    weights: Tensor  # of the two classes in the loss
-    optimiser: Adam
-    scheduler: Any  # of torch.optim.lr_scheduler, or None
-    masks: Masks
-    epoch: int = 0
-    best_epoch: int = 0
-    best_value: float = -math.inf
-    best: dict[str, Tensor] = field(default_factory=dict)
-    history: list[Row] = field(default_factory=list)
+    def __init__(
+        self,
+        model: EcgModel,
+        config: TrainConfig,
+        device: torch.device,
+        train: tuple[Signals | Tensor, ArrayLike],
+        valid: tuple[Signals | Tensor, ArrayLike],
+    ) -> None:
+        needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
+        if n != needed:
+            fitting = "bce_pos_weight" if n == 1 else "cross_entropy"
+            why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}"
+            raise EcgcoreError(f"loss: {config.loss!r} {why}; use loss {fitting!r}.")
+        self.model, self.config, self.device = model, config, device
+        signals = [torch.as_tensor(x) for x, _ in (train, valid)]
+        devices.check_memory(model, config, device, signals)
+        self.x_train, self.y_train = _on_device("train", *train, device)
+        self.x_valid, self.y_valid = _on_device("valid", *valid, device)
+        y = self.y_train.cpu().numpy()
+        self.index: Ints = np.arange(len(y))  # positions of the training records
+        if config.balance == "downsample":
+            self.index = statistics.balanced_subset(y, config.seed)
+        self.weights = torch.from_numpy(class_weights(y[self.index], config.loss)).to(device)
+        arrange_weights(model.to(device))
+        is_cuda, rate = device.type == "cuda", config.learning_rate
+        self.optimiser = (AdamW if config.optimiser == "adamw" else Adam)(
+            model.parameters(),
+            lr=torch.tensor(rate, device=device) if is_cuda else rate,
+            weight_decay=config.weight_decay,
+            fused=device.type in ("cpu", "cuda") or None,
+            capturable=is_cuda,  # by a CUDA graph
+        )
+        self.scheduler: Any = None
+        factor, patience = config.scheduler_factor, config.scheduler_patience
+        if config.scheduler == "plateau":
+            plateau = lr_scheduler.ReduceLROnPlateau
+            self.scheduler = plateau(self.optimiser, factor=factor, patience=patience)
+        elif config.scheduler == "step":
+            self.scheduler = lr_scheduler.StepLR(self.optimiser, config.scheduler_every, factor)
+        self.masks = Masks(device)
+        set_mask_source(model, self.masks)
+        self.epoch, self.best_epoch, self.best_value = 0, 0, -math.inf
+        self.best: dict[str, Tensor] = {}
+        self.history: list[Row] = []
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds: tensors and plain values."""
@@ -167,56 +175,18 @@ class Training:
             else:
                 setattr(self, name, state[name])
 
-
-def _start(
-    model: EcgModel,
-    config: TrainConfig,
-    device: torch.device,
-    train: tuple[Signals, ArrayLike],
-    valid: tuple[Signals, ArrayLike],
-) -> Training:
-    """Check outputs, memory, signals and labels, and make everything that a training needs."""
-    needed, n = 1 if config.loss == "bce_pos_weight" else 2, model.n_outputs
-    if n != needed:
-        fitting = "bce_pos_weight" if n == 1 else "cross_entropy"
-        why = f"needs n_outputs={needed}, but {model.spec.name} has n_outputs={n}"
-        raise EcgcoreError(f"loss: {config.loss!r} {why}; use loss {fitting!r}.")
-    x_train, x_valid = torch.as_tensor(train[0]), torch.as_tensor(valid[0])
-    check_memory(model, config, device, [x_train, x_valid])
-    x_train, y_train = _on_device("train", x_train, train[1], device)
-    x_valid, y_valid = _on_device("valid", x_valid, valid[1], device)
-    y = y_train.cpu().numpy()
-    is_downsampled = config.balance == "downsample"
-    index = statistics.balanced_subset(y, config.seed) if is_downsampled else np.arange(len(y))
-    weights = torch.from_numpy(class_weights(y[index], config.loss)).to(device)
-    arrange_weights(model.to(device))
-    is_cuda = device.type == "cuda"
-    optimiser = (AdamW if config.optimiser == "adamw" else Adam)(
-        model.parameters(),
-        lr=torch.tensor(config.learning_rate, device=device) if is_cuda else config.learning_rate,
-        weight_decay=config.weight_decay,
-        fused=device.type in ("cpu", "cuda") or None,
-        capturable=is_cuda,  # by a CUDA graph
-    )
-    scheduler: Any = None
-    factor, patience = config.scheduler_factor, config.scheduler_patience
-    if config.scheduler == "plateau":
-        scheduler = lr_scheduler.ReduceLROnPlateau(optimiser, factor=factor, patience=patience)
-    elif config.scheduler == "step":
-        scheduler = lr_scheduler.StepLR(optimiser, config.scheduler_every, factor)
-    masks = Masks(device)
-    set_mask_source(model, masks)
-    return Training(
-        model, config, device, x_train, y_train, x_valid, y_valid, index, weights, optimiser,
-        scheduler, masks,
-    )  # fmt: skip
+    def progress(self) -> str:
+        """Return the epoch and the time left in words."""
+        epoch_s = float(np.mean([row["seconds"] for row in self.history]))
+        epoch, epochs = self.epoch, self.config.epochs
+        return progress.in_words(epoch, epochs, (epochs - epoch) * epoch_s)
 
 
 def _on_device(
-    part: str, x: Tensor, labels: ArrayLike, device: torch.device
+    part: str, signals: Signals | Tensor, labels: ArrayLike, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Check the signals and labels of a part and put them on the device."""
-    y = binary(labels, f"labels of the {part} part")
+    x, y = torch.as_tensor(signals), binary(labels, f"labels of the {part} part")
     if x.ndim != 3 or len(x) != len(y):
         why = f"signals {tuple(x.shape)} and {len(y)} labels; expected (record, lead, sample)"
         raise EcgcoreError(f"{part} part: {why} and one label per record.")
@@ -257,7 +227,7 @@ def _step(t: Training, index: Tensor) -> Tensor:
 
 
 def _steps(
-    t: Training, batches: tuple[Tensor, ...], recorded: dict[torch.Size, RecordedSteps]
+    t: Training, batches: tuple[Tensor, ...], recorded: dict[torch.Size, devices.RecordedSteps]
 ) -> list[Callable[[], Tensor]]:
     """Return functions that take the steps of an epoch and return their losses ``(step,)``."""
     if t.device.type != "cuda" or not t.config.cuda_graph:
@@ -273,7 +243,7 @@ def _steps(
         if block.shape not in recorded:
             pool = next((other.graph.pool() for other in recorded.values()), None)
             t.model.train()
-            recorded[block.shape] = RecordedSteps(
+            recorded[block.shape] = devices.RecordedSteps(
                 partial(_step, t), block, changed_by_a_step, t.masks.generator, pool
             )
         runs.append(partial(recorded[block.shape].run, block))

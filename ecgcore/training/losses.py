@@ -1,10 +1,9 @@
 """The losses of both papers, and the local fidelity penalty of an IMN.
 
 The penalty follows Hammer, Thambawita, Hellton & Halvorsen (arXiv 2606.29951): the linear model
-written for a record is also asked to answer for the record's neighbours. *Differs from the paper*,
-which interpolates rows of tables: two ECGs whose beats do not fall together have no ECG between
-them. Here a neighbour is the record itself with the amplitude of each lead halved in random
-stretches; the gain changes smoothly from one stretch to the next.
+written for a record also predicts the logits of its neighbours. *Differs from the paper*, which
+interpolates rows of tables: between two ECGs whose beats do not coincide there is no ECG. Here a
+neighbour is the record with the amplitude of each lead halved in random stretches, smoothly.
 """
 
 import math

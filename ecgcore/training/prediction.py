@@ -3,12 +3,10 @@
 import copy
 from itertools import pairwise
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ecgcore.arrays import Floats32
+from ecgcore.arrays import Floats32, Signals
 from ecgcore.models import EcgModel, logits_of
 from ecgcore.training.device import resolve_device
 
@@ -18,7 +16,7 @@ _LAYER_BYTES = {"cpu": 8 * 2**20, "cuda": 256 * 2**20, "mps": 64 * 2**20}
 
 def predict_logits(
     model: EcgModel,
-    x: NDArray[np.generic] | Tensor,
+    x: Signals | Tensor,
     *,
     device: str = "auto",
     precision: str = "fp32",

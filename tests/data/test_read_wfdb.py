@@ -113,7 +113,7 @@ def test_gain_baseline_offset_and_missing_samples(stem: Path) -> None:
 
 BAD_HEADERS = {
     "unknown format": (lambda t: t.replace(".dat 16 ", ".dat 17 "), "not a readable WFDB record"),
-    "unit": (lambda t: t.replace("/mV", "/mmHg", 1), "lead I is in 'mmHg'"),
+    "unit": (lambda t: t.replace("/mV", "/mmHg", 1), "lead I has the unit 'mmHg'"),
     "cut": (lambda t: "\n".join(t.splitlines()[:-2]), "12 signals but describes 10"),
     "no header": (lambda t: "hello", "not a readable WFDB record"),
     "not ASCII": (lambda t: t.replace(".dat 16 1000.0(0)/mV", ".dat 212 1(0)/µV"), "µV by uV"),
@@ -151,9 +151,9 @@ def test_damaged_data_are_refused(stem: Path, name: str) -> None:
 
 def test_files_that_cannot_be_opened_are_named(stem: Path) -> None:
     Path(f"{stem}.dat").unlink()
-    refused(r"00001_lr\.dat: there is no such data file", load_record, stem)
+    refused(r"00001_lr\.dat: cannot be used \(No such file", load_record, stem)
     Path(f"{stem}.dat").mkdir()  # cannot be opened, even by root
-    refused(r"00001_lr\.dat: cannot be read", load_record, stem)
+    refused(r"00001_lr\.dat: cannot be used", load_record, stem)
 
 
 def test_segments_are_joined_as_in_wfdb_and_gaps_are_named(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from ecgcore.leads import LEADS
 from ecgsim import SimulatedRecord, measures, simulate_record
 from ecgsim import conduction as cd
 from ecgsim.anatomy import Heart, Patient, draw_heart
-from ecgsim.cohort import RecordPlan
+from ecgsim.cohort import ALWAYS_S, RecordPlan
 from ecgsim.finding import Finding
 from ecgsim.infarction import TERRITORIES, acute_infarction, towards_territory
-from ecgsim.measures import ALWAYS_S, beat_mv, qrs_ms, r_sample, signal_mv
+from ecgsim.measures import BEFORE, beat_mv, qrs_ms, r_sample, signal_mv
 from ecgsim.noise import NO_NOISE
 from ecgsim.record import Rhythm
 
@@ -101,12 +101,12 @@ def test_bundle_branch_blocks_are_broad_and_point_the_right_way() -> None:
     v1, v6, one = LEADS.index("V1"), LEADS.index("V6"), LEADS.index("I")
     for heart in hearts(8):
         left = simulate(heart, cd.left_bundle_branch_block(rng, heart, 1.0))
-        beat, centre = beat_mv(left)
+        beat, centre = beat_mv(left), BEFORE
         net = beat[:, centre - 40 : centre + 60].sum(axis=1)
         assert qrs_ms(left) >= 120
         assert net[v1] < 0 < min(net[v6], net[one])
         right = simulate(heart, cd.right_bundle_branch_block(rng, heart, 1.0))
-        beat, centre = beat_mv(right)
+        beat, centre = beat_mv(right), BEFORE
         late = beat[:, centre + 20 : centre + 40]
         assert qrs_ms(right) >= 120
         assert late[v1].max() > 0.15

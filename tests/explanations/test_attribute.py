@@ -13,11 +13,12 @@ RATE_HZ, N_LEADS, N_SAMPLES = 50, 12, 100
 NAMES = ("cnn1d", "cnn_lstm", "imn", "imn_categorical", "imn_direct", "blackbox_cnn2d")
 
 
-class Linear(nn.Module):
+class Linear(models.EcgModel):
     """logit = sum(W * x) + b, with known W."""
 
     def __init__(self, *, n_outputs: int = 1, seed: int = 0) -> None:
-        super().__init__()
+        size = {"n_leads": N_LEADS, "n_samples": N_SAMPLES, "rate_hz": RATE_HZ}
+        super().__init__(n_outputs=n_outputs, **size)
         self.spec = models.ModelSpec("linear", RATE_HZ, N_SAMPLES)
         generator = torch.Generator().manual_seed(seed)
         self.w = nn.Parameter(
@@ -25,7 +26,9 @@ class Linear(nn.Module):
         )
         self.b = nn.Parameter(torch.arange(n_outputs) + 0.5, requires_grad=False)
 
-    def forward(self, x):
+    widest_units = 512
+
+    def compute(self, x):
         return torch.einsum("rls,kls->rk", x, self.w) + self.b
 
     @property

@@ -133,8 +133,8 @@ def test_the_gate_refuses(tmp_path: Path, cell: dict, metadata: dict, words: str
 
 SHOW = """\
 from ecgcore import progress
-progress.show_in_notebook("epoch 1 of 2")
-progress.show_in_notebook("epoch 2 of 2", is_last=True)
+progress.show("epoch 1 of 2")
+progress.show("epoch 2 of 2", is_last=True)
 """
 
 

@@ -68,7 +68,7 @@ def test_a_summary_refuses_an_archive_that_is_not_that_of_its_runs(tmp_path: Pat
     toy_run(tmp_path / "runs" / "one", "frequency_train", archive="b")
     store = prepare(Archive(write_archive(tmp_path / "other")), tmp_path / "store")
     params = {"runs": str(tmp_path / "runs"), "archive": str(store.path)}
-    with pytest.raises(EcgcoreError, match=r"one: was made on the archive b, but .*'archive'"):
+    with pytest.raises(EcgcoreError, match=r"one: was computed on the archive b, but .*'archive'"):
         runs.Run("frequency_sweep", params, tmp_path / "out").open_data()
 
 

@@ -92,7 +92,7 @@ def test_seed_differences_of_other_metrics_use_their_threshold(networks):
         assert result.verdict(0.01).word == better
     with pytest.raises(TypeError, match="treshold"):
         seed_difference(a, b, treshold=0.4)
-    refused("unknown 'auc'", seed_difference, a, b, metric="auc")
+    refused("there is no 'auc'", seed_difference, a, b, metric="auc")
 
 
 def test_comparison_table(networks):
