@@ -99,6 +99,8 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
                 is_code = "```python" in solved[n_exercises - 1].text
                 answer = new_code_cell("# your answer") if is_code else None
                 cells.append(answer or new_markdown_cell("*your answer*"))
+        elif block.kind == "admonition" and with_solutions:  # the teacher's notes
+            cells.append(new_markdown_cell(f"**{block.title}**\n\n{plain(block.text)}"))
         elif block.kind == "solution" and with_solutions:
             cells.append(new_markdown_cell(f"**Solution {number}**"))
             parts = blocks(block.text)  # a code-block is output, which the notebook makes itself
