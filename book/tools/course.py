@@ -89,7 +89,7 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
             cells.append(_cell(block))
         elif block.kind == "figure":  # the pictures of a build are on the page, not in a copy of it
             caption = block.text.rpartition("\n\n")[2]
-            cells.append(new_markdown_cell(f"*Figure on the session's page: {plain(caption)}*"))
+            cells.append(new_markdown_cell(f"*Figure on the session's page:* {plain(caption)}"))
         elif block.kind == "exercise":
             n_exercises += 1
             number, _, title = block.title.partition(" ")  # for instance 3.1
