@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 GLOSSARY = "book/glossary"
 NOT_IN = (nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.math, nodes.raw,
           nodes.caption, nodes.term, nodes.rubric)  # fmt: skip
+NOT_FOR_READERS = "minute-plan"  # the section of a course's session that only teachers open
 ENTRY = re.compile(r"((?:^\S.*\n)+)  (.+)", re.MULTILINE)
 
 
@@ -41,6 +42,11 @@ def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-])({options})(?![\w-])")
 
 
+def keeps_plain(node: nodes.Element) -> bool:
+    """Return whether words inside a node stay without a link."""
+    return isinstance(node, NOT_IN) or NOT_FOR_READERS in node.get("ids", ())
+
+
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Link the first mention of every word; longer words are looked for first."""
     objects = app.env.get_domain("std").objects  # type: ignore[attr-defined]
@@ -55,7 +61,7 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     options = {"internal": True, "classes": ["meaning"]}
     for text in list(doctree.findall(nodes.Text)):
         above = text.parent
-        while above is not None and not isinstance(above, NOT_IN):
+        while above is not None and not keeps_plain(above):
             above = above.parent
         pieces = [] if above is not None else pattern.split(str(text))
         for k, piece in enumerate(pieces):

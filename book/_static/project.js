@@ -1,5 +1,6 @@
 /* Projects a page: a slide for each second-level heading, figure, exercise and solution, and for
    the text behind these. Figures and such text keep the heading of their section.
+   The minute plan with the teacher's notes is no slide.
    Arrow keys and the two buttons turn; Escape ends. */
 "use strict";
 
@@ -15,7 +16,7 @@ document.addEventListener("DOMContentLoaded", () => {
     let heading = [], isFull = true;
     const walk = (section) => {
       for (const child of section.children) {
-        if (child === start || child.matches(".slide-bar")) continue;
+        if (child === start || child.matches(".slide-bar, #minute-plan")) continue;
         if (child.matches("section")) { walk(child); continue; }
         const isHeading = child.matches("h2"), fills = child.matches("figure, .exercise, .solution");
         const isNamed = isHeading || child.matches(".exercise, .solution");

@@ -88,7 +88,7 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
             cells.append(_cell(block))
         elif block.kind == "figure":  # the pictures of a build are on the page, not in a copy of it
             caption = block.text.rpartition("\n\n")[2]
-            cells.append(new_markdown_cell(f"*Figure on the session's page: {plain(caption)}*"))
+            cells.append(new_markdown_cell(f"*Figure on the session's page:* {plain(caption)}"))
         elif block.kind == "exercise":
             number, _, title = block.title.partition(" ")  # for instance 3.1
             text = f"### Exercise {number}: {title}\n\n{plain(block.text)}"
@@ -98,6 +98,8 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
                 new_code_cell("# your answer") if is_code else new_markdown_cell("*your answer*")
             )
             cells += [] if with_solutions else [answer]
+        elif block.kind == "admonition" and with_solutions:  # the teacher's notes
+            cells.append(new_markdown_cell(f"**{block.title}**\n\n{plain(block.text)}"))
         elif block.kind == "solution" and with_solutions:
             cells.append(new_markdown_cell(f"**Solution {number}**"))
             parts = blocks(block.text)  # a code-block is output, which the notebook makes itself

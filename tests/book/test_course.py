@@ -71,7 +71,8 @@ def test_students_get_no_solution_and_each_exercise_has_one_number(
     notebook = nbformat.read(exported / "student" / f"{session}.ipynb", as_version=4)
     nbformat.validate(notebook)
     handed_out = "\n".join(cell.source for cell in notebook.cells)
-    others = "\n".join(block.text for block in blocks if block.kind != "solution")
+    secretive = ("solution", "admonition")
+    others = "\n".join(block.text for block in blocks if block.kind not in secretive)
     for block in solutions:
         lines = [line.strip() for line in block.text.splitlines() if len(line.strip()) > 12]
         secret = [line for line in lines if line not in others]
@@ -94,6 +95,69 @@ def test_students_get_no_solution_and_each_exercise_has_one_number(
         assert re.findall(r"^### Exercise ([\d.]+):", words, re.M) == numbers
         solutions = re.findall(r"^\*\*Solution ([\d.]+)\*\*", words, re.M)
         assert solutions == (numbers if person == "instructor" else [])
+
+
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+NUMERALS = {"two": 2, "three": 3}
+
+
+def plan_rows(source: str) -> list[tuple[str, str]]:
+    """Minutes, and what is shown and done, of each row of a session's minute plan."""
+    rows = re.findall(r"^\| (\d+ to \d+) \|[^|]*\|[^|]*\| (.*) \|$", source, re.M)
+    return [(minutes, shown.strip()) for minutes, shown in rows]
+
+
+def figures_called(shown: str, n_figures: int) -> list[int]:
+    """The numbers of the figures that a row of the plan names, from 1."""
+    if span := re.search(r"(\w+) to (\w+) figure", shown):
+        first, last = map(ORDINALS.index, span.groups())
+        return list(range(first + 1, last + 2))
+    if end := re.search(r"last (?:(\w+) )?figure", shown):
+        return list(range(n_figures + 1 - NUMERALS.get(end[1], 1), n_figures + 1))
+    if start := re.search(r"first (\w+) figures", shown):
+        return list(range(1, NUMERALS[start[1]] + 1))
+    return [ORDINALS.index(word) + 1 for word in re.findall(r"\w+", shown) if word in ORDINALS]
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_a_page_follows_its_minute_plan(root: Path, exported: Path, session: str) -> None:
+    source = page(root, session)
+    rows = plan_rows(source)
+    minutes = [tuple(map(int, row.split(" to "))) for row, _ in rows]
+    assert minutes[0][0] == 0
+    assert minutes[-1][1] == 90
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(minutes))
+    kinds = [b for b in course.blocks(source) if b.kind in ("figure", "exercise")]
+    n_figures = sum(block.kind == "figure" for block in kinds)
+    row_of: dict[str, int] = {}
+    for k, (_, shown) in enumerate(rows):
+        called = [f"figure {n}" for n in figures_called(shown, n_figures)]
+        for name in [*called, *re.findall(r"exercise [\d.]+", shown)]:
+            assert name not in row_of, "called once"
+            row_of[name] = k
+    figures = iter(range(1, n_figures + 1))
+    order = [
+        f"figure {next(figures)}" if b.kind == "figure" else f"exercise {b.title.split()[0]}"
+        for b in kinds
+    ]
+    assert sorted(order) == sorted(row_of), "all are called"
+    called_in = [row_of[name] for name in order]
+    assert called_in == sorted(called_in), "nobody jumps across slides"
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_each_row_of_the_plan_has_a_note_for_the_teacher(
+    root: Path, exported: Path, session: str
+) -> None:
+    source = page(root, session)
+    (notes,) = [block for block in course.blocks(source) if block.kind == "admonition"]
+    assert notes.title.startswith("Teacher's notes")
+    entries = re.findall(r"^- \*\*(\d+ to \d+)\.\*\* (.*)$", notes.text, re.M)
+    assert [minutes for minutes, _ in entries] == [minutes for minutes, _ in plan_rows(source)]
+    assert all("*Done when*" in text for _, text in entries)
+    for person, is_told in {"student": False, "instructor": True}.items():
+        copy = nbformat.read(exported / person / f"{session}.ipynb", as_version=4)
+        assert any("*Done when*" in cell.source for cell in copy.cells) == is_told
 
 
 def test_the_teachers_solutions_have_outputs(root: Path, tmp_path: Path) -> None:
