@@ -31,7 +31,8 @@ TITLES = (
     (re.compile(r'Solution to(<a class="reference internal" href="[^"]*">) '), r"Solution to \1"),
 )
 PICTURE = re.compile(r"(<figure[^>]*>\s*)((?:<a [^>]*>)?<img [^>]*>(?:</a>)?)")
-TABLE = re.compile(r'<table (?:class="dataframe"|id="T_).*?</table>', re.DOTALL)
+TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
 ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
 CELL = re.compile(r"<(t[dh])\b([^>]*)>(.*?)</\1>", re.DOTALL)
 NUMBER = re.compile(r"[-−+]?[\d.,]+(?:e[-+]?\d+)?(?: ?%)?|")
@@ -43,7 +44,10 @@ def align_numbers(table: str) -> str:
 
     Only names of rows, on the left, can span several rows.
     """
-    rows = [[cell[2].strip() for cell in CELL.findall(row)] for row in ROW.findall(table)]
+    rows = [
+        [TAG.sub("", content).strip() for *_, content in CELL.findall(row)]
+        for row in ROW.findall(table)
+    ]
     body = rows[table[: table.find("<tbody")].count("<tr") :]
     width = max(map(len, rows), default=0)
     columns = [[row[-i] for row in body if len(row) >= i] for i in range(1, width + 1)]

@@ -52,16 +52,18 @@ class ResultRole(SphinxRole):
 
 
 class RecordedTable(SphinxDirective):
-    """``{recorded-table} NAME``: the table ``results/NAME.csv``; whole numbers have no decimals."""
+    """``{recorded-table} NAME``: the table ``results/NAME.csv``; counts are shown as integers."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         path = Path(self.env.srcdir, results.TABLES, "recorded", f"{self.arguments[0]}.csv")
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for name, column in table.items():
+            if column.str.fullmatch(r"\d+(\.0)?").all():
+                table[name] = column.str.removesuffix(".0")
         rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-        cells = [[_cell(re.sub(r"^(\d+)\.0$", r"\1", cell)) for cell in row] for row in rows]
-        lines = [f"| {' | '.join(row)} |" for row in cells]
+        lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
