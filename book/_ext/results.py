@@ -62,8 +62,9 @@ class RecordedTable(SphinxDirective):
         for name, column in table.items():
             if column.str.fullmatch(r"\d+(\.0)?").all():
                 table[name] = column.str.removesuffix(".0")
+        table = table.apply(lambda column: column.str.replace("|", "\\|", regex=False))
         rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-        lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+        lines = [f"| {' | '.join(row)} |" for row in rows]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
