@@ -172,8 +172,9 @@ def run_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 class DifferenceBars(Interactive):
     """``{difference-bars} PAGE.TABLE``: a bar with its interval for each line of the content.
 
-    A line is ``words | row``, with the row as in an address of :mod:`book.tools.results`; the
-    table has the columns ``difference``, ``low`` and ``high``.  Options: ``axis``, what is drawn;
+    A line is ``words | row``, with the row as in an address of :mod:`book.tools.results`, or
+    ``words | PAGE.TABLE[row]`` for a row of another table, whose bar is only outlined; a table has
+    the columns ``difference``, ``low`` and ``high``.  Options: ``axis``, what is drawn;
     ``margin``, the address of the largest difference that counts as none, which is drawn in grey.
     """
 
@@ -187,12 +188,14 @@ class DifferenceBars(Interactive):
             margin = float(results.look_up(self.source, self.options["margin"]))
             for line in self.content:
                 words, _, row = line.partition(" | ")
-                cells = [f"{self.arguments[0]}[{row}].{name}" for name in INTERVAL]
-                bars.append((words, *(float(results.look_up(self.source, a)) for a in cells)))
+                is_other = row.endswith("]")
+                address = row if is_other else f"{self.arguments[0]}[{row}]"
+                cells = [float(results.look_up(self.source, f"{address}.{n}")) for n in INTERVAL]
+                bars.append((words, is_other, *cells))
         except EcgcoreError as error:
             LOGGER.warning("%s", error, location=self.get_location())
             return []
-        ends = [0.0, margin, -margin, *(end for _, *values in bars for end in values)]
+        ends = [0.0, margin, -margin, *(end for _, _, *values in bars for end in values)]
         low, high = min(ends), max(ends)
         ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
         ticks = [tick for tick in ticks if low <= tick <= high]

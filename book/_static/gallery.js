@@ -31,8 +31,8 @@ document.addEventListener("DOMContentLoaded", () => {
       const wanted = [...form.querySelectorAll("select")].filter((s) => s.value !== "");
       const fits = wanted.every((s) =>
         String(s.name === "notebook" ? run.notebook : run.params[s.name] ?? "") === s.value);
-      row.hidden = !fits;
-      shown += fits;
+      row.hidden = !fits || !(form.elements.all.checked || run.metrics.auroc);
+      shown += !row.hidden;
     }
     form.querySelector("output").textContent = `${shown} of ${body.rows.length} runs`;
   }

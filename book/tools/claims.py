@@ -18,7 +18,8 @@ def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dic
     count.  So does every ``*claims.csv`` of recorded results in ``folder``, whose rows belong to
     the page in their column ``page``, or to that which has a claim of the same words.  A page that
     tests claims of other pages names them in this column, too; a page that is not there leaves the
-    claim where it was tested.  Each claim has ``page``, ``claim`` and ``evidence``: dicts of
+    claim where it was tested.  A claim that several pages test stands once, at the page with the
+    best evidence.  Each claim has ``page``, ``claim`` and ``evidence``: dicts of
     ``data`` (which says real or simulated, and recorded or this build), ``source`` (the page that
     measured it, or empty), ``measured``, ``value``, ``interval``, ``level``, ``n``, ``holds
     where``, ``verdict``; evidence from real records first.
@@ -33,18 +34,23 @@ def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dic
     page_of = {row["claim"]: row["page"] for row in rows}
     for path in sorted(folder.glob("*claims.csv")):
         facts = read_json(path.with_suffix(".json"))
-        for row in _rows(path, facts, f"recorded as {path.stem}"):
-            rows.append({"page": page_of.get(row["claim"], ""), "source": "", **row})
+        rows += _rows(path, facts, f"recorded as {path.stem}")
+    claims: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=_rank):
+        row.setdefault("page", page_of.get(row["claim"], ""))
+        row.setdefault("source", "")
+        if row["page"] in runs:
+            claims.setdefault(row["claim"], []).append(row)
     return [
-        {"page": page, "claim": claim, "evidence": sorted(evidence, key=_rank)}
+        {"page": page, "claim": claim, "evidence": evidence}
         for page in runs
-        for claim in dict.fromkeys(row["claim"] for row in rows)
-        if (evidence := [r for r in rows if (r["page"], r["claim"]) == (page, claim)])
+        for claim, evidence in claims.items()
+        if evidence[0]["page"] == page
     ]
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[bool, bool]:
-    return not row["data"].startswith("real"), "this build" in row["data"]
+    return "simulated" in row["data"], "this build" in row["data"]
 
 
 def _rows(path: Path, facts: Mapping[str, Any], origin: str) -> list[dict[str, Any]]:

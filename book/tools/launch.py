@@ -51,6 +51,15 @@ def links(repository: str, page: str) -> dict[str, str]:
     }
 
 
+def name_repository(page: Path, repository: str) -> None:
+    """Write the repository's address into a page that shows how to clone it."""
+    check_repository(repository)
+    text = page.read_text(encoding="utf-8")
+    text = text.replace(" (`ADDRESS` stands for its address)", "")
+    address = f"https://github.com/{repository}"
+    page.write_text(text.replace("git clone ADDRESS", f"git clone {address}"), encoding="utf-8")
+
+
 def setup_cell(source: str, ref: str) -> nbformat.NotebookNode:
     """Return the cell that installs this book's library from a git address at a commit."""
     return new_code_cell(_CELL.format(source=source, ref=ref), id="set-up")

@@ -98,7 +98,7 @@ def _number(text: str) -> Any:
 def _recorded_fact(source: Path, address: str, key: str) -> Any:
     name, _, path = key.partition(".")
     table = recorded.load(name, source / TABLES / "recorded")
-    value: Any = {**table.facts, "label": table.label.replace("`", "")}
+    value: Any = {**table.facts, "label": table.label}
     for word in path.split("."):
         if not isinstance(value, Mapping) or word not in value:
             raise EcgcoreError(f"no fact '{address}' in results/{name}.json.")

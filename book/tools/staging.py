@@ -67,8 +67,8 @@ def stage(
     the page's name.  ``explorer`` is the folder that :func:`book.tools.explorer.export` wrote,
     without which the page that explores ECGs cannot be built; all run directories in ``gallery``
     get a page; from ``repository``, ``OWNER/NAME`` on GitHub, Colab and Binder open the notebooks
-    (no links if empty).  :class:`EcgcoreError`: a notebook does not pass the gate, or a run
-    directory is not complete.
+    (no links if empty), and readers clone.  :class:`EcgcoreError`: a notebook does not pass the
+    gate, or a run directory is not complete.
     """
     for page, run in pages.items():
         if problem := damage(run):
@@ -82,6 +82,8 @@ def stage(
         shutil.copy(root / name, to / name)
     shutil.copytree(root / "book", to / "book", ignore=shutil.ignore_patterns("tools", "*.pyc"))
     shutil.copytree(recorded.FOLDER, to / results.TABLES / "recorded")
+    if repository:
+        launch.name_repository(to / "book" / "practice.md", repository)
     (to / "book" / "_generated").mkdir()
     for page, run in pages.items():
         _stage_page(page, run, to, tier, repository)

@@ -60,3 +60,15 @@ def test_a_page_adds_evidence_to_the_claims_of_another(tmp_path: Path) -> None:
         ("real", "real_imn"), ("simulated", "simulated"),
     ]  # fmt: skip
     assert (second["page"], second["claim"]) == ("simulated", "new")
+
+
+def test_a_claim_that_several_pages_test_stands_once(tmp_path: Path) -> None:
+    columns = "claim,data,measured,value,interval,level,holds where,verdict\n"
+    for page, data in {"imn_better": "simulated records", "real_imn": "9 real records"}.items():
+        (tmp_path / page).mkdir()
+        (tmp_path / page / "claims.csv").write_text(f"{columns}as good,{data},AUROC,1,,,,undecided")
+        (tmp_path / page / "provenance.json").write_text("{}")
+    runs = {page: tmp_path / page for page in ("imn_better", "real_imn")}
+    (claim,) = claims.gather(runs, tmp_path)
+    assert claim["page"] == "real_imn"
+    assert [row["source"] for row in claim["evidence"]] == ["real_imn", "imn_better"]

@@ -112,10 +112,12 @@ def rows(page: Any) -> list[str]:
 
 def test_the_gallery_sorts_and_filters(html: Path, built_runs: Path, gallery: Any) -> None:
     runs = {run["name"]: run for run in describe_runs(built_runs, {}, "")}
+    trained = [name for name, run in runs.items() if "auroc" in run["metrics"]]
+    assert sorted(rows(gallery)) == sorted(trained)
+    gallery.check("form [name=all]")
     assert sorted(rows(gallery)) == sorted(runs)
     for name in runs:
         assert (html / "runs" / f"{name}.html").exists()
-    trained = [name for name, run in runs.items() if "auroc" in run["metrics"]]
     gallery.click("[data-column=AUROC] button")
     by_auroc = [name for name in rows(gallery) if name in trained]
     values = [runs[name]["metrics"]["auroc"][0] for name in by_auroc]

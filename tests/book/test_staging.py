@@ -29,6 +29,11 @@ def test_a_page_carries_its_card_and_no_path(root: Path, run: Path, tmp_path: Pa
     sentence = json.loads((to / "build.json").read_text())["sentence"]
     assert "come from simulated records, tier smoke, code aaaaaaaaaa. This tier shows" in sentence
     assert (to / "book" / "_generated" / "a-figure.png").stat().st_size > 50
+    assert len(list((to / "tables" / "recorded").glob("*.csv"))) >= 5
+    assert not (to / "book" / "tools").exists()
+    practice = (to / "book" / "practice.md").read_text()
+    assert "git clone https://github.com/a/b ecg-book" in practice
+    assert "ADDRESS" not in practice
     (described,) = json.loads((to / "runs.json").read_text(), parse_constant=pytest.fail)
     assert described["page"] == "notebooks/page"
     assert described["metrics"] == {"auroc": [0.9, 0.8, 0.95], "train_seconds": [12, None, None]}
