@@ -62,11 +62,10 @@ def compare_maps(
 def readable(table: pd.DataFrame, columns: Sequence[str] = (), decimals: int = 3) -> pd.DataFrame:
     """Return columns of a table as text, each with one number format; missing values are empty.
 
-    Differences, the limits of their intervals and columns with negative numbers have a sign.
+    Differences, and the limits of their intervals, have a sign.
     """
     shown = (table[list(columns)] if columns else table).infer_objects()
     signed = {"difference", "low", "high"} if "difference" in shown else set()
-    signed |= {name for name in shown.select_dtypes("number") if (shown[name] < 0).any()}
 
     def text(value: Any, name: str) -> str:
         if pd.isna(value):
@@ -74,7 +73,7 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = (), decimals: int = 3
         if isinstance(value, float):
             small = name in ("p", "p_holm") and value < 0.001
             sign = "+" if name in signed else ""
-            return "< 0.001" if small else f"{value:{sign}.{decimals}f}"
+            return "< 0.001" if small else f"{value:{sign}z.{decimals}f}"
         return f"{value:,}" if isinstance(value, int) else str(value)
 
     words = {name: [text(value, str(name)) for value in shown[name].tolist()] for name in shown}
