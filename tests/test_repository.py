@@ -30,7 +30,7 @@ LEVELS = [
 """A module or package imports only from levels above its own in this list, and from itself."""
 
 NO_TORCH = {"data", "labels", "splits", "preprocessing", "statistics"}
-LARGEST_FILE, LARGEST_FUNCTION = 350, 60
+LARGEST_FILE, LARGEST_FUNCTION, WIDEST_LINE = 350, 60, 90
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,17 @@ def test_notebooks_show_their_experiment(root: Path) -> None:
         assert visible * 2 >= sum(size for _, size in body), path.name
         all_cells += [is_visible for is_visible, _ in body]
     assert sum(all_cells) * 2 >= len(all_cells)
+
+
+def test_visible_code_fits_the_page(root: Path) -> None:
+    """A line of more than 90 characters would have to be scrolled sideways."""
+    for path in notebooks(root):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for cell in cells:
+            is_folded = {"hide-input", "parameters"} & set(cell["metadata"].get("tags", []))
+            if cell["cell_type"] == "code" and not is_folded:
+                lines = "".join(cell["source"]).splitlines()
+                assert not [line for line in lines if len(line) > WIDEST_LINE], path.name
 
 
 def test_every_figure_of_a_notebook_has_caption_and_alt_text(root: Path) -> None:

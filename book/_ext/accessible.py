@@ -16,6 +16,8 @@ REPAIRS = {
     ' role="doc-biblioentry"': "",  # which newer rules allow on list items only
     # pandas draws borders by an attribute that HTML dropped
     '<table border="1" class="dataframe">': '<table class="dataframe">',
+    # a table with a format of its own looks like every other
+    '<table id="T_': '<table class="dataframe" id="T_',
     # the empty corner above row names is no heading
     "<th></th>": "<td></td>",
     '<th class="head"><p></p></th>': "<td></td>",

@@ -116,6 +116,8 @@ def begin(notebook: str) -> Run:
     shell = get_ipython()
     if shell is None:
         raise EcgcoreError("runs.begin: call this in a notebook, right after its parameters cell.")
+    pd.set_option("display.max_colwidth", None)  # tables show their words in full
+    pd.set_option("styler.format.precision", 3, "styler.format.na_rep", "")
     declared, injected = _parameter_cells(notebook, shell.user_ns["In"])
     names = dict.fromkeys([*(parameter.name for parameter in declared), *injected])
     values = parameters.check(declared, {name: shell.user_ns[name] for name in names})
