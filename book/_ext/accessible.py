@@ -1,8 +1,4 @@
-"""What Sphinx writes that a reader stumbles over, by eye or by ear, put right in the finished page.
-
-Where a phone shows less than the whole of a figure, the theme's script makes its box reachable by
-keyboard, as it does for tables.
-"""
+"""What Sphinx writes that a reader stumbles over, by eye or by ear, put right in the finished page."""
 
 import re
 from pathlib import Path

@@ -1,11 +1,9 @@
 """Numbers in prose come from runs: the role ``res`` and the directives around it."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
@@ -15,15 +13,6 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from book.tools import claims, results
 from ecgcore.errors import EcgcoreError
 
-NAMES = {
-    "blackbox_cnn2d": "the black box",
-    "imn_plus": "IMN plus",
-    "imn": "the IMN",
-    "cnn1d": "the 1-D CNN",
-    "cnn_lstm": "the CNN-LSTM",
-    "norm_vs_mi": "infarction",
-}
-"""What the tables of claims call networks and tasks."""
 LOGGER = logging.getLogger(__name__)
 
 
@@ -47,23 +36,6 @@ class ResultRole(SphinxRole):
         kinds = (nodes.literal, nodes.inline) if is_code else (nodes.inline, nodes.literal)
         pairs = [(kinds[i % 2], part) for i, part in enumerate(parts) if part]
         return [kind(part, part, classes=["result"]) for kind, part in pairs], []
-
-
-class RecordedTable(SphinxDirective):
-    """``{recorded-table} NAME``: the table ``results/NAME.csv``; counts are shown as integers."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        path = Path(self.env.srcdir, results.TABLES, "recorded", f"{self.arguments[0]}.csv")
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        for name, column in table.items():
-            if column.str.fullmatch(r"\d+(\.0)?").all():
-                table[name] = column.str.removesuffix(".0")
-        table = table.apply(lambda column: column.str.replace("|", "\\|", regex=False))
-        rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-        lines = [f"| {' | '.join(row)} |" for row in rows]
-        return self.parse_text_to_nodes("\n".join(lines))
 
 
 class BuildCard(SphinxDirective):
@@ -125,10 +97,9 @@ class ClaimsTable(SphinxDirective):
         lines = ["| claim | data | measured | verdict |", "| --- | --- | --- | --- |"]
         for claim in [c for start in starts for c in listed if c["page"].startswith(start)]:
             page = claim["page"]
-            link = f"{{doc}}`{_with_names(claim['claim'])} </notebooks/{page}>`"
+            link = f"{{doc}}`{claim['claim']} </notebooks/{page}>`"
             for row in claim["evidence"]:
-                value = claims.value_words(row) or "no value"
-                measured = f"{_with_names(row['measured'])}: {value}"
+                measured = f"{row['measured']}: {claims.value_words(row) or 'no value'}"
                 if row["holds where"]:
                     measured += f"; the claim holds where it is {row['holds where']}"
                 data = row["data"]
@@ -140,13 +111,6 @@ class ClaimsTable(SphinxDirective):
         return [nodes.container("", *table, classes=["claims"])] if len(lines) > 2 else []
 
 
-def _with_names(text: str) -> str:
-    """Replace the library's names of networks and tasks."""
-    for pattern, name in NAMES.items():
-        text = re.sub(rf"(?<!\w){pattern}(?!\w)", name, text)
-    return text
-
-
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace(" -", " \u2212").replace("[-", "[\u2212")
 
@@ -154,7 +118,6 @@ def _cell(text: str) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register role and directives."""
     app.add_role("res", ResultRole())
-    app.add_directive("recorded-table", RecordedTable)
     app.add_directive("build-card", BuildCard)
     app.add_directive("with-result", WithResult)
     app.add_transform(LeaveOutSections)

@@ -46,8 +46,9 @@ def ecg_12_lead(
     lead in full. Amplitudes beyond 10 mV are drawn at 10 mV, and NaN leaves a gap. ``attribution``,
     signed, same shape, is an area on the trace, red above it towards disease and blue below it
     towards normal; the 95th percentile of its absolute values is 0.5 mV high, and no area is higher
-    than 1 mV. ``mask``, same shape, draws a grey bar under the trace where it is true (evidence); ``boxes`` frames the segments of
-    :func:`ecgcore.explanations.top_segments`. Raises ``EcgcoreError`` for another shape.
+    than 1 mV. ``mask``, same shape, draws a grey bar under the trace where it is true (evidence);
+    ``boxes`` frames the segments of :func:`ecgcore.explanations.top_segments`. Raises
+    ``EcgcoreError`` for another shape.
     """
     if signals_mv.ndim != 2 or len(signals_mv) != len(LEADS):
         raise EcgcoreError(f"signals_mv: expected shape (12, sample), got {signals_mv.shape}.")
