@@ -1,4 +1,4 @@
-"""What Sphinx writes that a reader stumbles over, by eye or by ear, put right in the finished page."""
+"""What Sphinx writes that a reader stumbles over, by eye or by ear, repaired in finished pages."""
 
 import re
 from pathlib import Path
