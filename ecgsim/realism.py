@@ -158,6 +158,19 @@ def _measure_beats(record_mv: Signals, rate_hz: int) -> dict[str, float]:
     }
 
 
+def noise_between_beats_uv(lead_mv: Signals, rate_hz: int) -> Floats:
+    """Return the noise of one lead ``(record, sample)`` [mV], shape (record,), microvolts.
+
+    It is the RMS above 60 Hz in the quietest tenth of all windows of 0.1 s, which contain no QRS
+    complex.
+    """
+    spectrum = np.fft.rfft(lead_mv)
+    spectrum[:, np.fft.rfftfreq(lead_mv.shape[1], 1 / rate_hz) <= 60] = 0
+    noise_uv = 1000 * np.fft.irfft(spectrum, lead_mv.shape[1])
+    windows = noise_uv.reshape(len(lead_mv), -1, rate_hz // 10)
+    return np.asarray(np.quantile(windows.std(axis=2), 0.1, axis=1))
+
+
 def _rms(values: Floats) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
