@@ -119,7 +119,7 @@ def build_sentence(provenances: Sequence[Mapping[str, Any]], tier: str) -> str:
     data = facts.data_kind(archives) + (f" ({' and '.join(sorted(names))})" if names else "")
     commits = " and ".join(sorted({facts.commit_words(run) for run in provenances}))
     caveat = CAVEATS.get(tier, "")
-    return f"The results of this build come from {data}, tier {tier}, code {commits}. {caveat}"
+    return f"The results of this build come from {data} (tier {tier}, code version {commits}). {caveat}"
 
 
 def run_card(

@@ -43,7 +43,8 @@ def device_summary(name: str = "auto") -> str:
         return f"{device} ({card.name}, {card.total_memory / 2**30:.0f} GiB)"
     if device.type == "mps":
         return "mps (Apple GPU)"
-    return f"cpu ({torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()})"
+    n = torch.get_num_threads()
+    return f"cpu ({n} thread{'' if n == 1 else 's'}, {torch.backends.cpu.get_cpu_capability()})"
 
 
 @contextlib.contextmanager

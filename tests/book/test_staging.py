@@ -27,7 +27,10 @@ def test_a_page_carries_its_card_and_no_path(root: Path, run: Path, tmp_path: Pa
     assert "/somewhere" not in (to / "notebooks" / "page.ipynb").read_text()
     assert all("hide-input" in cell.metadata.tags for cell in page.cells[2:4])
     sentence = json.loads((to / "build.json").read_text())["sentence"]
-    assert "come from simulated records, tier smoke, code aaaaaaaaaa. This tier shows" in sentence
+    assert (
+        "come from simulated records (tier smoke, code version aaaaaaaaaa). This tier shows"
+        in sentence
+    )
     assert (to / "book" / "_generated" / "a-figure.png").stat().st_size > 50
     assert len(list((to / "tables" / "recorded").glob("*.csv"))) >= 5
     assert not (to / "book" / "tools").exists()
