@@ -119,7 +119,8 @@ def build_sentence(provenances: Sequence[Mapping[str, Any]], tier: str) -> str:
     data = facts.data_kind(archives) + (f" ({' and '.join(sorted(names))})" if names else "")
     commits = " and ".join(sorted({facts.commit_words(run) for run in provenances}))
     caveat = CAVEATS.get(tier, "")
-    return f"The results of this build come from {data} (tier {tier}, code version {commits}). {caveat}"
+    origin = f"{data} (tier {tier}, code version {commits})"
+    return f"The results of this build come from {origin}. {caveat}"
 
 
 def run_card(
