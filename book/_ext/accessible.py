@@ -75,8 +75,9 @@ def repair(app: Sphinx, exception: Exception | None) -> None:
         for pattern, replacement in TITLES:
             text = pattern.sub(replacement, text)
         text = PICTURE.sub(r'\1<div class="pst-scrollable-table-container">\2</div>', text)
+        text = CORNER.sub(r"<td \1></td>", text)
         text = TABLE.sub(lambda table: align_numbers(table[0]), text)
-        path.write_text(CORNER.sub(r"<td \1></td>", text), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
