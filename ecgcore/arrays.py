@@ -1,4 +1,4 @@
-"""Short names for the types of arrays in signatures, and a division that needs no guard."""
+"""Short names for the types of arrays in signatures, and two operations on arrays."""
 
 from collections.abc import Sequence
 from typing import Any

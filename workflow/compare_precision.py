@@ -21,7 +21,7 @@ from scipy import stats
 
 from ecgcore import explanations, statistics
 from ecgcore.data import Store, open_data
-from ecgcore.runs import recorded
+from ecgcore.runs import recorded, studies
 from ecgcore.runs.trained import TrainedRun, load_trained_run
 
 MAP_SEEDS, POOL_S = {"cuda": (1, 2, 3), "cpu": (4, 5, 6)}, 0.1
@@ -58,9 +58,7 @@ def by_seed(study: str, cell: str) -> dict[int, pd.DataFrame]:
     """Return the answers on test records, one table per seed."""
     if not (recorded.FOLDER / study / f"{cell}.csv").exists():
         return {}
-    rows = recorded.load(f"{study}/{cell}").table.query("part == 'test'")
-    ranking, score = (f(rows.logit) for f in (statistics.ranking, statistics.positive_probability))
-    return dict(list(rows.assign(ranking=ranking, score=score).groupby("seed")))
+    return studies.by_seed(recorded.load(f"{study}/{cell}").table)
 
 
 def described(cell: str) -> tuple[str, int, str | None]:
@@ -141,8 +139,8 @@ def map_figures(runs: Path, device: str, cell: str, store: Store) -> dict[str, A
 def precision_row(device: str, cell: str, runs: Path, store: Store) -> dict[str, Any]:
     """Return the row of one device, network and rate: bf16 minus fp32, with 90 % intervals."""
     network, rate_hz, within = described(cell)
-    studies = [f"{STUDIES[device]}_{kind}" for kind in ("bf16", "fp32")]
-    sides = [by_seed(study, cell) for study in studies]
+    study_names = [f"{STUDIES[device]}_{kind}" for kind in ("bf16", "fp32")]
+    sides = [by_seed(study, cell) for study in study_names]
     if (device, network) in ALSO_FP32:
         sides[1] |= by_seed("real_imn", cell)
     common = sides[0].keys() & sides[1].keys()
@@ -163,7 +161,7 @@ def precision_row(device: str, cell: str, runs: Path, store: Store) -> dict[str,
         verdicts.append("equivalent" if holds else "undecided")
     verdict = next((word for word in verdicts if word != "equivalent"), "equivalent")
     alone = ALONE.get((device, network, rate_hz), np.nan)
-    crowded = epoch_s(studies[1], cell) / epoch_s(studies[0], cell)
+    crowded = epoch_s(study_names[1], cell) / epoch_s(study_names[0], cell)
     row |= {"verdict": verdict, "speed_alone": alone, "speed_16_runs_at_once": crowded}
     return row | {"auto": "bf16" if verdict == "equivalent" and alone >= FASTER else "fp32"}
 
