@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         message = "there is not enough memory for this; free some, or ask for less."
     except KeyboardInterrupt:
-        print("ecgcore: stopped; run the same command again to go on.", file=sys.stderr)
+        print("ecgcore: stopped; run the same command again to continue.", file=sys.stderr)
         return 130
     print(f"ecgcore: {message}", file=sys.stderr)
     return 2
@@ -32,12 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise EcgcoreError(f"{message}; {self.prog} --help lists what is possible.")
+        raise EcgcoreError(f"{message}; {self.prog} --help lists the options.")
 
 
 def _path(text: str) -> Path:
     if "\0" in text or os.path.expanduser(text).startswith("~"):
-        raise argparse.ArgumentTypeError(f"{text!r} holds a zero byte or names an unknown user")
+        raise argparse.ArgumentTypeError(f"{text!r} contains a null byte or names an unknown user")
     return files.expand(text)
 
 
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
     add("-f", "--file", type=_path, help="YAML file of parameters")
     add("--out", type=_path, required=True, help="run directory")
-    add("--force", action="store_true", help="repeat a run that is there already")
+    add("--force", action="store_true", help="repeat a finished run")
 
     add = command(_params, "list the parameters of a notebook")
     add("notebook", type=_path)
@@ -74,32 +74,32 @@ def _parser() -> argparse.ArgumentParser:
     add("--records", type=int, default=1500)
     add("--seed", type=int, default=1)
     add("--jobs", type=int, default=1)
-    shares = "shares of conditions; PTB-XL's if none"
+    shares = "shares of conditions; by default PTB-XL's"
     add("--prevalence", type=_share, nargs="*", metavar="NAME=SHARE", help=shares)
-    tied = "how far the type of device depends on the condition, 0 to 1"
+    tied = "how strongly the type of device depends on the condition, 0 to 1"
     add("--device-confounding", type=float, default=0.0, metavar="SHARE", help=tied)
 
     add = command(_fetch, "download a data set and verify it")
     add("dataset", choices=["ptbxl", "ludb", "sampling-matters"])
     add("--to", type=_path, required=True)
-    add("--rate", type=int, action="append", metavar="HZ", help="published; or all")
-    add("--mirror", metavar="URL", help="folder with the same files")
+    add("--rate", type=int, action="append", metavar="HZ", help="published rate; default: all")
+    add("--mirror", metavar="URL", help="URL of the same files")
 
-    add = command(_prepare, "make the int16 store of an archive")
+    add = command(_prepare, "prepare the int16 store of an archive")
     add("archive", type=_path)
     add("--to", type=_path, required=True)
-    add("--strict", action="store_true", help="stop at the first bad record")
+    add("--strict", action="store_true", help="stop at the first damaged record")
 
-    add = command(_explain, "an ECG through a trained run, with reasons")
+    add = command(_explain, "explain an ECG with the network of a finished run")
     add("record", type=_path, help="WFDB record, .csv or .npy file")
     add("--model", type=_path, required=True, metavar="RUN", help="run directory")
-    add("--rate", type=int, metavar="HZ", help="of a .csv or .npy file")
-    add("--unit", help="of a .csv or .npy file: mV, uV, V or nV")
-    add("--method", help="attribution; by default that of the network")
-    add("--start", type=float, default=0.0, metavar="S", help="where to begin")
-    add("--out", type=_path, default=Path("explained"), help="folder; explained")
+    add("--rate", type=int, metavar="HZ", help="sampling rate of a .csv or .npy file")
+    add("--unit", help="unit of a .csv or .npy file: mV, uV, V or nV")
+    add("--method", help="attribution method; by default the network's own")
+    add("--start", type=float, default=0.0, metavar="S", help="second to begin at")
+    add("--out", type=_path, default=Path("explained"), help="folder for the results")
 
-    add = command(_doctor, "what is installed, which device, which archive")
+    add = command(_doctor, "show what is installed, the device and the state of an archive")
     add("--archive", type=_path)
     return parser
 
@@ -166,7 +166,7 @@ def _explain(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    """Describe this installation, and an archive, whose checksums are compared, or a store."""
+    """Describe this installation and a store or an archive, whose checksums are compared."""
     from ecgcore.data import Archive, open_store
     from ecgcore.runs import provenance
     from ecgcore.training import device_summary
@@ -184,5 +184,5 @@ def _doctor(options: argparse.Namespace) -> None:
     rates = " and ".join(map(str, source.rates_hz))
     print(f"archive   {source.path}: {kind}, {len(source.table)} records at {rates} Hz")
     if isinstance(source, Archive) and len(problems := source.verify()):
-        why = f"{len(problems)} files are missing or changed, the first is {problems.file[0]}"
+        why = f"{len(problems)} files are missing or changed (first: {problems.file[0]})"
         raise EcgcoreError(f"{source.path}: {why}.")

@@ -27,7 +27,7 @@ TEMPORARY_SUFFIXES = (".partial", ".old")
 
 
 def expand(path: Path | str) -> Path:
-    """A path with ``~`` expanded, and with a name where it is ``.``; ``EcgcoreError``: no user."""
+    """Return a path with ``~`` expanded and ``.`` named; ``EcgcoreError`` for an unknown user."""
     try:
         path = Path(path).expanduser()
     except RuntimeError:
@@ -49,9 +49,9 @@ def read_parquet(path: Path) -> "pd.DataFrame":
 
 
 def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> None:
-    """Write a file beside its place, flush it to the disk, and rename it.
+    """Write a file under a temporary name, flush it to the disk, and rename it.
 
-    ``write`` is the content of ``path``, or a function that writes it to the path that it is given.
+    ``write`` is the content of ``path``, or a function that writes the content to a given path.
     """
     partial = path.with_name(path.name + ".partial")
     if callable(write):
@@ -64,13 +64,13 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole: NumPy's numbers as plain ones, and whatever else JSON lacks as text."""
+    """Write JSON whole: NumPy's numbers as plain ones, other values that JSON lacks as text."""
     text = json.dumps(value, indent=1, default=lambda x: x.item() if hasattr(x, "item") else str(x))
     write_whole(path, text + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file, or an empty one where there is no file."""
+    """Return the JSON object in a file, or an empty one if there is no file."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
@@ -91,16 +91,16 @@ def replace_folder(new: Path, final: Path) -> None:
 
 
 def restore(final: Path) -> None:
-    """Put back the folder that :func:`replace_folder` had moved aside when it was killed."""
+    """Put back the folder that :func:`replace_folder` moved aside before it was killed."""
     old = Path(f"{final}.old")
     if old.exists() and not final.exists():
         os.replace(old, final)
 
 
 def acquire(folder: Path, wait_s: float = -1) -> FileLock:
-    """Take the lock of a folder: a file beside it, freed by the system when its holder dies.
+    """Take the lock of a folder: a file beside it, released by the system when its holder dies.
 
-    One process may take it twice. Raises ``EcgcoreError`` where another process holds it for longer
+    One process may take it twice. Raises ``EcgcoreError`` if another process holds it for longer
     than ``wait_s``; -1 waits without a limit.
     """
     lock = FileLock(f"{folder}.lock", is_singleton=True)
@@ -115,7 +115,7 @@ def acquire(folder: Path, wait_s: float = -1) -> FileLock:
 
 
 def release(lock: FileLock) -> None:
-    """Free a folder's lock and delete its file; a process that waits for it makes a new one."""
+    """Release a folder's lock and delete its file; a waiting process creates a new one."""
     if lock.is_locked:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release(force=True)
@@ -133,7 +133,7 @@ def locked(folder: Path, wait_s: float = -1) -> Iterator[None]:
 
 @contextlib.contextmanager
 def file_errors(place: Path | str) -> Iterator[None]:
-    """Turn an error of the file system inside a ``with`` block into an ``EcgcoreError``."""
+    """Turn a file-system error inside a ``with`` block into an ``EcgcoreError``."""
     try:
         yield
     except OSError as error:
@@ -141,7 +141,7 @@ def file_errors(place: Path | str) -> Iterator[None]:
 
 
 def file_error(error: OSError, place: Path | str) -> EcgcoreError:
-    """The ``EcgcoreError`` that describes an error of the file system."""
+    """Return the ``EcgcoreError`` that describes a file-system error."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         why = "the disk is full; free some space and run it again: finished work is not lost"
         return EcgcoreError(f"{place}: {why}.")

@@ -34,7 +34,7 @@ def task_labels(table: pd.DataFrame, statements: pd.DataFrame, task: str) -> "pd
     """Return 0 or 1 (the pathology) for the records in a task, index ``ecg_id``, in table order.
 
     ``norm_vs_mi``, ``_sttc``, ``_cd``, ``_hyp`` (paper A): records with exactly one of the two
-    superclasses, perhaps beside others. ``af_vs_norm`` (paper B): positive with an AF statement,
+    superclasses, possibly with others. ``af_vs_norm`` (paper B): positive with an AF statement,
     else negative with NORM, else not in the task. ``af_vs_rest``: AF against every other record.
     Raises ``EcgcoreError`` for an unknown task, and like :func:`superclasses`.
     """
@@ -50,6 +50,6 @@ def task_labels(table: pd.DataFrame, statements: pd.DataFrame, task: str) -> "pd
 
 
 def _has_any(table: pd.DataFrame, codes: Iterable[str]) -> "pd.Series[bool]":
-    """Whether each record has at least one of the statements."""
+    """Return whether each record has at least one of the statements."""
     wanted = frozenset(codes)
     return table["scp_codes"].map(lambda record: not wanted.isdisjoint(record)).astype(bool)

@@ -10,16 +10,16 @@ LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V
 
 LIMB, CHEST = LEADS[:6], LEADS[6:]
 INDEPENDENT = ("I", "II", *CHEST)
-"""The eight leads that a 12-lead ECG really measures."""
+"""The eight leads that a 12-lead ECG actually measures."""
 
 _CANONICAL = {name.upper(): name for name in LEADS} | {f"D{name}": name for name in LEADS[:3]}
 _PREFIX = re.compile(r"^(?:(?:mdc|ecg|ekg|lead)[\s_:.-]+)+", re.IGNORECASE)
 
 
 def canonical_lead(name: str) -> str:
-    """Spelling of a lead as in :data:`LEADS`: ``MDC_ECG_LEAD_AVR`` is aVR, and ``DII`` is II.
+    """Return a lead's name as in :data:`LEADS`: aVR for ``MDC_ECG_LEAD_AVR``, II for ``DII``.
 
-    An unknown name, such as ``-aVR`` or ``MLII``, is returned without the spaces around it.
+    An unknown name, such as ``-aVR`` or ``MLII``, is returned without surrounding spaces.
     """
     name = name.strip()
     return _CANONICAL.get(_PREFIX.sub("", name).upper(), name)

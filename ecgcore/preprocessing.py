@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # its parts load on first use, which whoever only starts a run never makes
+import scipy  # submodules load on first use, so starting a run does not load them
 
 from ecgcore.arrays import Bools, Floats32
 from ecgcore.data.checks import longest_run
@@ -12,11 +12,11 @@ from ecgcore.errors import EcgcoreError, check_choice
 RESAMPLERS = ("fft", "polyphase", "decimate")
 NORMALISATIONS = ("record_lead", "train_lead", "none")
 EPSILON, FLAT = np.float32(1e-8), np.float32(1e-6)
-"""The paper's code adds the first to standard deviations, and calls a difference below the second's
-share of the lead's standard deviation flat."""
+"""Constants of the paper's code: the first is added to standard deviations; a difference is flat if
+it is smaller than the second times the lead's standard deviation."""
 
 CLIP_MV, FLAT_LINE_S = 15.0, 3.0
-"""The paper's limit of amplitudes, and how long a lead that is set to zero stays flat."""
+"""The paper's amplitude limit, and how long a lead must be flat to be set to zero."""
 
 _CHUNK = 16  # records at a time: small enough for the cache, large enough for the FFT's plan
 
@@ -45,7 +45,7 @@ def flat_leads(signals_mv: Floats32, rate_hz: int) -> Bools:
     n_flat = int(FLAT_LINE_S * rate_hz)
     threshold = FLAT * (signals_mv.std(axis=-1) + EPSILON)
     still = np.abs(np.diff(signals_mv)) < threshold[..., None]
-    flat = np.asarray(still.sum(axis=-1) >= n_flat)  # few leads have so many still samples
+    flat = np.asarray(still.sum(axis=-1) >= n_flat)  # few leads have that many
     flat[flat] = longest_run(still[flat]) >= n_flat
     return flat
 
@@ -82,12 +82,12 @@ def preprocess(
     normalise: str = "record_lead",
     statistics: LeadStatistics | None = None,
 ) -> Floats32:
-    """Apply paper B's chain: NaN and infinities to 0, resample, clip, zero flat leads, z-score.
+    """Apply paper B's chain: set NaN and infinities to 0, resample, clip, zero flat leads, z-score.
 
     ``signals_mv``, shape (record, lead, sample), mV, is not modified; the result is float32, shape
     (record, lead, new sample). ``method`` is that of :func:`resample`; ``normalise`` and
     ``statistics`` are those of :func:`normalised`. Raises ``EcgcoreError`` for another shape, and
-    like both.
+    the errors of both functions.
 
     Source: the public code of *Sampling Matters* (arXiv 2604.16437), bit-identical below 500 Hz
     with the defaults. At 500 Hz that code averages in float32 along the slow axis; ours is nearer
@@ -122,8 +122,8 @@ def resample(
     ``scipy.signal.resample_poly``; a linear-phase FIR low-pass at the lower Nyquist frequency,
     Kaiser window (beta 5), 20 * max(up, down) + 1 taps at the common rate, ends extended along a
     line. ``"decimate"``: the latest sample at each new instant **without** a filter; it aliases and
-    serves as the bad example. Raises ``EcgcoreError`` for an unknown method, or a rate that is not
-    an integer from 25 to 500.
+    serves as a negative example. Raises ``EcgcoreError`` for an unknown method, or a rate that is
+    not an integer from 25 to 500.
     """
     check_rate(rate_hz)
     check_choice("method", method, RESAMPLERS)
@@ -146,8 +146,8 @@ def resample(
 def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:
     """Remove all content at and above ``cut_hz``, and keep the rate.
 
-    The filter is a brick wall with zero phase, as that of :func:`resample`. Raises ``EcgcoreError``
-    unless ``cut_hz`` is above 0 and at most half the rate.
+    The filter is a brick wall with zero phase, like that of :func:`resample`. Raises
+    ``EcgcoreError`` unless ``cut_hz`` is above 0 and at most half the rate.
     """
     if not 0 < cut_hz <= rate_hz / 2:
         why = f"expected more than 0, at most {rate_hz / 2:g} Hz"
@@ -159,7 +159,7 @@ def band_limit(signals_mv: Floats32, rate_hz: int, cut_hz: float) -> Floats32:
 
 
 def shuffle_blocks(signals_mv: Floats32, rate_hz: int, block_ms: float, *, seed: int) -> Floats32:
-    """Put blocks of every record (record, lead, sample) into a random order, equal in all leads.
+    """Return records (record, lead, sample) with their blocks shuffled, the same in all leads.
 
     Steps between blocks fade out over 10 ms. Blocks of 50 ms break the waves of an ECG; blocks of
     1,000 ms keep most of them and destroy the rhythm.
@@ -177,7 +177,7 @@ def shuffle_blocks(signals_mv: Floats32, rate_hz: int, block_ms: float, *, seed:
 
 
 def check_rate(rate_hz: float) -> None:
-    """Refuse a sampling rate that :func:`resample` does not produce."""
+    """Raise ``EcgcoreError`` for a sampling rate that :func:`resample` does not produce."""
     if not 25 <= rate_hz <= 500 or rate_hz != int(rate_hz):
         raise EcgcoreError(f"rate_hz: {rate_hz} Hz; expected a whole number from 25 to 500.")
 

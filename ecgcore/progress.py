@@ -1,11 +1,11 @@
-"""How far a training is, in words, and a line that shows it to a person."""
+"""Training progress in words, and a line that displays it."""
 
 import logging
 import sys
 
 
 def in_words(epoch: int, epochs: int, seconds_left: float) -> str:
-    """Return for example ``epoch 3 of 5 (60 %), at most 2 minutes left``."""
+    """Return, for example, ``epoch 3 of 5 (60 %), at most 2 minutes left``."""
     line = f"epoch {epoch} of {epochs} ({epoch / epochs:.0%})".replace("%", " %")
     if epoch == epochs:
         return line
@@ -14,10 +14,10 @@ def in_words(epoch: int, epochs: int, seconds_left: float) -> str:
 
 
 def show(line: str, *, is_last: bool = False) -> None:
-    """Replace the line that an earlier call printed, on a terminal or in a person's notebook.
+    """Print a line over that of an earlier call, on a terminal or in an interactive notebook.
 
-    It goes to standard output, which ``papermill --log-output`` passes on. A kernel that was
-    started to be quiet, as those of ``ecgcore run`` and the course are, prints nothing.
+    It goes to standard output, which ``papermill --log-output`` passes on. Kernels started to be
+    quiet, such as those of ``ecgcore run`` and the course, print nothing.
     """
     kernels = sys.modules.get("ipykernel.kernelapp")
     if kernels is None or not kernels.IPKernelApp.initialized():

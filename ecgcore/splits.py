@@ -37,8 +37,8 @@ class Split:
     """The ``ecg_id`` of each part; no split with one person in two parts can be constructed.
 
     ``patients`` (:func:`persons`) is used for this check and not stored. ``selects_on_test`` says
-    that ``valid`` is ``test``. Raises ``EcgcoreError`` where a part is empty or a person is in two
-    parts. Where a recording is filed under two patients, the functions of this module keep its
+    that ``valid`` is ``test``. Raises ``EcgcoreError`` if a part is empty or a person is in two
+    parts. If a recording is filed under two patients, the functions of this module keep its
     records in the last part only, so that the test part stays as published.
     """
 
@@ -75,7 +75,7 @@ def official(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
 
 
 def as_published(table: pd.DataFrame, ecg_ids: Sequence[int] | Ids) -> Split:
-    """Return the split of paper A's public code: folds 1-8 train, 9 and 10 both valid and test."""
+    """Return the split of paper A's public code: folds 1-8 train, both 9 and 10 valid and test."""
     fold = table["strat_fold"].loc[list(ecg_ids)]
     train, rest = _apart([_ids(fold[fold <= 8]), _ids(fold[fold >= 9])], table)
     return Split("as_published", train, rest, rest, persons(table), selects_on_test=True)
@@ -127,8 +127,8 @@ def outer_folds(
     """Return ``n_folds`` splits whose test parts cover every record once.
 
     The folds, and the valid part of each (a fifth of the other persons), are stratified by the
-    rounded mean label ``y`` (index ``ecg_id``) of a person (:func:`persons`). Raises like
-    :func:`hold_out_folds`.
+    rounded mean label ``y`` (index ``ecg_id``) of a person (:func:`persons`). Raises the errors
+    of :func:`hold_out_folds`.
     """
     person_of = persons(table).loc[y.index]
     people, classes = _patient_classes(person_of, y)
@@ -157,13 +157,13 @@ def _apart(parts: Sequence[Ids], table: pd.DataFrame) -> list[Ids]:
 def _patient_classes(
     patient_of: "pd.Series[int]", y: "pd.Series[int]"
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Patients in the order of ``y``, and the rounded mean label of each."""
+    """Return the patients in the order of ``y``, and the rounded mean label of each."""
     mean = y.groupby(patient_of, sort=False).mean()
     return mean.index.to_numpy(), np.round(mean.to_numpy()).astype(np.int64)
 
 
 def _folds(classes: NDArray[np.int64], n_folds: int, seed: int) -> Iterator[Any]:
-    """Positions of all folds but one, and of that one, stratified by class."""
+    """Yield positions of all folds but one, and of that one, stratified by class."""
     _check_size(classes, n_folds)
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     return folds.split(classes, classes)  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ vector (septal rightwards and forwards, then left and down, then back) follows t
 vectorcardiogram (Draper et al., Circulation 30, 1964). Its fine structure holds the content above
 60 Hz, most of which lies in the QRS complexes of real records (Goldberger et al., *Genesis and
 pathogenesis of high-frequency QRS*; here set to the spectra of raw PTB-XL records). The benign
-variants (low P, early repolarisation, rsr', low voltage) are there so that no single amplitude
+variants (low P, early repolarisation, rsr', low voltage) are included so that no single amplitude
 identifies a pathology.
 """
 
@@ -94,7 +94,7 @@ def draw_heart(rng: np.random.Generator, patient: Patient) -> Heart:
 
 
 def _lead_matrix(rng: np.random.Generator) -> Floats:
-    """Dower's matrix for one thorax: gains differ by lead, chest electrodes are a bit misplaced."""
+    """Draw Dower's matrix for one thorax, with varied gains and misplaced chest electrodes."""
     matrix = DOWER.copy()
     shift = np.clip(rng.normal(0, 0.18, 6), -0.4, 0.4)
     chest = DOWER[2:]
@@ -120,7 +120,7 @@ def _qrs(
     frontal_deg: float,
     horizontal_deg: float,
 ) -> list[Wave]:
-    """Septal, main (free wall), posterior and basal forces."""
+    """Draw septal, main (free wall), posterior and basal forces."""
     course = (
         (-0.0240, 0.0062, (-0.150, -0.035, -0.255), 0.40),
         (-0.0110, 0.0057, (0.230, 0.105, -0.440), 0.30),
@@ -145,7 +145,7 @@ NOTCH_GAP_S = 0.014
 
 
 def _fine_structure(rng: np.random.Generator, voltage: float, width: float) -> list[Wave]:
-    """Small, quick waves in random directions, since conduction in the ventricles is uneven."""
+    """Draw small, quick waves in random directions, as ventricular conduction is uneven."""
     waves = []
     for vector_mv in FINE_MV * voltage * rng.normal(0, 1, (FINE_WAVES, 3)):
         sd_s = FINE_SD_S * math.exp(rng.normal(0, 0.3))
@@ -161,7 +161,7 @@ def _fine_structure(rng: np.random.Generator, voltage: float, width: float) -> l
 def _t(
     rng: np.random.Generator, frontal_deg: float, horizontal_deg: float, voltage: float
 ) -> list[Wave]:
-    """T with a slow rise and a quick fall, along QRS but more to the front; ST near zero."""
+    """Draw a T that rises slowly and falls fast, along QRS but more to the front; ST near zero."""
     size = np.exp(rng.normal(0.05, 0.30)) * (0.55 + 0.45 * voltage)
     vector = rotate(_vary(rng, (0.25, 0.17, -0.20), 0.16), 0.45 * frontal_deg, 0.5 * horizontal_deg)
     centre_s, left_s = rng.normal(0.285, 0.012), rng.normal(0.052, 0.006)
@@ -174,7 +174,7 @@ def _t(
 
 
 def _p(rng: np.random.Generator) -> list[Wave]:
-    """Right atrium (forwards), then left atrium (leftwards and back)."""
+    """Draw the right atrium (forwards), then the left atrium (leftwards and back)."""
     size = np.exp(rng.normal(-0.18, 0.42)) * (0.35 if rng.random() < 0.12 else 1.0)
     half_s = rng.uniform(0.017, 0.023)
     right = _vary(rng, (0.028, 0.070, -0.032), 0.22) * size

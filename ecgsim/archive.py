@@ -25,7 +25,7 @@ from ecgsim.record import SimulatedRecord, simulate_record
 from ecgsim.table import STATEMENTS, database_row
 
 VERSION = 2
-"""Version of the generator: it goes up when the same seed gives other records."""
+"""Version of the generator; it increases when a seed no longer gives the same records."""
 
 SUFFIX = {100: "lr", 500: "hr"}
 CHUNK = 25
@@ -33,7 +33,7 @@ CHUNK = 25
 
 @dataclasses.dataclass(frozen=True)
 class _Settings:
-    """What decides the content of an archive."""
+    """What determines the content of an archive."""
 
     n_records: int
     seed: int
@@ -88,7 +88,7 @@ def simulate_archive(
 
 
 _Chunk = tuple[Path, list[Case], _Settings]
-"""Where to write which records, a unit of work."""
+"""A unit of work: which records to write, and where."""
 Row = dict[str, object]
 _Written = tuple[list[Row], dict[str, str]]
 """Rows of the database, and hashes by file."""
@@ -134,7 +134,7 @@ def _write_chunk(chunk: _Chunk) -> _Written:
                     encoded[id(adu)] = encode_record(stem.split("/")[1], adu, rate_hz)
                 for suffix, content in encoded[id(adu)].items():
                     place = f"{folder}records{rate_hz}/{stem}{suffix}"
-                    # No rename file by file: the whole archive is built beside its final place.
+                    # No file needs a rename: the whole archive is built beside its final place.
                     with open(f"{root}/{place}", "wb") as file:
                         file.write(content)
                     sums[place] = hashlib.sha256(content).hexdigest()
@@ -154,15 +154,15 @@ def _in_order(chunks: list[_Chunk], jobs: int) -> Iterator[_Written]:
             yield from pool.map(_write_chunk, chunks)
     except BrokenProcessPool:
         raise EcgcoreError(
-            f"simulate: one of {jobs} worker processes was killed, as happens where memory is "
-            "short; run it again with fewer --jobs."
+            f"simulate: one of {jobs} worker processes was killed, as happens when memory runs "
+            "out; run it again with fewer --jobs."
         ) from None
 
 
 def _die_with_parent() -> None:
     """End this worker when its parent is killed.
 
-    Otherwise it would wait for ever or, worse, write into the folder of the next call.
+    Otherwise it would wait forever or, worse, write into the folder of the next call.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -39,7 +39,7 @@ COMORBIDITY = {
 MILD_SHARE = {"MI": 0.24, "STTC": 0.25, "CD": 0.42, "HYP": 0.26}
 PAROXYSMAL_SHARE = 0.20
 ALWAYS_S = (-1.0 * DURATION_S, 2.0 * DURATION_S)
-"""Episode of a record that fibrillates from its first sample to its last."""
+"""Episode of a record whose atria fibrillate from the first sample to the last."""
 
 MEAN_AGE_YEARS = {"NORM": 51, "AF": 72, "MI": 66, "STTC": 64, "CD": 63, "HYP": 66}
 FINDINGS = {
@@ -53,7 +53,7 @@ RECORDS_PER_PATIENT = 21799 / 18869
 
 @dataclass(frozen=True)
 class Case:
-    """One record before anything of its signal is decided."""
+    """One record before anything about its signal is decided."""
 
     ecg_id: int
     patient: Patient
@@ -116,7 +116,7 @@ def plan_cohort(
             if remaining[CONDITIONS.index(condition)] == 0 or rng.random() > 0.8:
                 condition = _draw_condition(rng, remaining)
             remaining[CONDITIONS.index(condition)] -= 1
-            rng.random()  # not used; without it a seed would give other records than before
+            rng.random()  # not used, but keeps the records of each seed as before
             device = draw_device(device_rng, condition, device_confounding)
             ecg_id = int(next(ecg_ids))
             cases.append(Case(ecg_id, patient, condition, fold, device))
@@ -124,7 +124,7 @@ def plan_cohort(
 
 
 def _counts(n_records: int, prevalence: Mapping[str, float]) -> NDArray[np.int64]:
-    """Number of records of each condition."""
+    """Return the number of records of each condition."""
     exact = np.array([prevalence.get(name, 0.0) * n_records for name in CONDITIONS])
     counts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     counts[np.argsort(counts - exact, kind="stable")[: n_records - counts.sum()]] += 1

@@ -18,7 +18,7 @@ BACKWARDS = np.array([0.0, 0.0, 0.15])
 
 
 def left_bundle_branch_block(rng: np.random.Generator, heart: Heart, severity: float) -> Finding:
-    """Draw LBBB: a slow spread leftwards replaces the normal QRS, and T is discordant."""
+    """Draw LBBB: a slow leftward spread replaces the normal QRS, and T is discordant."""
     extent = 0.75 + 0.25 * min(severity, 1.0)
     size_mv = np.exp(rng.normal(0.05, 0.2))
     leftwards = LEFT_BACK + rng.normal(0, 0.12, 3)
@@ -36,7 +36,7 @@ def left_bundle_branch_block(rng: np.random.Generator, heart: Heart, severity: f
 
 
 def right_bundle_branch_block(rng: np.random.Generator, heart: Heart, severity: float) -> Finding:
-    """Draw RBBB: the right ventricle comes late, a slow vector to the right and the front."""
+    """Draw RBBB: the right ventricle comes late, as a slow vector to the right and the front."""
     size_mv = (0.45 + 0.3 * min(severity, 1.0)) * np.exp(rng.normal(0, 0.2))
     direction = RIGHT_FORWARD + rng.normal(0, 0.1, 3)
     evidence = [

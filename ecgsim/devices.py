@@ -2,10 +2,10 @@
 
 PTB-XL names the device of each record in its column ``device``, and devices differ in their noise
 above 60 Hz. Where one diagnosis comes mostly from one type of device, this noise is a confounder: a
-network at 500 Hz can learn the device instead of the heart. In a slice of 500 raw PTB-XL records 12
-of 13 records with atrial fibrillation come from one type (AT-6 C), which made 46 % of all records.
+network at 500 Hz can learn the device instead of the heart. In a slice of 500 raw PTB-XL records,
+12 of 13 with atrial fibrillation come from one type (AT-6 C), which recorded 46 % of all.
 
-All devices are AC-coupled (they remove the mean of each lead), as IEC 60601-2-25 asks for.
+All devices are AC-coupled (they remove the mean of each lead), as IEC 60601-2-25 requires.
 """
 
 from dataclasses import dataclass
@@ -45,14 +45,14 @@ DEVICES = (
 """Three types: a common one, a quiet one with a low cut-off, and one with a high noise floor."""
 
 CONFOUNDED_CONDITION, CONFOUNDED_DEVICE = "AF", DEVICES[2]
-"""Which condition comes mostly from which device where ``device_confounding`` is above zero."""
+"""The condition that comes mostly from one device if ``device_confounding`` is above zero."""
 
 
 def draw_device(rng: np.random.Generator, condition: str, confounding: float) -> Device:
     """Draw the device of one record with this leading condition.
 
     ``confounding`` is the probability (0 to 1) that a record with AF comes from
-    :data:`CONFOUNDED_DEVICE` for sure instead of from any device by its share. With 0 the device is
+    :data:`CONFOUNDED_DEVICE` with certainty, not from any device by its share. With 0 the device is
     independent of the condition; with 0.9 about 93 % of the records with AF come from one device,
     as in the slice of PTB-XL.
     """

@@ -19,7 +19,7 @@ from ecgsim.dipole import N_SAMPLES, RATE_HZ
 HARMONICS = np.array([1.0, 0.5, 0.33])
 AXIS_RMS_MV = np.array([0.024, 0.026, 0.052])
 LEAD_GAINS = np.array([1.0, 1.0, 1.0, 0.55, 0.42, 0.42, 0.42, 0.5])
-"""Factors on Dower's matrix, for I, II, V1-V6: the atria lie close to V1, so that V2-V6 see less of
+"""Factors on Dower's matrix, for I, II, V1-V6: the atria lie close to V1, so V2-V6 see less of
 them (factors 1.5, 1.2, 0.8, 0.5, 0.4, 0.3 for V1-V6 in Bachi et al. 2023)."""
 MODULATION_HZ = 0.2
 FREQUENCY_DEVIATION_HZ = 0.25
@@ -57,7 +57,7 @@ def _unit_rms(signal: Floats) -> Floats:
 
 
 def _band_noise(rng: np.random.Generator, n_axes: int, low_hz: float, high_hz: float) -> Floats:
-    """Gaussian noise between two frequencies, unit RMS, shape (axis, sample)."""
+    """Return Gaussian noise between two frequencies, unit RMS, shape (axis, sample)."""
     spectrum = np.zeros((n_axes, N_SAMPLES // 2 + 1), dtype=complex)
     first, last = (round(edge_hz * N_SAMPLES / RATE_HZ) for edge_hz in (low_hz, high_hz))
     real, imaginary = rng.standard_normal((2, n_axes, last - first + 1))

@@ -49,7 +49,7 @@ def draw_severity(rng: np.random.Generator, mild_share: float) -> float:
 
 
 def likelihood(rng: np.random.Generator, severity: float) -> float:
-    """Draw PTB-XL's likelihood: 100 for a clear case, 80, 50 or 35 where the reader doubted."""
+    """Draw PTB-XL's likelihood: 100 for a clear case, 80, 50 or 35 for a doubtful one."""
     certainty = severity + rng.normal(0, 0.15)
     if certainty > 0.55:
         return 100.0

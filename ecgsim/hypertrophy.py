@@ -21,7 +21,7 @@ def left_ventricle(rng: np.random.Generator, heart: Heart, severity: float) -> F
     """Draw a left ventricular hypertrophy, sometimes with strain and a large left atrium."""
     gain_mv = 0.95 * severity * np.exp(rng.normal(0, 0.2)) + 0.15
     direction = LEFT + rng.normal(0, 0.1, 3)
-    # More muscle: all forces of QRS grow, those to the left and the back most.
+    # More muscle: all QRS forces grow, most of all those to the left and the back.
     evidence = [wave.times(0.25 * gain_mv) for wave in heart.qrs]
     evidence += [
         Wave("QRS", 0.004, 0.009, 0.010, 0.8 * gain_mv * direction),
@@ -41,7 +41,7 @@ def left_ventricle(rng: np.random.Generator, heart: Heart, severity: float) -> F
 def _strain(
     rng: np.random.Generator, heart: Heart, severity: float, direction: Floats
 ) -> list[Wave]:
-    """ST falls slowly into a T that is inverted and returns quickly."""
+    """Draw an ST that falls slowly into an inverted T, which returns quickly."""
     size_mv = 0.36 * severity * np.exp(rng.normal(0, 0.25))
     t = heart.t[0]
     return [
@@ -52,14 +52,14 @@ def _strain(
 
 
 def _atrial_wave(heart: Heart, severity: float) -> Wave:
-    """More and later force to the left and the back: notched P in II, deep end in V1."""
+    """Return later and more force to the left and back: notched P in II, deep end in V1."""
     late = heart.p[1]
     vector_mv = (0.05 + 0.09 * severity) * unit(0.5, 0.3, 0.8)
     return Wave("P", late.centre_s + 0.022, late.left_s, late.right_s, vector_mv)
 
 
 def left_atrium(rng: np.random.Generator, heart: Heart, severity: float) -> Finding:
-    """Draw an enlarged left atrium alone."""
+    """Draw an enlarged left atrium without ventricular hypertrophy."""
     codes = {"LAO/LAE": likelihood(rng, severity)}
     return Finding(
         codes, "left atrial enlargement", severity, [_atrial_wave(heart, 0.3 + severity)]

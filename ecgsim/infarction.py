@@ -55,7 +55,7 @@ def _along_x(size_mv: float) -> Floats:
 
 
 def _q(rng: np.random.Generator, heart: Heart, severity: float) -> list[Wave]:
-    """Q of up to 0.6 mV and 30-45 ms, and less R behind it."""
+    """Return a Q of up to 0.6 mV and 30-45 ms, and the loss of R behind it."""
     depth_mv = 0.52 * severity * np.exp(rng.normal(0, 0.25))
     loss_mv = depth_mv * rng.uniform(0.3, 0.9)
     return [
@@ -71,7 +71,7 @@ def _t_inversion(rng: np.random.Generator, heart: Heart, severity: float) -> Wav
 
 
 def old_infarction(rng: np.random.Generator, heart: Heart, severity: float) -> Finding:
-    """Draw a scar: Q, often with a flat or inverted T; sometimes only one of them is left."""
+    """Draw a scar: Q, often with a flat or inverted T; sometimes only one of them remains."""
     evidence: list[Wave] = []
     has_q = rng.random() < 0.85
     if has_q:
@@ -83,14 +83,14 @@ def old_infarction(rng: np.random.Generator, heart: Heart, severity: float) -> F
 
 
 def recent_infarction(rng: np.random.Generator, heart: Heart, severity: float) -> Finding:
-    """Draw an infarction of some weeks: Q, a little ST elevation, T inverted."""
+    """Draw an infarction some weeks old: Q, a little ST elevation, T inverted."""
     st = Wave("T", 0.145, 0.080, 0.080, _along_x(0.10 * severity), flat=True, sign="st")
     evidence = [*_q(rng, heart, 0.8 * severity), st, _t_inversion(rng, heart, severity)]
     return Finding({}, "recent", severity, evidence, stadium="Stadium II")
 
 
 def acute_infarction(rng: np.random.Generator, heart: Heart, severity: float) -> Finding:
-    """Draw an infarction of some hours: ST elevated towards the territory, T tall, Q starting.
+    """Draw an infarction some hours old: ST elevated towards the territory, T tall, Q starting.
 
     The tall T belongs to no sign: it is neither inverted nor part of ST.
     """

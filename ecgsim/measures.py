@@ -43,7 +43,7 @@ def r_sample(record: SimulatedRecord) -> int:
 def beat_mv(record: SimulatedRecord) -> Floats:
     """Return one beat, 0.4 s before to 0.6 s after R, shape ``(12, 500)``; R is at :data:`BEFORE`.
 
-    Amplitudes count from the isoelectric line, for which the median of the lead stands.
+    Amplitudes count from the isoelectric line, estimated by the median of the lead.
     """
     signals_mv, centre = signal_mv(record), r_sample(record)
     signals_mv = signals_mv - np.median(signals_mv, axis=1, keepdims=True)
@@ -113,7 +113,7 @@ _NAMES = {"CLBBB": "LBBB", "CRBBB": "RBBB", "1AVB": "1st-degree AV block"}
 
 
 def _kind(plan: RecordPlan) -> str | None:
-    """To which records of :data:`NORMS` a record belongs, if to any."""
+    """Return the group of :data:`NORMS` to which a record belongs, if any."""
     if plan.case.condition == "NORM":
         return "normal"
     if not plan.findings:
@@ -165,7 +165,7 @@ def compare_with_published(n_records: int, seed: int) -> pd.DataFrame:
     One row per norm: ``measure``, ``records``, ``unit``, ``low``, ``high``, ``source``, the number
     of records ``n``, ``median``, quantiles ``p05`` and ``p95``, and ``inside``, the share within
     the published range. Only clearly visible pathologies (severity over 0.6) are measured; mild
-    ones stay under the limits on purpose.
+    ones stay under the limits by design.
     """
     values_of_norm: list[list[float]] = [[] for _ in NORMS]
     for condition in CONDITIONS:

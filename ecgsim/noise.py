@@ -1,13 +1,13 @@
 """What the electrodes pick up besides the heart.
 
 Noise arises at nine electrodes (RA, LA, LL, V1-V6) and reaches the leads as the heart does, through
-I = LA - RA, II = LL - RA and Wilson's terminal; so the lead identities hold for it too, also in
-real records to which :func:`add_noise` adds it.
+I = LA - RA, II = LL - RA and Wilson's terminal; so the lead identities hold for it too, even
+in real records to which :func:`add_noise` adds it.
 
 Baseline wander lies below 0.5 Hz; muscle noise starts at about 20 Hz and its strength changes
 slowly (Bachi et al., IEEE TBME 2023). Levels and their spread between records were set to the
-spectra of 500 raw records of PTB-XL: above 60 Hz, between the QRS complexes, these hold about 0.002
-mV RMS; what they hold more lies in the QRS complexes.
+spectra of 500 raw records of PTB-XL: above 60 Hz, between the QRS complexes, these have about 0.002
+mV RMS; the rest lies in the QRS complexes.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class NoiseLevels:
 
 
 NO_NOISE = NoiseLevels(*[0.0] * 10)
-"""No noise at all, for measuring what the heart does."""
+"""No noise at all, to measure the heart alone."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def draw_noise(rng: np.random.Generator, levels: NoiseLevels, device: Device) ->
 
 
 def _draw_levels(rng: np.random.Generator, levels: NoiseLevels, device: Device) -> dict[str, float]:
-    """Levels of one record, RMS in mV at one electrode."""
+    """Return the levels of one record, RMS in mV at one electrode."""
     factors = np.exp(rng.normal(0, levels.spread, 5)).tolist()
     # Amplifiers of one type differ less than the skin and the muscles of the patients.
     floor_factor = device.floor_factor * factors[4] ** 0.5
@@ -111,7 +111,7 @@ def _draw_levels(rng: np.random.Generator, levels: NoiseLevels, device: Device) 
 def _passing_noise(
     rng: np.random.Generator, levels: NoiseLevels, time_s: Floats, muscle: Floats32
 ) -> Floats32 | None:
-    """Noise of a few seconds at single electrodes, or None where the record has none."""
+    """Return noise of a few seconds at single electrodes, None if the record has none."""
     shares = (levels.burst_share, levels.motion_share, levels.tremor_share)
     has_burst, has_motion, has_tremor = rng.random(3) < shares
     if not (has_burst or has_motion or has_tremor):
@@ -128,8 +128,8 @@ def _passing_noise(
 
 
 SLOW_STEP = 20
-"""What changes slower than 0.5 Hz is computed at every 20th sample (25 Hz) and interpolated
-linearly: an error below 0.2 %."""
+"""Slow changes (below 0.5 Hz) are computed at every 20th sample (25 Hz) and interpolated
+linearly, with an error below 0.2 %."""
 
 
 def slow_times_s(n_samples: int, rate_hz: float) -> Floats:
@@ -170,10 +170,10 @@ def _muscle_spectrum(n_samples: int, rate_hz: float, device: Device) -> Floats32
 
 @cache
 def _steady_spectra(device: Device) -> tuple[Floats32, Floats32]:
-    """Spectra of the electrodes' contact noise and of the amplifier's noise floor.
+    """Return the spectra of the electrodes' contact noise and of the amplifier's noise floor.
 
-    Contact noise is pink from 0.7 Hz and falls faster above 8 Hz, as electrode motion in the Noise
-    Stress Test Database (Moody et al. 1984). The floor is white before the device's filter.
+    Contact noise is pink from 0.7 Hz and falls faster above 8 Hz, like electrode motion in the
+    Noise Stress Test Database (Moody et al. 1984). The floor is white before the device's filter.
     """
     frequency_hz = np.maximum(_frequencies_hz(N_SAMPLES, RATE_HZ), 0.05)
     shape = frequency_hz**-0.5 / np.sqrt(1 + (0.7 / frequency_hz) ** 4)
@@ -187,10 +187,10 @@ def _frequencies_hz(n_samples: int, rate_hz: float) -> Floats:
 
 
 def _gaussian_noise(rng: np.random.Generator, spectrum: Floats32, n_samples: int) -> Floats32:
-    """Gaussian noise with an amplitude spectrum, shape ``(electrode, sample)``.
+    """Return Gaussian noise with an amplitude spectrum, shape ``(electrode, sample)``.
 
     The lines of the spectrum are uniformly distributed, which is quicker to draw; a sum of
-    thousands of them is Gaussian all the same.
+    thousands of them is Gaussian anyway.
     """
     pairs = rng.random((N_ELECTRODES, len(spectrum), 2), dtype=np.float32)
     pairs -= np.float32(0.5)
@@ -226,7 +226,7 @@ def mains_pickup(
 
 
 def _burst(rng: np.random.Generator, time_s: Floats, muscle: Floats32) -> Floats:
-    """Strong muscle noise at one electrode for 0.3 to 1.5 s."""
+    """Return strong muscle noise at one electrode for 0.3 to 1.5 s."""
     centre_s, half_s = rng.uniform(0, time_s[-1]), rng.uniform(0.15, 0.75)
     envelope = np.exp(-0.5 * np.square(np.square((time_s - centre_s) / half_s)))
     burst: Floats = rng.uniform(0.05, 0.25) * envelope * muscle
@@ -243,8 +243,8 @@ def motion(rng: np.random.Generator, time_s: Floats) -> Floats:
 
 
 def _tremor(rng: np.random.Generator, time_s: Floats) -> Floats:
-    """Parkinsonian tremor of 4 to 6 Hz that comes and goes, a known mimic of atrial flutter and
-    fibrillation in the limb leads."""
+    """Return a parkinsonian tremor of 4 to 6 Hz that comes and goes, a known mimic of atrial
+    flutter and fibrillation in the limb leads."""
     frequency_hz, swell_hz = rng.uniform(4, 6), rng.uniform(0.08, 0.25)
     phase = 2 * np.pi * frequency_hz * time_s + 0.8 * np.sin(2 * np.pi * 0.3 * time_s)
     swell = 0.6 + 0.4 * np.sin(2 * np.pi * swell_hz * time_s + rng.uniform(0, 2 * np.pi))
@@ -285,7 +285,7 @@ def add_noise(
 
 
 def _electrode_noise(kind: str, rng: np.random.Generator, rate_hz: float, n_samples: int) -> Floats:
-    """Noise at the nine electrodes, shape (electrode, sample), of any strength."""
+    """Return noise at the nine electrodes, shape (electrode, sample), of any strength."""
     time_s = np.arange(n_samples) / rate_hz
     slow_s = slow_times_s(n_samples, rate_hz)
     if kind == "muscle":

@@ -1,4 +1,4 @@
-"""Simulated beside real records: examples, and what can be measured on both without the truth."""
+"""Simulated beside real records: examples, and measures that need no ground truth."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -176,7 +176,7 @@ def _rms(values: Floats) -> float:
 
 
 def _auroc(real: Floats, simulated: Floats) -> dict[str, float]:
-    """AUROC for real against simulated values with its 95 % interval (DeLong et al. 1988)."""
+    """Return the AUROC of real against simulated values, with 95 % interval (DeLong 1988)."""
     ranks = rankdata(np.concatenate([real, simulated]))
     real_ranks, simulated_ranks = ranks[: len(real)], ranks[len(real) :]
     above = (real_ranks - rankdata(real)) / len(simulated)

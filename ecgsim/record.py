@@ -48,7 +48,7 @@ SIGNS = {
 
 ``evidence_st``, ``evidence_t`` and ``evidence_q`` are the shares of ``evidence`` that show ST
 elevation or depression, T flattening or inversion, and Q waves with loss of R, of infarctions and
-ST-T changes. ``coupling`` is the constant that AC coupling of the device takes off each lead."""
+ST-T changes. ``coupling`` is the constant that the device's AC coupling removes per lead."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def simulate_record(
 
 
 def _coupling(total_mv: Floats32, offset_mv: Floats) -> Floats32:
-    """What AC coupling adds: it removes the mean of the stored seconds but for a small offset.
+    """Return what AC coupling adds: it removes the mean of the stored seconds but a small offset.
 
     It is a constant per lead; a real high-pass filter of 0.05 Hz would also tilt the baseline.
     """
@@ -144,7 +144,7 @@ def _coupling(total_mv: Floats32, offset_mv: Floats) -> Floats32:
 def _evidence(
     findings: Sequence[Finding], beats: Beats, lead_matrix: Floats
 ) -> dict[str, Floats32]:
-    """The evidence of all findings, and the share of each ECG sign in it."""
+    """Return the evidence of all findings, and the share of each ECG sign in it."""
     waves = [wave for finding in findings for wave in finding.evidence]
     parts = {
         f"evidence_{sign}" if sign else "evidence": render(group, beats, lead_matrix)
@@ -190,7 +190,7 @@ def _draw_beats(rng: np.random.Generator, heart: Heart, rhythm: Rhythm) -> Beats
 
 @cache
 def _low_pass(down: int) -> Floats32:
-    """Frequency response of a linear-phase FIR filter, up to the new Nyquist frequency.
+    """Return the response of a linear-phase FIR filter, up to the new Nyquist frequency.
 
     It passes up to 0.4 of the new rate and attenuates by 60 dB what would alias. Its impulse
     response is as long as both margins.

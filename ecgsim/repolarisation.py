@@ -22,7 +22,7 @@ ISCHAEMIA = {
 
 
 def _less_t(heart: Heart, share: float) -> Wave:
-    """Remove a share of T: 0.5 halves it, 1.5 turns half of it upside down."""
+    """Return a wave that removes a share of T: 0.5 halves it, 1.5 inverts half of it."""
     return heart.t[0].times(-share)._replace(sign="t")
 
 

@@ -10,7 +10,7 @@ References
   at a node with two pathways of different refractory periods.
 - Surawicz and Knilans, *Chou's Electrocardiography*, ch. 17 and 19: ventricular premature beats
   have no P, a QRS of 120 ms and more, a discordant T and a full compensatory pause; atrial ones
-  have another P, early, then a normal QRS. They are distractors, independent of the label.
+  have a different, early P, then a normal QRS. They are distractors, independent of the label.
 - Fridericia 1920: QT grows with the cube root of RR.
 """
 
@@ -25,7 +25,7 @@ from ecgsim.dipole import ATRIAL, NORMAL, Beats, Wave
 
 MAYER_HZ = 0.1
 LEAD_IN_S = 2.0
-"""Beats start this long before the strip, so that its first samples have waves too."""
+"""Beats start this long before the strip, so that its first samples contain waves too."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def ventricular_beat(rng: np.random.Generator) -> list[Wave]:
 
 
 def atrial_p(rng: np.random.Generator, heart: Heart) -> list[Wave]:
-    """Draw the P of another place in the atria, often closer to QRS."""
+    """Draw the P of another site in the atria, often closer to QRS."""
     turn = np.array([rng.uniform(-1.0, 1.0), rng.uniform(-1.2, 0.8), rng.uniform(-1.0, 1.0)])
     later_s = rng.uniform(0.0, 0.03)
     return [

@@ -174,8 +174,8 @@ class DifferenceBars(Interactive):
 
     A line is ``words | row``, with the row as in an address of :mod:`book.tools.results`, or
     ``words | PAGE.TABLE[row]`` for a row of another table, whose bar is only outlined; a table has
-    the columns ``difference``, ``low`` and ``high``.  Options: ``axis``, what is drawn;
-    ``margin``, the address of the largest difference that counts as none, which is drawn in grey.
+    the columns ``difference``, ``low`` and ``high``. Options: ``axis``, what is drawn;
+    ``margin``, the address of the largest negligible difference, which is drawn in grey.
     """
 
     required_arguments = 1

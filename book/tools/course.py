@@ -24,7 +24,7 @@ from ecgcore.runs.execution import QUIET
 
 SETUP = 'archive: str = "simulated"  # a folder in PTB-XL layout, a prepared store, or simulated'
 PAGES = Path(__file__).parents[1] / "course"
-"""The course's pages; what they refer to is found from here."""
+"""The folder of the course's pages; their references are relative to it."""
 
 _DIRECTIVE = re.compile(r"\{([\w-]+)\}\s*(.*)")
 _OPTIONS = re.compile(r"\A(:\w+:.*\n)+")
@@ -61,7 +61,7 @@ def blocks(source: str) -> Iterator[Block]:
 
 
 def plain(text: str) -> str:
-    """Return Markdown that any notebook shows: roles become words, references the page's title."""
+    """Return Markdown for any notebook: roles become words, and references become page titles."""
 
     def title(reference: re.Match[str]) -> str:
         return f"*{reference[1] or _title(PAGES / reference[2])}* (a page of the book)"
@@ -119,8 +119,8 @@ def _cell(block: Block) -> nbformat.NotebookNode:
 def questions(source: Path) -> list[dict[str, Any]]:
     """Return the question bank; ``answer`` is the position of the right choice.
 
-    Choices come in an order that depends on the question alone.  :class:`EcgcoreError` if a
-    question lacks a part, or two have the same ``id``.
+    The order of the choices depends only on the ``id``.  :class:`EcgcoreError` if a question
+    lacks a part, or if two questions have the same ``id``.
     """
     bank: list[dict[str, Any]] = yaml.safe_load(source.read_text(encoding="utf-8"))
     for question in bank:
@@ -139,8 +139,8 @@ def export(course: Path, to: Path, *, execute: bool = False) -> list[Path]:
     """Write the folders ``student`` and ``instructor``: notebooks, question bank, project.
 
     With ``execute``, the instructor's notebooks are run first, so that solutions have outputs.
-    What lies there is replaced.  :class:`EcgcoreError` if ``course``, the folder of the course's
-    pages, holds no session, or a page or question cannot be read.
+    Existing folders of these names are replaced.  :class:`EcgcoreError` if ``course``, the folder
+    of the course's pages, holds no session, or a page or question cannot be read.
     """
     sessions = sorted(course.glob("session_*.md"))
     if not sessions:
@@ -156,7 +156,7 @@ def export(course: Path, to: Path, *, execute: bool = False) -> list[Path]:
             text = path.read_text(encoding="utf-8")
             session = notebook(text, with_solutions=with_solutions)
             if with_solutions and execute:
-                print(f"{path.stem} of {len(sessions)} is run with its solutions", flush=True)
+                print(f"running {path.stem} of {len(sessions)} with its solutions", flush=True)
                 NotebookClient(session, timeout=900, extra_arguments=QUIET).execute()
             nbformat.write(session, folder / f"{path.stem}.ipynb")
         (folder / "project.md").write_text(project, encoding="utf-8")

@@ -117,11 +117,11 @@ def choose_records(predictions: pd.DataFrame, n: int) -> pd.DataFrame:
     positive, negative = by_logit.query("y_true == 1"), by_logit.query("y_true == 0")
     unsure = by_logit.loc[(by_logit.score - 0.5).abs().sort_values(kind="stable").index]
     groups = [
-        (positive.head(1), "surest positive"),
-        (negative.tail(1), "surest negative"),
+        (positive.head(1), "positive with the highest score"),
+        (negative.tail(1), "negative with the lowest score"),
         (positive.tail(1), "positive with the lowest score"),
         (negative.head(1), "negative with the highest score"),
-        (unsure, "near even odds"),
+        (unsure, "score near one half"),
     ]
     rows = pd.concat([part.assign(why=why) for part, why in groups])
     rows = rows.drop_duplicates("ecg_id").head(n).rename(columns={"y_true": "label"})

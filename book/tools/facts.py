@@ -1,6 +1,5 @@
 """What the book says of a run: data, code, device, numbers, and the command that repeats it."""
 
-import json
 import math
 import shlex
 from collections.abc import Iterable, Mapping
@@ -28,7 +27,7 @@ def data_name(archive: Mapping[str, Any]) -> str:
 
 
 def commit_words(facts: Mapping[str, Any]) -> str:
-    """Return the short commit and whether the checkout had changes on top of it."""
+    """Return the short commit, and whether the checkout had uncommitted changes."""
     changes = " (with uncommitted changes)" if facts["git_dirty"] else ""
     return str(facts["git_commit"])[:10] + changes
 
@@ -119,8 +118,3 @@ def _test_metrics(path: Path) -> dict[str, tuple[float | None, ...]]:
     of_test = table[table["part"].isin(["test", "run"])].set_index("metric")
     rows = of_test.reindex(columns=["value", "low", "high"]).astype(float)
     return {str(name): tuple(map(_finite, row)) for name, *row in rows.itertuples()}
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON with line breaks."""
-    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

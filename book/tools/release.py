@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from book.tools.facts import write_json
 from ecgcore import files
 from ecgcore.errors import EcgcoreError
 from ecgcore.runs import provenance
@@ -66,7 +65,7 @@ def _write_manifest(folder: Path, html: Path, root: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     tier = next((p.name.removeprefix(".tier-") for p in html.glob(".tier-*")), "unknown")
     manifest = {"commit": commit, "with_changes": is_dirty, "tier": tier, "bytes": sizes}
-    write_json(folder / "manifest.json", manifest)
+    files.write_json(folder / "manifest.json", manifest)
     lines = [f"{files.sha256(folder / name)}  {name}\n" for name in [*sizes, "manifest.json"]]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 

@@ -23,7 +23,7 @@ from ecgcore.runs.directory import damage, read_json
 from ecgcore.runs.execution import gate
 
 RUN_CARD = Template(Path(__file__).with_name("run_card.md.jinja").read_text(encoding="utf-8"))
-CAVEATS = {"smoke": "This tier shows that everything runs: numbers computed in it mean nothing."}
+CAVEATS = {"smoke": "This tier shows that everything runs; its numbers mean nothing."}
 WORDS_PER_MINUTE = 150
 """Of prose with figures to look at."""
 
@@ -90,12 +90,12 @@ def stage(
     if explorer is not None:
         shutil.copytree(explorer, to / "book" / "_static" / "explorer_data")
     if gallery is not None:
-        facts.write_json(to / "runs.json", facts.describe_runs(gallery, pages, tier))
+        files.write_json(to / "runs.json", facts.describe_runs(gallery, pages, tier))
     provenances = [read_json(run / "provenance.json") for run in pages.values()]
     quoted = {page: read_json(run / "results.json") for page, run in pages.items()}
-    facts.write_json(to / "claims.json", claims.gather(pages))
-    facts.write_json(to / "results.json", quoted)
-    facts.write_json(to / "build.json", {"sentence": build_sentence(provenances, tier)})
+    files.write_json(to / "claims.json", claims.gather(pages))
+    files.write_json(to / "results.json", quoted)
+    files.write_json(to / "build.json", {"sentence": build_sentence(provenances, tier)})
 
 
 def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> None:

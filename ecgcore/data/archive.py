@@ -1,4 +1,4 @@
-"""An archive on disk in PTB-XL's layout: tables, records as they are read and written, checksums.
+"""Archives on disk in PTB-XL's layout: tables, checksums, and records read and encoded.
 
 Wagner et al., *PTB-XL, a large publicly available electrocardiography dataset*, Scientific Data
 7:154 (2020); layout as in version 1.0.3.
@@ -38,18 +38,18 @@ GAIN = 1000
 LAYERS = (
     "evidence", "evidence_st", "evidence_t", "evidence_q", "counterfactual", "distractor",
 )  # fmt: skip
-"""Known parts of the records of a simulated archive; see :mod:`ecgsim`."""
+"""Parts of the signal that are known in a simulated archive; see :mod:`ecgsim`."""
 
 Read = Callable[[int], Floats32 | float]
-"""Returns the record of an ``ecg_id`` in mV, shape (lead, sample), or 0 where a layer lacks it."""
+"""Maps ``ecg_id`` to a record in mV, shape (lead, sample), or to 0 if a layer lacks the record."""
 
 
 class Records(ABC):
     """What an archive and a prepared store have in common.
 
-    ``table`` has one row per record, index ``ecg_id``, all columns of PTB-XL; ``scp_codes`` as
-    dicts (statement -> likelihood in percent). ``statements`` is ``scp_statements.csv``, index the
-    code. ``simulation`` says how the archive was simulated, and is empty for a real one.
+    ``table`` has one row per record, the index ``ecg_id`` and all columns of PTB-XL; ``scp_codes``
+    are dicts (statement -> likelihood in percent). ``statements`` is ``scp_statements.csv``,
+    indexed by code. ``simulation`` says how the archive was simulated, and is empty for a real one.
     """
 
     path: Path
@@ -64,11 +64,11 @@ class Records(ABC):
         return bool(self.simulation)
 
     def signals(self, rate_hz: int, ecg_ids: Ids | None = None) -> Floats32:
-        """Return records in mV, shape (record, lead, sample), in the order of ``ecg_ids`` (all).
+        """Return records in mV, shape (record, lead, sample), in the order of ``ecg_ids``.
 
-        Those of an archive equal ``wfdb.rdsamp``, with NaN for missing samples; those of a store
-        are rounded to 0.001 mV. Raises ``EcgcoreError`` for an unknown rate or record, and for a
-        damaged record.
+        ``ecg_ids`` defaults to all. An archive's signals equal those of ``wfdb.rdsamp``, with NaN
+        for missing samples; a store's are rounded to 0.001 mV. Raises ``EcgcoreError`` for an
+        unknown rate or record, and for a damaged record.
         """
         return self._collect(rate_hz, ecg_ids, None)
 
@@ -77,8 +77,8 @@ class Records(ABC):
     ) -> Floats32:
         """Return a layer (:data:`LAYERS`) of a simulated archive: signed contributions in mV.
 
-        Shape (record, lead, sample); zero in a record without it. Raises ``EcgcoreError`` for a
-        real archive and for an unknown layer, rate or record.
+        Shape (record, lead, sample); zero in a record without that layer. Raises ``EcgcoreError``
+        for a real archive and for an unknown layer, rate or record.
         """
         if not self.is_simulated:
             why = "is a real archive; only a simulated archive has evidence masks"
@@ -87,18 +87,18 @@ class Records(ABC):
         return self._collect(rate_hz, ecg_ids, layer)
 
     def check_rate(self, rate_hz: int) -> None:
-        """Refuse a rate that is not there."""
+        """Raise ``EcgcoreError`` unless records are available at this rate."""
         if rate_hz not in self.rates_hz:
             known = ", ".join(map(str, self.rates_hz)) or "none"
-            why = f"{self.name} holds no records at {rate_hz} Hz (it holds: {known})"
-            raise EcgcoreError(f"rate_hz: {why}; preprocessing.preprocess resamples one of those.")
+            why = f"{self.name} has no records at {rate_hz} Hz (available: {known})"
+            raise EcgcoreError(f"rate_hz: {why}; resample with preprocessing.preprocess.")
 
     def _collect(self, rate_hz: int, ecg_ids: Ids | None, layer: str | None) -> Floats32:
         self.check_rate(rate_hz)
         ids = np.asarray(self.table.index if ecg_ids is None else ecg_ids).tolist()
         if unknown := [ecg_id for ecg_id in ids if ecg_id not in self.table.index]:
-            why = f"{len(unknown)} records, the first {unknown[0]}, are not in {self.name}"
-            raise EcgcoreError(f"ecg_ids: {why}; a store leaves out damaged ones: see its quality.")
+            why = f"{len(unknown)} records (first: {unknown[0]}) are not in {self.name}"
+            raise EcgcoreError(f"ecg_ids: {why}; a store omits damaged records (see its quality).")
         mv = np.zeros((len(ids), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
         read = self._reader(rate_hz, layer)
         for row, ecg_id in enumerate(ids):
@@ -119,7 +119,7 @@ class Archive(Records):
     def __init__(self, path: Path | str) -> None:
         self.path = files.expand(path)
         if not (self.path / DATABASE).is_file():
-            why = f"is not an archive; expected a folder with {DATABASE}, or fetch one first"
+            why = f"is not an archive; expected a folder with {DATABASE} (or fetch one first)"
             raise EcgcoreError(f"{self.path}: {why}.")
         self.name = self.path.resolve().name
         self.table = read_table(self.path / DATABASE)
@@ -131,7 +131,7 @@ class Archive(Records):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the tables and the list of files: cheap, changes when the archive does."""
+        """SHA-256 over the tables and the list of files: cheap; changes with the archive."""
         digest = hashlib.sha256()
         for name in (DATABASE, STATEMENTS, CHECKSUMS, "RECORDS", SIMULATION):
             file = self.path / name
@@ -140,7 +140,7 @@ class Archive(Records):
         return digest.hexdigest()
 
     def stems(self, rate_hz: int, layer: str | None = None) -> dict[int, Path]:
-        """Paths without suffix by ``ecg_id``: of all records, or of those that a layer has."""
+        """Return paths without suffix by ``ecg_id``: of all records, or of those in a layer."""
         self.check_rate(rate_hz)
         folder = self.path / "layers" / layer if layer else self.path
         pairs = zip(self.table.index.tolist(), self.table[FILENAME[rate_hz]], strict=True)
@@ -154,7 +154,7 @@ class Archive(Records):
     def verify(self) -> pd.DataFrame:
         """Compare the files of every rate that the archive has with ``SHA256SUMS.txt``.
 
-        Columns ``file`` and ``problem`` (missing | differs); empty when whole.
+        Returns a table of ``file`` and ``problem`` (missing | differs), empty if all is well.
         """
         problems = []
         absent = tuple(f"records{rate_hz}/" for rate_hz in FILENAME if rate_hz not in self.rates_hz)
@@ -167,7 +167,7 @@ class Archive(Records):
 
 
 def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
-    """A record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``."""
+    """Return a record of an archive: 12 leads of exactly :data:`DURATION_S` at ``rate_hz``."""
     stated_hz, leads = read_wfdb(stem)
     if abs(stated_hz / rate_hz - 1) > 1e-6:
         raise EcgcoreError(f"{stem}: its header states {stated_hz:g} Hz; expected {rate_hz} Hz.")
@@ -179,7 +179,7 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
 
 
 def to_adu(signals_mv: Signals, gain: int = GAIN) -> Adu:
-    """Round mV to int16, NaN to :data:`INVALID`; ``EcgcoreError`` for more than 16 bits."""
+    """Return mV as int16, NaN as :data:`INVALID`; ``EcgcoreError`` for more than 16 bits."""
     scaled = np.rint(np.asarray(signals_mv) * np.float32(gain))
     largest = np.nanmax(np.abs(scaled), initial=0)
     if largest > 32767:
@@ -191,7 +191,7 @@ def to_adu(signals_mv: Signals, gain: int = GAIN) -> Adu:
 def encode_record(
     name: str, adu: Adu, rate_hz: int, *, gain: int = GAIN, lead_names: Sequence[str] = LEADS
 ) -> dict[str, bytes]:
-    """Content of ``.dat`` (format 16) and ``.hea`` (PTB-XL's style); ``adu`` (lead, sample)."""
+    """Return ``.dat`` (format 16) and ``.hea`` (PTB-XL's style) of ``adu`` (lead, sample)."""
     sums = adu.sum(axis=1, dtype=np.int16).view(np.uint16)
     lines = [f"{name} {len(adu)} {rate_hz} {adu.shape[1]}"]
     for lead, first, checksum in zip(lead_names, adu[:, 0], sums, strict=True):
@@ -225,14 +225,14 @@ _CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
     **dict.fromkeys(("filename_lr", "filename_hr"), (_inside, "a file of the archive")),
     "scp_codes": (_codes, "a dict such as {'NORM': 100.0}"),
 }
-"""How the needed cells of the database, which are read as text, are parsed."""
+"""Parsers for the required columns of the database, whose cells are read as text."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read ``ptbxl_database.csv``; see :class:`Records` for what it becomes.
+    """Return ``ptbxl_database.csv`` as the ``table`` of :class:`Records`.
 
-    Raises ``EcgcoreError`` for a file that is missing, truncated, separated otherwise, lacks a
-    column or has a cell that cannot be read; names the file, the line and the column.
+    Raises ``EcgcoreError``, naming file, line and column, if the file is missing or truncated, is
+    not separated by commas, lacks a column, or has a cell that cannot be read.
     """
     table = _read_csv(path, list(_CELLS))
     for name, (parse, expected) in _CELLS.items():
@@ -242,7 +242,7 @@ def read_table(path: Path) -> pd.DataFrame:
                 values.append(parse(cell))
             except Exception:  # literal_eval raises seven kinds of errors
                 why = f"line {line} has {name} {cell[:60]!r}; expected {expected}"
-                raise EcgcoreError(f"{path}: {why}: the file is damaged; fetch it again.") from None
+                raise EcgcoreError(f"{path}: {why}; fetch the damaged file again.") from None
         table[name] = pd.Series(values, dtype=np.int64 if parse is _whole else object)
     for ecg_id in table.loc[table["ecg_id"].duplicated(), "ecg_id"]:
         raise EcgcoreError(f"{path}: ecg_id {ecg_id} occurs twice; expected one row per record.")
@@ -251,7 +251,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path, required: list[str]) -> pd.DataFrame:
     try:
-        as_text = dict.fromkeys(_CELLS, str)  # pandas would convert TRUE and names of digits
+        as_text = dict.fromkeys(_CELLS, str)  # pandas would convert TRUE or 00001
         table = pd.read_csv(path, low_memory=False, dtype=as_text)
         if not isinstance(table.index, pd.RangeIndex):
             raise ValueError("more cells than columns")
@@ -259,13 +259,13 @@ def _read_csv(path: Path, required: list[str]) -> pd.DataFrame:
         why = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
         raise EcgcoreError(f"{path}: cannot be read as CSV ({why}); fetch it again.") from None
     if missing := [column for column in required if column not in table.columns]:
-        why = f"column {', '.join(missing)} is missing; expected PTB-XL's columns and commas"
+        why = f"column {', '.join(missing)} is missing; expected PTB-XL's columns, comma-separated"
         raise EcgcoreError(f"{path}: {why}.")
     return table
 
 
 def read_checksums(path: Path) -> dict[str, str]:
-    """File name -> SHA-256; ``EcgcoreError`` for no such list, or names that lead out of it."""
+    """Return SHA-256 by file name; ``EcgcoreError`` for a bad format or a path outside."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
@@ -277,5 +277,5 @@ def read_checksums(path: Path) -> dict[str, str]:
         raise EcgcoreError(f"{path}: cannot be read as checksums ({why}).") from None
     for name in listed:
         if re.search(r"^/|\\|:|(^|/)\.\.(/|$)", name):
-            raise EcgcoreError(f"{path}: {name!r} leads out of the archive's folder.")
+            raise EcgcoreError(f"{path}: {name!r} points outside the archive's folder.")
     return listed

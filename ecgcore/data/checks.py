@@ -1,7 +1,7 @@
 """Checks of one record's signals: the same for a user's own ECG and for every record of an archive.
 
-A finding is an error (the record cannot be trusted: refused, or left out of a store), a warning
-(the record is read) or a note.
+A finding is an error (the record cannot be trusted and is refused, or left out of a store), a
+warning (the record is read all the same) or a note.
 """
 
 from typing import NamedTuple
@@ -14,19 +14,19 @@ from ecgcore.data.read_wfdb import TwelveLeads
 from ecgcore.leads import LEADS, twelve_from_eight
 
 FLAT_S = 1.0
-"""A lead that keeps one value for so long is reported as flat; in 500 real records none does."""
+"""A lead that keeps one value this long is reported as flat; no lead of 500 real records is."""
 IDENTITY_MV = 0.05
-"""Largest deviation from Einthoven's and Goldberger's identities; rounding makes 0.002 mV."""
+"""Largest deviation from Einthoven's and Goldberger's identities; rounding causes 0.002 mV."""
 OFFSET_MV, OUTLIER_MV, DAMAGED_JUMPS = 2.0, 10.0, 20
-"""Largest median of a lead, largest distance of a sample from it, and number of jumps so large that
-a lead must be damaged, even if its checksum agrees; in 5,505 real records there is none."""
+"""Limits of a lead's median and of a sample's distance from it, and the number of larger jumps that
+proves damage even if the checksum agrees; no lead of 5,505 real records has as many."""
 USUAL_SIZE_MV, SIZES_MV, POSSIBLE_SIZES_MV = 1.35, (0.1, 5.5), (0.005, 100.0)
 """Peak-to-peak amplitude of the median lead in 500 records of PTB-XL: its median, its range (0.6 to
-4.8) with a margin, and what no ECG exceeds."""
+4.8) with a margin, and limits that no ECG exceeds."""
 
 
 class Finding(NamedTuple):
-    """What a check noticed in one record; ``lead`` may name several."""
+    """What a check noticed in one record; ``lead`` may name several leads."""
 
     lead: str
     kind: str
@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 
 
 def check(record: TwelveLeads, rate_hz: float) -> list[Finding]:
-    """All findings of one record, errors first."""
+    """Return all findings of one record, errors first."""
     mv, notes = record.mv, [Finding("", "read", "note", note) for note in record.notes]
     absent = np.isnan(mv)
     if absent.any():
@@ -73,24 +73,24 @@ def _of_leads(kind: str, severity: str, leads: Bools, detail: str) -> Finding:
 
 
 def longest_run(true: Bools) -> NDArray[np.intp]:
-    """Length of the longest run of True along the last axis."""
+    """Return the length of the longest run of True along the last axis."""
     position = np.arange(1, true.shape[-1] + 1)
     last_false = np.maximum.accumulate(np.where(true, 0, position), axis=-1)
     return np.asarray((position - last_false).max(axis=-1))
 
 
 def _size(size_mv: float) -> list[Finding]:
-    """Whether the ECG is so tall or small, from peak to peak, that its unit is probably wrong."""
+    """Return a finding if the peak-to-peak amplitude suggests that the unit is wrong."""
     if SIZES_MV[0] <= size_mv <= SIZES_MV[1]:
         return []
     is_possible = POSSIBLE_SIZES_MV[0] <= size_mv <= POSSIBLE_SIZES_MV[1]
-    detail = f"its leads measure {size_mv:.3g} mV from peak to peak, an ECG about {USUAL_SIZE_MV:g}"
-    detail += " mV: check the unit and the gain"
+    detail = f"its leads measure {size_mv:.3g} mV from peak to peak (usually {USUAL_SIZE_MV:g} mV)"
+    detail += ": check the unit and the gain"
     return [Finding("", "size", "warning" if is_possible else "error", detail)]
 
 
 def _identities(record: TwelveLeads) -> list[Finding]:
-    """Whether III = II - I, aVR = -(I + II) / 2, and so on; a constant offset is no violation."""
+    """Return a finding if III = II - I and so on fail; a constant offset is not a violation."""
     limb, gains = record.mv[:6], np.abs(np.array(record.gains[:6], dtype=np.float32))
     tolerance = max(IDENTITY_MV, float(2 / gains.min()))  # coarse gains round coarsely
     residual = limb[2:] - twelve_from_eight(limb[:2])[2:]
@@ -104,11 +104,11 @@ def _identities(record: TwelveLeads) -> list[Finding]:
     in_adu = float(np.quantile(np.abs(adu[2:] - twelve_from_eight(adu[:2])[2:]), 0.99))
     if np.ptp(gains) > 1e-6 * gains.max() and in_adu <= max(2.0, 0.01 * float(np.ptp(adu))):
         detail = "gains normalised: the limb leads obey Einthoven's identities as integers, not in "
-        detail += "mV, so that every lead has a scale of its own and voltages mean nothing"
+        detail += "mV, so every lead has its own scale and voltages are meaningless"
         return [Finding("", "gains", "warning", detail)]
     if off.mean() < 0.1:
         detail = f"{off.sum()} samples violate the identities of the limb leads {size}"
         return [Finding("", "identities", "warning", detail)]
-    detail = f"III = II - I and aVR = -(I + II) / 2 and so on do not hold, {size}"
+    detail = f"identities such as III = II - I and aVR = -(I + II) / 2 fail {size}"
     detail += ": limb leads may be swapped or inverted"
     return [Finding("", "identities", "error", detail)]

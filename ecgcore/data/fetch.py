@@ -1,4 +1,4 @@
-"""Published datasets from their server or a mirror, by pooch: in parallel, verified, continued."""
+"""Download published datasets with pooch: in parallel, verified, and resumable."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ _CHECKPOINT = "checkpoints/ptb-xl/{}hz/cnn1d/fold_{}/best.pt"
 
 
 def _check_networks(folder: Path) -> None:
-    """Compare the tensors with what was published, and write them as safetensors beside."""
+    """Compare the tensors with the published ones, and write safetensors files beside them."""
     import torch
     from safetensors.torch import save_file
 
@@ -90,12 +90,12 @@ def fetch(
 ) -> Path:
     """Fetch a dataset of :data:`DATASETS`, or its files that are missing or damaged.
 
-    Every file is verified; files that arrived are not fetched again. A new folder, which is
-    returned, gets its name when it is complete. ``rates_hz`` selects sampling rates (all);
-    ``mirror`` is another folder with the same files. Prints the size, and shows progress on a
-    terminal. Raises ``EcgcoreError``, after which the same call continues: server unreachable, a
-    web page instead of a file, a file missing or wrong after all retries, an unsafe path, a full
-    disk.
+    Returns the folder; a new one gets its name only when it is complete. Every file is verified,
+    and files already fetched are kept. ``rates_hz`` selects sampling rates (default: all);
+    ``mirror`` is the URL of another folder with the same files. Prints the size, and shows progress
+    on a terminal. Raises ``EcgcoreError`` if the server is unreachable or sends a web page, a file
+    is missing or wrong after all retries, a path is unsafe, or the disk is full; the same call then
+    continues.
     """
     check_choice("dataset", name, DATASETS)
     dataset, to = DATASETS[name], files.expand(to)
@@ -105,7 +105,7 @@ def fetch(
         with files.locked(to, wait_s=0):
             is_there = any((to / file).exists() for file in dataset.needed)
             if to.exists() and not is_there and any(to.iterdir()):
-                why = f"holds files that are not {dataset.title}; choose another folder"
+                why = f"contains files that are not {dataset.title}; choose another folder"
                 raise EcgcoreError(f"{to}: {why}.")
             folder = to if is_there else to.with_name(to.name + ".partial")
             folder.mkdir(exist_ok=True)
@@ -129,17 +129,17 @@ def fetch(
 def _of_rates(
     listed: Mapping[str, str | None], dataset: Dataset, rates_hz: Sequence[int] | None
 ) -> dict[str, str | None]:
-    """The files of some sampling rates (all), and those that belong to none."""
+    """Return the files of some sampling rates (default: all), and those that belong to none."""
     matches = {n: re.search(r"(?:^|/)(?:records(\d+)|(\d+)hz)/", n) for n in listed}
     rate_of = {n: int(match[1] or match[2]) if match else 0 for n, match in matches.items()}
     known = sorted(set(rate_of.values()) - {0})
     for rate_hz in set(rates_hz or ()) - set(known):
-        raise EcgcoreError(f"rate: {dataset.title} has no {rate_hz} Hz; expected one of {known}.")
+        raise EcgcoreError(f"rate: {rate_hz} Hz is not in {dataset.title}; choose from {known}.")
     return {n: digest for n, digest in listed.items() if rate_of[n] in (0, *(rates_hz or known))}
 
 
 def _fetch_files(url: str, folder: Path, digests: Mapping[str, str | None]) -> None:
-    """Fetch files unless they are there and right, several at a time."""
+    """Fetch files in parallel, except those that are already there and correct."""
     import pooch  # imports tqdm.auto, which warns in a kernel without widgets
 
     remote = pooch.create(folder, url, registry=dict(digests), retry_if_failed=RETRIES)
@@ -160,9 +160,9 @@ def _fetch_files(url: str, folder: Path, digests: Mapping[str, str | None]) -> N
             try:
                 remote.fetch(name, downloader=download)
             except (requests.exceptions.RequestException, ValueError) as error:
-                cause = str(error).partition(": expected")[0]  # of pooch, where the hash differs
+                cause = str(error).partition(": expected")[0]  # from pooch
                 why = f"failed {RETRIES + 1} times in a row ({cause}); check network and address"
-                why += ", or name another mirror, and run it again: files that arrived stay"
+                why += ", or name another mirror, and run it again: fetched files are kept"
                 raise EcgcoreError(f"{remote.get_url(name)}: {why}.") from None
 
         try:

@@ -30,9 +30,9 @@ class Ludb:
     table: pd.DataFrame
 
     def records(self, *, band_hz: tuple[float, float] | None = None) -> list[Record]:
-        """Return all records in the order of the table, perhaps through a band pass.
+        """Return all records in the order of the table, band-pass filtered if ``band_hz`` is given.
 
-        It is a Butterworth filter of order 4, run forwards and backwards (zero phase).
+        The filter is a Butterworth filter of order 4, run forwards and backwards (zero phase).
         """
         records = [load_record(self.path / "data" / str(number)) for number in self.table.index]
         if band_hz is None:
@@ -44,10 +44,10 @@ class Ludb:
 
 
 def load_ludb(path: Path | str) -> Ludb:
-    """Open LUDB in a folder that holds ``ludb.csv`` and ``data/``; ``EcgcoreError`` without."""
+    """Open LUDB in a folder with ``ludb.csv`` and ``data/``; ``EcgcoreError`` if there is none."""
     folder = files.expand(path)
     if not (folder / "ludb.csv").is_file():
-        why = "holds no ludb.csv; get LUDB with python -m ecgcore fetch ludb --to FOLDER"
+        why = "contains no ludb.csv; get LUDB with python -m ecgcore fetch ludb --to FOLDER"
         raise EcgcoreError(f"{folder}: {why}.")
     raw = pd.read_csv(folder / "ludb.csv", dtype=str).fillna("").rename(columns=str.lower)
     rhythm = raw["rhythms"].str.split().str.join(" ")
@@ -58,8 +58,8 @@ def load_ludb(path: Path | str) -> Ludb:
 def ludb_waves(path: Path | str, record: int | str) -> pd.DataFrame:
     """Return the annotated waves of one record of LUDB, one row per wave and lead.
 
-    ``path`` is the folder with annotation files such as ``1.ii``; ``FileNotFoundError`` without
-    them. Columns: ``lead`` (PTB-XL's names), ``wave`` (P, QRS, T, and between them PR and ST),
+    ``path`` is the folder with annotation files such as ``1.ii``; ``FileNotFoundError`` if there
+    are none. Columns: ``lead`` (PTB-XL's names), ``wave`` (P, QRS, T, and between them PR and ST),
     ``onset`` and ``offset`` [samples at 500 Hz]. The first and last second of a record have no
     annotations.
     """

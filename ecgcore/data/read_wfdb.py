@@ -2,7 +2,7 @@
 
 Format: *WFDB Applications Guide*, header(5) and signal(5). A plain header describes one file of
 16-bit integers and gives every field of each signal. Our own reader is several times faster,
-compares checksums, and reads names and units outside of ASCII, which ``wfdb`` drops.
+compares checksums, and reads non-ASCII names and units, which ``wfdb`` drops.
 """
 
 import re
@@ -17,7 +17,7 @@ from ecgcore.files import file_errors
 from ecgcore.leads import LEADS, canonical_lead, twelve_from_eight
 
 INVALID = -32768
-"""Format 16's mark of a missing sample (signal(5)), NaN in mV."""
+"""Format 16's marker of a missing sample (signal(5)); NaN in mV."""
 
 _WHOLE = r"-?\d{1,9}"
 _RECORD = r"\s+(?P<signals>\d{1,4})\s+(?P<rate>\d{1,9}(?:\.\d{1,9})?)\s+(?P<n_samples>\d{1,9})"
@@ -43,9 +43,9 @@ class TwelveLeads(NamedTuple):
 
 
 def to_millivolt(unit: str) -> float | None:
-    """Millivolt per ``unit``: mV, µV, V or nV in any case; None if it is no voltage.
+    """Return the millivolts in a ``unit``: mV, µV, V or nV in any case; None if not a voltage.
 
-    Any prefix outside of ASCII is a micro sign, whichever encoding garbled it.
+    Any non-ASCII prefix counts as a micro sign, whichever encoding garbled it.
     """
     bare = re.sub(r"[^\x00-\x7f]+", "u", unit.strip().casefold())
     return {"v": 1e3, "mv": 1.0, "uv": 1e-3, "nv": 1e-6}.get(bare)
@@ -70,7 +70,7 @@ def read_wfdb(stem: Path) -> tuple[float, list[Lead]]:
     if record and lines and len(signals) == len(lines) and len({m[1] for m in signals}) == 1:
         return _read_plain(stem, record, signals)
     if not "".join([first, *lines]).isascii():
-        why = "has characters outside of ASCII, and is not a plain header of format 16"
+        why = "contains non-ASCII characters and is not a plain header of format 16"
         raise EcgcoreError(f"{stem}.hea: {why}; replace them, for example µV by uV.")
     return _read_through_wfdb(stem)
 
@@ -78,7 +78,7 @@ def read_wfdb(stem: Path) -> tuple[float, list[Lead]]:
 def _read_plain(
     stem: Path, record: re.Match[str], signals: list[re.Match[str]]
 ) -> tuple[float, list[Lead]]:
-    """A record of one file of 16-bit integers, little endian, whose checksums must agree."""
+    """Return a record of one file of little-endian 16-bit integers; its checksums must agree."""
     n_leads, n_samples = int(record["signals"]), int(record["n_samples"])
     if n_leads != len(signals):
         why = f"announces {n_leads} signals but describes {len(signals)}; is it truncated?"
@@ -87,11 +87,11 @@ def _read_plain(
     with file_errors(path):
         content = path.read_bytes()
     if len(content) % (2 * n_leads):
-        why = "ends in the middle of a frame; it is cut off: fetch or copy it again"
+        why = "ends in the middle of a frame, so it is cut off; fetch or copy it again"
         raise EcgcoreError(f"{path}: {why}.")
     adu = np.ascontiguousarray(np.frombuffer(content, dtype="<i2").reshape(-1, n_leads).T)
     if adu.shape[1] != n_samples:
-        why = f"holds {adu.shape[1]} samples per lead but its header says {n_samples}"
+        why = f"has {adu.shape[1]} samples per lead, but its header says {n_samples}"
         raise EcgcoreError(f"{stem}: {why}; fetch or copy both files again.")
     sums = adu.sum(axis=1, dtype=np.int64) & 0xFFFF
     pairs = zip(signals, sums.tolist(), strict=True)
@@ -102,14 +102,14 @@ def _read_plain(
     values[adu == INVALID] = np.nan
     leads = []
     for signal, samples in zip(signals, values, strict=True):
-        gain = float(signal["gain"]) or 200.0  # what a gain of 0 stands for
+        gain = float(signal["gain"]) or 200.0  # a gain of 0 stands for the default
         physical = (samples - int(signal["baseline"] or signal["zero"])) / gain
         leads.append(_lead(stem, signal["name"], physical, gain, signal["unit"] or "mV"))
     return float(record["rate"]), [lead for lead in leads if lead]
 
 
 def _read_through_wfdb(stem: Path) -> tuple[float, list[Lead]]:
-    """Any other record, as ``wfdb`` reads it; its checksums are not compared."""
+    """Return any other record as ``wfdb`` reads it; its checksums are not compared."""
     import wfdb  # slow to import, and only needed here
 
     try:
@@ -131,14 +131,14 @@ def _read_through_wfdb(stem: Path) -> tuple[float, list[Lead]]:
 
 
 def _lead(stem: Path, name: str, physical: Floats, gain: float, unit: str) -> Lead | None:
-    """The signal in mV; None if it is neither a lead nor a voltage."""
+    """Return the signal in mV; None if it is neither a lead nor a voltage."""
     name, scale = canonical_lead(name), to_millivolt(unit)
     if scale is not None and 1e-9 < abs(gain / scale) < 1e12:
         return Lead(name, physical * scale, gain / scale)
     if name not in LEADS:
         return None
     why = f"lead {name} has the unit '{unit}' and the gain {gain:g}"
-    raise EcgcoreError(f"{stem}.hea: {why}; expected mV, uV, V or nV and a possible gain.")
+    raise EcgcoreError(f"{stem}.hea: {why}; expected mV, uV, V or nV and a valid gain.")
 
 
 def twelve_leads(leads: list[Lead], stem: Path | str) -> TwelveLeads:

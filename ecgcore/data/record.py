@@ -1,4 +1,4 @@
-"""Reading of every supported kind of record (WFDB, CSV, NumPy) as a checked 12-lead ECG in mV."""
+"""Read every supported kind of record (WFDB, CSV, NumPy) as a checked 12-lead ECG in mV."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ecgcore.leads import LEADS, canonical_lead
 class Record:
     """One ECG: ``signals_mv``, shape (lead, sample), leads in PTB-XL's order, no sample missing.
 
-    ``notes`` are sentences about what was done or noticed on reading.
+    ``notes`` are sentences about what was done or noticed when the record was read.
     """
 
     name: str
@@ -46,14 +46,14 @@ def load_record(
 
     Raises ``EcgcoreError`` for a missing file, a missing or repeated lead, missing samples, wrong
     checksums, limb leads that violate their identities, a flat record, an impossible amplitude, a
-    unit that is not a voltage, and another format.
+    unit that is not a voltage, and an unsupported format.
     """
     path = files.expand(path)
-    with files.file_errors(path):  # a name that is too long, a folder that may not be entered
+    with files.file_errors(path):  # too long a name, a folder without access
         is_table = path.suffix.lower() in (".csv", ".npy") and not Path(f"{path}.hea").is_file()
         stem = path.with_suffix("") if is_table else _stem_of(path)
     if not is_table and (rate_hz is not None or unit is not None):
-        why = "a WFDB header states rate and unit itself; leave rate and unit out"
+        why = "a WFDB header states rate and unit itself; do not give rate or unit"
         raise EcgcoreError(f"{stem}: {why}.")
     rate, recorded = _from_table(path, rate_hz, unit) if is_table else read_wfdb(stem)
     if not math.isfinite(rate) or round(rate) < 1 or abs(rate / round(rate) - 1) > 1e-6:
@@ -74,7 +74,7 @@ def load_record(
 
 
 def _stem_of(path: Path) -> Path:
-    """The WFDB record's path without suffix."""
+    """Return the WFDB record's path without suffix."""
     for suffix in ("", ".hea", ".dat", ".mat"):
         stem = Path(str(path).removesuffix(suffix))
         if str(path).endswith(suffix) and Path(f"{stem}.hea").is_file():
@@ -88,10 +88,10 @@ def _stem_of(path: Path) -> Path:
 
 
 def _from_table(path: Path, rate_hz: float | None, unit: str | None) -> tuple[float, list[Lead]]:
-    """A CSV file with one named column per lead, or a NumPy array with one row or column."""
+    """Return the rate and leads of a CSV file or NumPy array with one column (or row) per lead."""
     scale = to_millivolt(unit or "")
     if rate_hz is None or scale is None:
-        why = "says neither its sampling rate nor its unit; give both, such as rate 500 and unit"
+        why = "does not state its sampling rate and unit; give both, such as rate 500 and unit"
         raise EcgcoreError(f"{path}: {why} mV, uV, V or nV (given: {rate_hz}, {unit}).")
     try:
         names, values = _read_csv(path) if path.suffix.lower() == ".csv" else _read_array(path)

@@ -1,4 +1,4 @@
-"""A prepared store (one int16 file per rate, the archive's tables, a quality report), data by name.
+"""Prepared stores (one int16 file per rate, the archive's tables, a quality report); data by name.
 
 :func:`prepare` reads an archive once and writes its store; :class:`Store` maps it into memory.
 """
@@ -33,7 +33,7 @@ from ecgcore.leads import LEADS
 
 INFO = "store.json"
 LAYOUT_VERSION = 3
-"""Raised when files of an older layout can no longer be read."""
+"""Increased when files of an older layout can no longer be read."""
 
 SIMULATED = "simulated"
 DEFAULT_ARCHIVE: dict[str, Any] = {
@@ -41,8 +41,8 @@ DEFAULT_ARCHIVE: dict[str, Any] = {
     "seed": 1,
     "prevalence": {"NORM": 0.34, "AF": 0.24, "MI": 0.19, "STTC": 0.02, "CD": 0.19, "HYP": 0.02},
 }
-"""The archive that ``"simulated"`` means. AF, MI and CD are commoner than in PTB-XL, so that an
-archive small enough for two cores holds enough of what the lecture tier asks about."""
+"""The archive that ``"simulated"`` means. AF, MI and CD are more common than in PTB-XL, so
+that an archive small enough for two cores has enough cases for the lecture tier."""
 
 Row = tuple[int, int, str, str, str, str]
 """A finding with its ``ecg_id`` and rate in Hz."""
@@ -52,7 +52,7 @@ _CHUNK = 64  # records in memory at a time
 
 
 class Store(Records):
-    """A prepared archive; opening it reads one small file, everything else is read when needed."""
+    """A prepared archive. Opening it reads one small file; all else is read when needed."""
 
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
         self.path, self.info = path, info
@@ -63,8 +63,8 @@ class Store(Records):
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:  # type: ignore[override]
-        """See :class:`Records`, in the order of the arrays; one more column: ``duplicate_of``, the
-        ``ecg_id`` of an earlier record with the same signals."""
+        """The table of :class:`Records`, in the order of the arrays, with one more column:
+        ``duplicate_of``, the ``ecg_id`` of an earlier record with the same signals."""
         return _read_table(self.path / "table.parquet")
 
     @functools.cached_property
@@ -74,20 +74,20 @@ class Store(Records):
 
     @functools.cached_property
     def statements(self) -> pd.DataFrame:
-        """``scp_statements.csv``, index the statement's code."""
+        """``scp_statements.csv``, indexed by the statement's code."""
         return pd.read_csv(self.path / "statements.csv", index_col=0)
 
     @functools.cached_property
     def quality(self) -> pd.DataFrame:
-        """Everything that was wrong with the archive, one row per finding.
+        """Everything that was noticed in the archive, one row per finding.
 
-        ``ecg_id``, ``rate_hz`` (0 where it does not matter), ``lead``, ``kind``, ``severity``
+        Columns: ``ecg_id``, ``rate_hz`` (0 if irrelevant), ``lead``, ``kind``, ``severity``
         (error: left out; warning; note) and ``detail``, a sentence.
         """
         return pd.read_csv(self.path / "quality.csv", keep_default_na=False)
 
     def adu(self, rate_hz: int) -> Adu:
-        """All records, memory-mapped and read-only, shape (record, lead, sample), 1000 per mV."""
+        """Return all records, memory-mapped and read-only, (record, lead, sample), 1000 per mV."""
         self.check_rate(rate_hz)
         return self._array(f"adu_{rate_hz}.bin", rate_hz)
 
@@ -98,7 +98,7 @@ class Store(Records):
         return lambda i: adu[rows[i]] / np.float32(GAIN) if i in rows else 0.0
 
     def _array(self, name: str, rate_hz: int) -> Adu:
-        """Records of one file, shape (record, lead, sample), memory-mapped."""
+        """Return the records of one file, shape (record, lead, sample), memory-mapped."""
         path, shape = self.path / name, (-1, len(LEADS), rate_hz * DURATION_S)
         try:
             if path.stat().st_size == 0 and not name.startswith("adu"):  # a layer of no record
@@ -110,8 +110,8 @@ class Store(Records):
 
 
 def open_store(path: Path | str) -> Store:
-    """Open a prepared store, in milliseconds; ``EcgcoreError`` where it is not finished, or was
-    prepared by an incompatible version."""
+    """Open a prepared store, in milliseconds; ``EcgcoreError`` if it is incomplete or was prepared
+    by an incompatible version."""
     path = files.expand(path)
     try:
         info = json.loads((path / INFO).read_bytes())
@@ -138,7 +138,7 @@ def prepare(archive: Archive, to: Path | str, *, strict: bool = False) -> Store:
 
     Amplitudes are rounded to 0.001 mV, PTB-XL's own step. A record that is damaged at one rate is
     left out at all of them, or stops a ``strict`` call; the store's ``quality`` lists every
-    finding. The folder appears when it is complete, and is opened if it is there already. Raises
+    finding. The folder appears only when it is complete; an existing one is opened. Raises
     ``EcgcoreError`` for an archive without a readable record, a full or unwritable disk, and a
     folder with other content.
     """
@@ -157,7 +157,7 @@ def prepare(archive: Archive, to: Path | str, *, strict: bool = False) -> Store:
 
 
 def _existing(archive: Archive, to: Path) -> Store | None:
-    """The store that is already there, if it can be reused."""
+    """Return the store that is already there, if it can be reused."""
     files.restore(to)
     if not to.exists() or not any(to.iterdir()):
         return None
@@ -205,7 +205,7 @@ def _build(archive: Archive, partial: Path, strict: bool) -> None:
 def _write_signals(
     archive: Archive, partial: Path, strict: bool
 ) -> tuple[list[int], pd.DataFrame, dict[int, int]]:
-    """Write the file of each rate; return the records in it, the quality report, and by ``ecg_id``
+    """Write the file of each rate; return the records in it, the quality report and, by ``ecg_id``,
     an earlier record with the same signals at the highest rate."""
     table, ids, rows, repeats = archive.table, list[int](), list[Row](), dict[int, int]()
     first: dict[bytes, int] = {}
@@ -246,7 +246,7 @@ def _duplicate(record: Any, earlier: Any) -> Finding:
 
 
 def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, bytes], list[Row]]:
-    """A record's int16 samples at the rates at which it is not damaged, and its findings."""
+    """Return a record's int16 samples at the rates at which it is intact, and its findings."""
     content, rows = dict[int, bytes](), list[Row]()
     for rate_hz, stem_of in stems.items():
         try:
@@ -263,8 +263,8 @@ def _read(stems: dict[int, dict[int, Path]], ecg_id: int) -> tuple[dict[int, byt
 def open_data(name: Path | str, *, cache: Path | None = None) -> Store:
     """Open an archive, a store, or ``"simulated"`` (written on first use) for fast reading.
 
-    Simulated archives and stores lie in ``cache``, by default this user's cache folder. Raises
-    ``EcgcoreError`` where there is no such folder, or it is not an archive.
+    Simulated archives and stores are kept in ``cache``, by default this user's cache folder. Raises
+    ``EcgcoreError`` if there is no such folder or it is not an archive.
     """
     cache = cache or platformdirs.user_cache_path("ecgcore")
     if path := find_archive(name):
@@ -284,9 +284,9 @@ def open_data(name: Path | str, *, cache: Path | None = None) -> Store:
 
 
 def find_archive(name: Path | str) -> Path | None:
-    """Return the folder that a name stands for, None for ``"simulated"``; cheap, for early checks.
+    """Return the folder that a name stands for, None for ``"simulated"``; fast, for early checks.
 
-    Raises ``EcgcoreError`` where there is no such folder.
+    Raises ``EcgcoreError`` if there is no such folder.
     """
     if str(name) == SIMULATED:
         return None
@@ -298,7 +298,7 @@ def find_archive(name: Path | str) -> Path | None:
 
 
 def _simulator_key() -> str:
-    """Changes with the code that simulates and writes archives: no old archive passes for new."""
+    """Return a hash of the code that writes simulated archives, so that no old one is reused."""
     import ecgsim
 
     folders = [Path(__file__).parent, Path(str(ecgsim.__file__)).parent]

@@ -1,8 +1,8 @@
 """Attributions of the positive logit by every method, and the linear models of an IMN.
 
-``logit = sum(W * x) + b`` holds for an IMN whatever W is, because the logit is computed so. It does
-not follow that the logit changes most where W * x is large: W and b depend on x too, and the
-gradient of the logit is ``W + (dW/dx)' x + db/dx``.
+``logit = sum(W * x) + b`` holds for an IMN whatever W is, because the logit is computed this way.
+It does not follow that the logit changes most where W * x is large: W and b depend on x too, and
+the gradient of the logit is ``W + (dW/dx)' x + db/dx``.
 """
 
 import warnings
@@ -26,7 +26,7 @@ COSTLY = ("integrated_gradients", "gradient_shap", "occlusion", "kernel_shap", "
 """Methods that run the network tens to thousands of times per record."""
 
 _SEEDED = ("gradient_shap", "kernel_shap", "lime")
-_SHAP_ROWS = 10  # captum draws all samples of GradientSHAP in one batch; so many bound the memory
+_SHAP_ROWS = 10  # captum draws all samples of GradientSHAP in one batch; this bounds the memory
 _BATCH_BYTES = {"cpu": 2**28, "cuda": 2**32, "mps": 2**30}
 _STORED_LAYERS = 16  # activations that the backward pass needs, in units of the widest one
 
@@ -43,13 +43,13 @@ class PositiveLogit(nn.Module):
 
 
 def _positive(outputs: Tensor) -> Tensor:
-    """Return the one output (sigmoid), or positive minus negative (softmax); outputs lie last."""
+    """Return the one output (sigmoid), or positive minus negative (softmax), from the last axis."""
     return outputs[..., 0] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0]
 
 
 @contextmanager
 def evaluating(model: EcgModel) -> Iterator[PositiveLogit]:
-    """Yield the positive logit in evaluation mode; every module's mode is restored after."""
+    """Yield the positive logit in evaluation mode; every module's mode is restored afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield PositiveLogit(model.eval())
@@ -59,7 +59,7 @@ def evaluating(model: EcgModel) -> Iterator[PositiveLogit]:
 
 
 def rows_at_once(model: EcgModel, n_samples: int) -> int:
-    """Return how many records a forward and backward pass takes within a fixed number of bytes."""
+    """Return how many records fit into a forward and backward pass within a fixed memory."""
     limit = _BATCH_BYTES[_device(model).type]
     return max(1, min(256, limit // (4 * _STORED_LAYERS * model.widest_units * n_samples)))
 
@@ -77,7 +77,7 @@ def _device(model: EcgModel) -> torch.device:
 
 
 def positive_logits(model: EcgModel, x: Signals) -> Floats:
-    """Positive logit ``(record,)`` of preprocessed signals ``(record, lead, sample)``."""
+    """Return positive logits ``(record,)`` of preprocessed signals ``(record, lead, sample)``."""
     logits = np.empty(len(x))
     with evaluating(model) as forward, torch.inference_mode():
         for part, batch in batches(model, x):
@@ -152,18 +152,18 @@ def attribute(
 ) -> Floats32:
     """Explain the positive logit of every record: float32, signed, the shape of ``x``.
 
-    ``x (record, lead, sample)`` are signals as ``model`` was trained on them; the model is left
-    unchanged. ``method`` is ``imn`` (W * x; IMN family only), ``saliency`` (the signed gradient),
-    ``input_x_gradient``, ``integrated_gradients`` (Sundararajan et al. 2017), ``gradient_shap``
-    (Lundberg & Lee 2017), ``grad_cam`` (Selvaraju et al. 2017, before its ReLU, on ``last_conv``,
-    interpolated to lead x sample; in a 1-D network all leads share one map), or, over windows of
-    ``window_s`` [s] in one lead, ``occlusion`` (:func:`filled` by ``fill``), ``kernel_shap`` and
-    ``lime``. The baseline is 0, the mean of every lead after z-scoring.
+    ``x (record, lead, sample)`` are signals preprocessed as for the training of ``model``, which is
+    left unchanged. ``method`` is ``imn`` (W * x; IMN family only), ``saliency`` (the signed
+    gradient), ``input_x_gradient``, ``integrated_gradients`` (Sundararajan et al. 2017),
+    ``gradient_shap`` (Lundberg & Lee 2017), ``grad_cam`` (Selvaraju et al. 2017, before its ReLU,
+    on ``last_conv``, interpolated to lead x sample; in a 1-D network all leads share one map), or,
+    over windows of ``window_s`` [s] in one lead, ``occlusion`` (:func:`filled` by ``fill``),
+    ``kernel_shap`` and ``lime``. The baseline is 0, the mean of every lead after z-scoring.
 
     ``n_steps`` are steps of ``integrated_gradients`` and draws of ``gradient_shap`` (default 50),
     or runs per record of ``kernel_shap`` and ``lime`` (default 1,000). Random draws depend on
-    ``seed`` alone. Raises ``EcgcoreError`` for an unknown method, one that the model does not
-    offer, and another shape.
+    ``seed`` alone. Raises ``EcgcoreError`` for an unknown method, a method that the model does
+    not offer, and another shape.
     """
     check_choice("method", method, METHODS)
     if x.ndim != 3:
@@ -210,7 +210,7 @@ def _grad_cam(forward: PositiveLogit, batch: Tensor, *_: object) -> Tensor:
 def _surrogate(
     method: str, forward: PositiveLogit, batch: Tensor, o: _Options, record: int
 ) -> Tensor:
-    """KernelSHAP or LIME: a linear model of the logit over windows that are present or absent."""
+    """Return KernelSHAP or LIME: a linear model of the logit over present or absent windows."""
     window = torch.arange(batch.shape[2]) // o.window
     units = torch.arange(batch.shape[1])[:, None] * (window[-1] + 1) + window
     with _seeded(o.seed, record):
@@ -222,7 +222,7 @@ def _surrogate(
 
 @contextmanager
 def _seeded(*seed: int) -> Iterator[None]:
-    """Captum draws from both global generators: seed them, and restore them afterwards."""
+    """Seed both global generators, from which captum draws, and restore them afterwards."""
     before = np.random.get_state()  # noqa: NPY002
     state = np.random.SeedSequence(seed).generate_state(2)
     with torch.random.fork_rng():

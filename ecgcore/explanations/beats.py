@@ -1,4 +1,4 @@
-"""Beats: where they lie, and another heart's beats in a record's rhythm.
+"""Locate beats, and put another heart's beats into a record's rhythm.
 
 R peaks come from neurokit2 (Makowski et al. 2021, Behav Res Methods 53:1689), on lead II or, where
 no beats are found there, V5; all leads share them.
@@ -12,11 +12,11 @@ from scipy.signal import resample_poly
 from ecgcore.arrays import Floats32, Ints, Signals
 from ecgcore.leads import LEADS
 
-_FINE_HZ = 500  # the detector is made for rates of this order
+_FINE_HZ = 500  # the detector is designed for rates of this order
 
 
 def r_peaks(signal: Signals, rate_hz: float) -> Ints:
-    """R peaks of one record ``(12, sample)`` in any unit, in samples; empty for fewer than two."""
+    """Return R peaks [samples] of a record ``(12, sample)``, any unit; none for fewer than two."""
     import neurokit2
 
     for lead in ("II", "V5"):
@@ -35,7 +35,7 @@ def r_peaks(signal: Signals, rate_hz: float) -> Ints:
 
 
 def swapped_beats(x: Signals, healthy: Signals, rate_hz: float, *, seed: int) -> Floats32:
-    """Return, for every record, the beats of a healthy one in its rhythm: the donor of deletion.
+    """Return, for every record, the beats of a healthy one in its rhythm: a donor for deletion.
 
     Between two R peaks lies one whole healthy beat, stretched to fit. Shapes ``(record, lead,
     sample)``, same units. ``seed`` decides which healthy record is used; where either of the two

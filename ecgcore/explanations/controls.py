@@ -1,4 +1,4 @@
-"""Controls: maps that know nothing must lose, and a method must beat the strongest of them."""
+"""Controls: uninformative maps, the strongest of which a method must beat."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,7 +18,7 @@ def control_maps(
     weights: Signals | None = None,
     bias: Signals | None = None,
 ) -> dict[str, Floats32]:
-    """Return attributions that cannot know the class, by name, each of the shape of ``x``.
+    """Return attributions that cannot know the class, by name, each with the shape of ``x``.
 
     ``random`` is white noise; ``abs_signal`` and ``squared_signal`` mark edges and peaks. With
     ``weights`` (W of the same records, or the gradient of a network without W) ``other_record`` is
@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
     scores: pd.DataFrame
     """Per method and metric: ``control, n_records, n_seeds, value, low, high``."""
     duels: pd.DataFrame
-    """Per method that is no control, and metric: ``strongest_control, n_records, n_seeds,
+    """Per method that is not a control, and metric: ``strongest_control, n_records, n_seeds,
     difference`` (method minus control), ``low, high, p, p_holm, verdict, reason``."""
 
 
@@ -89,7 +89,7 @@ def compare_with_controls(
 
 
 def _estimate(values: pd.DataFrame) -> dict[str, float]:
-    """Mean over records and seeds of ``values``: rows (group, record), one column per seed."""
+    """Return the mean of ``values``: rows (group, record), one column per seed."""
     whole = values.dropna(axis=1, how="all").dropna()
     sizes = {"n_records": len(values), "n_seeds": values.notna().any().sum()}
     result = {**sizes, "value": values.mean(axis=1).mean()}

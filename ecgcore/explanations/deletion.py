@@ -2,7 +2,7 @@
 
 A record is cut into units of one lead x one window. Units are removed in the order of their summed
 attribution: most relevant first (MoRF), which should lower the positive logit, and least relevant
-first (LeRF), which should keep or raise it. Their replacement leaves the signal an ECG. The scores
+first (LeRF), which should keep or raise it. What replaces them still looks like an ECG. The scores
 say how the network decides, never where a disease is. *Differs from paper A's demo*, which zeroes
 entries of W with W and b frozen: that is arithmetic and holds for any W.
 """
@@ -50,7 +50,7 @@ def filled(
 
 
 def _bridged(values: Floats32, removed: Bools) -> Floats32:
-    """Linear interpolation over every gap along the last axis."""
+    """Return the values with every gap along the last axis interpolated linearly."""
     result, t = np.array(values, order="C"), np.arange(values.shape[-1])
     rows, gaps = result.reshape(-1, len(t)), removed.reshape(-1, len(t))
     for row in np.flatnonzero(gaps.any(axis=1)):
@@ -66,7 +66,7 @@ class Units:
 
     ``logit_of`` runs the network: signals ``(row, lead, sample)`` to positive logits ``(row,)``.
     ``fill`` and ``donor`` (shape of ``x``) are those of :func:`filled`. A window of 0.1 to 0.2 s is
-    about a wave of the ECG.
+    about as long as a wave of the ECG.
     """
 
     logit_of: Callable[[Floats32], Floats]
@@ -78,16 +78,16 @@ class Units:
 
     @property
     def size(self) -> int:
-        """Samples in a unit; the last one may be shorter."""
+        """Number of samples in a unit; the last unit may be shorter."""
         return max(1, round(self.window_s * self.rate_hz))
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Records, leads and windows."""
+        """Numbers of records, leads and windows."""
         return *self.x.shape[:2], -(-self.x.shape[2] // self.size)
 
     def sums(self, attribution: Signals) -> Floats:
-        """Summed attribution of every unit, shape ``(record, lead, window)``."""
+        """Return the summed attribution of every unit, shape ``(record, lead, window)``."""
         if attribution.shape != self.x.shape:
             why = f"expected the shape of x {self.x.shape}, got {attribution.shape}"
             raise EcgcoreError(f"attribution: {why}.")
@@ -98,7 +98,7 @@ class Units:
         return np.repeat(values, self.size, axis=-1)[..., : self.x.shape[-1]]
 
     def logits(self, removed: Iterable[Bools]) -> Floats:
-        """Logits ``(set, record)`` after removing each set of units ``(record, lead, window)``.
+        """Return logits ``(set, record)`` after removing sets of units ``(record, lead, window)``.
 
         Sets and records share batches of the network, within a fixed number of bytes.
         """
@@ -123,7 +123,7 @@ class Units:
 
     @cached_property
     def single_falls(self) -> Floats:
-        """Fall of the logit when a unit alone is removed, ``(record, lead, window)``: many runs."""
+        """Fall of the logit when only that unit is removed, ``(record, lead, window)``; slow."""
         n_units = self.shape[1] * self.shape[2]
         units = np.eye(n_units, dtype=bool).reshape(n_units, 1, *self.shape[1:])
         after = self.logits(np.broadcast_to(unit, self.shape) for unit in units)
@@ -160,7 +160,7 @@ def deletion_curves(
 
 
 def lerf_minus_morf(curves: DeletionCurves) -> Floats:
-    """Mean distance of the two curves, shape ``(record,)``, in units of the logit.
+    """Return the mean distance between the two curves, shape ``(record,)``, in units of the logit.
 
     Large is good; it is 0 on average for a map without information.
     """
@@ -172,9 +172,9 @@ def lerf_minus_morf(curves: DeletionCurves) -> Floats:
 def attainable(units: Units, single_falls: Signals | None = None) -> Floats:
     """Return LeRF minus MoRF of the best single-unit order, shape ``(record,)``.
 
-    Units are removed in the order of the fall of the logit that each causes alone. It is the scale
-    for comparing networks, whose logits differ in size. Units interact, so another order may do
-    better.
+    Units are removed in the order of the fall of the logit that each causes alone. This is the
+    scale for comparing networks, whose logits differ in size. Units interact, so another order may
+    do better.
     """
     falls = units.single_falls if single_falls is None else single_falls
     return lerf_minus_morf(deletion_curves(units, falls))

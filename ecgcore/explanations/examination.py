@@ -1,4 +1,4 @@
-"""One trained network's explanations: what they are like, and their scores beside the controls."""
+"""Examine one trained network's explanations: their properties, and scores beside controls."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ Maps = dict[str, Floats32]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much computing to spend."""
+    """How much computation to spend."""
 
     n_rerun: int = 30  # first records on which deletion and COSTLY methods run
-    n_attainable: int = 8  # the first of these for the attainable, a run per unit; fewer than
-    # twice as many records to rerun: none, for a mean over one or two records says nothing
+    n_attainable: int = 8  # the first of these for the attainable score, one run per unit; none if
+    # there are fewer than twice as many to rerun: a mean over one or two records says nothing
     n_runs: int = 500  # runs per record for KernelSHAP and LIME; more than there are units
     shap_window_s: float = 0.5  # their unit [s]
     n_steps: int = 16  # steps of integrated gradients, draws of GradientSHAP
@@ -55,10 +55,10 @@ def examine(
     """Score ``methods`` and the controls on a trained model and preprocessed records ``x``.
 
     ``methods`` are of :data:`ecgcore.explanations.METHODS`; ``imn`` is left out for a model without
-    W. ``masks`` are known places of evidence of the shape of ``x``, by layer; the column of another
-    layer than ``evidence`` begins with its name. ``donor``, shape of ``x``, is a second fill.
-    ``logit_sd``, the standard deviation of the logit over test records, is the unit of falls of the
-    logit. ``attainable_bridge`` is LeRF minus MoRF of the best single-unit order;
+    W. ``masks`` are known places of evidence of the shape of ``x``, by layer; the columns of layers
+    other than ``evidence`` begin with the layer's name. ``donor``, shape of ``x``, is a second
+    fill. Falls of the logit are in units of ``logit_sd``, its standard deviation over test records.
+    ``attainable_bridge`` is LeRF minus MoRF of the best single-unit order;
     ``deletion_share_bridge``, LeRF minus MoRF divided by its mean, is the only deletion score to
     compare across networks.
     """
@@ -98,7 +98,7 @@ def examine(
 def _method_maps(
     model: models.EcgModel, x: Floats32, methods: Sequence[str], effort: Effort, seed: int
 ) -> Maps:
-    """The map of each method."""
+    """Return the map of each method."""
     maps = {}
     for name in methods:
         if name == "imn" and not model.writes_weights:
@@ -112,9 +112,9 @@ def _method_maps(
 
 
 def _controls(model: models.EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.DataFrame]:
-    """Control maps and, for an IMN, measures of its linear models, one row per record.
+    """Return control maps and, for an IMN, measures of its linear models, one row per record.
 
-    The map of the untrained network is W * x, or gradient * x of a network without W.
+    The map of the untrained network is W * x, or gradient * x if the network has no W.
     """
     is_imn, gradient = model.writes_weights, attribute(model, x, "saliency")
     method = "imn" if is_imn else "input_x_gradient"
@@ -129,10 +129,10 @@ def _controls(model: models.EcgModel, x: Floats32, seed: int) -> tuple[Maps, pd.
 
 
 def rank_agreement(one: Signals, other: Signals, *, pool_samples: int = 1) -> Floats:
-    """Spearman's correlation of two attributions of the same records, shape ``(record,)``.
+    """Return Spearman's correlation of two attributions of the same records, shape ``(record,)``.
 
-    Attributions ``(record, lead, sample)`` of one shape are summed over ``pool_samples`` neighbours
-    first; nan where one of them is constant.
+    Both have the same shape ``(record, lead, sample)`` and are first summed over ``pool_samples``
+    neighbours; nan where one of them is constant.
     """
     pairs = sums_over(np.stack([one, other], axis=1), pool_samples)
     with warnings.catch_warnings():
@@ -141,8 +141,8 @@ def rank_agreement(one: Signals, other: Signals, *, pool_samples: int = 1) -> Fl
 
 
 def gini(values: Signals) -> Floats:
-    """Inequality of the size of an attribution (Hurley & Rickard 2009, IEEE Trans Inf Theory
-    55:4723), shape ``(record,)``: 0 the same everywhere; near 1 all in few places; nan for zeros.
+    """Return the Gini index of an attribution's size (Hurley & Rickard 2009, IEEE Trans Inf Theory
+    55:4723), ``(record,)``: 0 if the same everywhere, near 1 if in few places, nan if all zero.
     """
     size = np.sort(np.abs(np.asarray(values, np.float64)).reshape(len(values), -1), axis=1)
     n = size.shape[1]
@@ -151,7 +151,7 @@ def gini(values: Signals) -> Floats:
 
 
 def gradient_agreement(weights: Signals, gradient: Signals) -> pd.DataFrame:
-    """W against the gradient of the logit, one row per record.
+    """Compare W with the gradient of the logit; returns one row per record.
 
     The two differ by ``(dW/dx)' x + db/dx``: how W and b themselves react to the signal. Columns:
     ``cosine`` of the two and ``norm_ratio`` |W| / |gradient|; 1 and 1 for a linear model.

@@ -1,7 +1,7 @@
 """Where an attribution lies: on known evidence, in which windows and leads, and where expected.
 
 A real record has no known evidence, but an expectation: an inferior infarct is read from II, III
-and aVF. Leads after the fourth universal definition of myocardial infarction (Thygesen et al.,
+and aVF. The leads follow the fourth universal definition of myocardial infarction (Thygesen et al.,
 Circulation 138:e618, 2018) and the AHA/ACCF/HRS recommendations parts III and V (Circulation
 119:e235 and e251, 2009).
 """
@@ -39,10 +39,10 @@ def window_sums(
     window_s: float = 0.5,
     stride_s: float | None = None,
 ) -> tuple[Floats, Floats]:
-    """Sums of ``values (..., sample)`` over windows, ``(..., window)``, and their starts in s.
+    """Return sums of ``values (..., sample)`` over windows, ``(..., window)``, and the starts [s].
 
-    Windows start every ``stride_s`` (default: half a window, as in paper A), the last one so that
-    it ends with the record.
+    Windows start every ``stride_s`` (default: half a window, as in paper A), and the last one ends
+    with the record.
     """
     stride_s = window_s / 2 if stride_s is None else stride_s
     n_samples = values.shape[-1]
@@ -61,10 +61,10 @@ def top_segments(
     window_s: float = 0.5,
     stride_s: float | None = None,
 ) -> pd.DataFrame:
-    """The ``k`` windows that speak most for, and the ``k`` that speak most against, the class.
+    """Return the ``k`` windows that speak most for the class, and the ``k`` most against it.
 
-    Of a signed ``attribution (lead, sample)``: ``sign`` (+1 or -1), ``rank`` (from 1), ``lead``,
-    ``start_s``, ``end_s``, ``value``; only windows of that sign, strongest first.
+    ``attribution (lead, sample)`` is signed. Columns: ``sign`` (+1 or -1), ``rank`` (from 1),
+    ``lead``, ``start_s``, ``end_s``, ``value``; only windows of that sign, strongest first.
     """
     sums, start_s = window_sums(attribution, rate_hz, window_s=window_s, stride_s=stride_s)
     rows = []
@@ -79,7 +79,7 @@ def top_segments(
 
 
 def lead_shares(attribution: Signals) -> Floats:
-    """Share of every lead in the absolute attribution, ``(..., lead)``; nan if that is 0."""
+    """Return each lead's share of the absolute attribution, ``(..., lead)``; nan if that is 0."""
     by_lead = np.abs(attribution).sum(axis=-1, dtype=np.float64)
     return ratio(by_lead, by_lead.sum(axis=-1, keepdims=True))
 
@@ -101,10 +101,10 @@ EXPECTED_LEADS = {
     "RVH": "V1 V2 V5 V6",
     "LAO/LAE": "II V1",
 }
-"""Statements of PTB-XL to the leads in which their criteria are looked for."""
+"""The leads in which the criteria of PTB-XL's statements are looked for, by statement."""
 
 
 def expected_leads(codes: Mapping[str, float]) -> Bools:
-    """Leads in which any of a record's statements is looked for, shape ``(12,)``."""
+    """Return whether any of a record's statements is looked for in each lead, ``(12,)``."""
     names = " ".join(v for k, v in EXPECTED_LEADS.items() if not codes.keys().isdisjoint(k.split()))
     return np.isin(LEADS, names.split())

@@ -34,7 +34,7 @@ def build(
 ) -> EcgModel:
     """Return a model of :data:`REGISTRY` with newly drawn weights.
 
-    It is for records of shape ``(n_leads, n_samples)`` at ``rate_hz``. The same ``seed`` gives the
+    It reads records of shape ``(n_leads, n_samples)`` at ``rate_hz``. The same ``seed`` gives the
     same weights, and no global state changes. Options of every architecture are ``n_outputs``,
     ``dropout``, and, unless its field is fixed, ``receptive_field_ms`` and ``widen``. Raises
     ``EcgcoreError`` for an unknown name, option or choice, an impossible size, or an impossible
@@ -66,7 +66,7 @@ def build_from(spec: ModelSpec, *, seed: int = 0) -> EcgModel:
 def untrained(model: EcgModel, *, seed: int) -> EcgModel:
     """Return the same architecture with random weights, in evaluation mode: a control.
 
-    A ``zero_head`` is drawn as well: a map that is 0 everywhere loses to any other, a void test.
+    A ``zero_head`` is drawn as well: a map that is 0 everywhere would make the test meaningless.
     """
     control = build_from(model.spec, seed=seed)
     with torch.random.fork_rng(devices=[]):

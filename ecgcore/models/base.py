@@ -52,7 +52,7 @@ class EcgModel(nn.Module):
     stages: Sequence[Stage] = ()  # empty where the receptive field cannot be set
     decoder_samples: ClassVar[int] = 0  # what layers after the stages add to the receptive field
     receptive_field_samples: int  # of a unit of the last convolution, or of a weight W
-    widest_units: int  # numbers per input sample in the largest activation; batches depend on it
+    widest_units: int  # numbers per input sample in the largest activation; limits batches
 
     def __init__(
         self,
@@ -86,11 +86,11 @@ class EcgModel(nn.Module):
         return self.get_submodule(self.last_conv_name)
 
     def compute(self, x: Tensor) -> Any:
-        """Return logits ``(record, output)`` or an :class:`IMNOutput` for signals of this shape."""
+        """Return logits ``(record, output)`` or an :class:`IMNOutput` for valid signals."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Any:
-        """Check the shape of the signals, then :meth:`compute`."""
+        """Check the shape of the signals, then call :meth:`compute`."""
         if x.dim() != 3 or x.shape[1] != self.n_leads:
             why = f"expected (record, lead, sample) with {self.n_leads} leads"
             raise EcgcoreError(f"{self.spec.name}: the input has shape {tuple(x.shape)}, {why}.")
@@ -109,7 +109,7 @@ def check_option(name: str, value: object, annotation: Any) -> None:
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Return ``(record, channel, row, sample)`` in memory where channels are neighbours."""
+    """Return ``(record, channel, row, sample)`` with channels adjacent in memory."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -151,7 +151,7 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         if not isinstance(p, int | float) or not 0 <= p < 1:
-            raise EcgcoreError(f"dropout: {p!r} is not a share; expected a number from 0 up to 1.")
+            raise EcgcoreError(f"dropout: {p!r} is not a share; expected at least 0, below 1.")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

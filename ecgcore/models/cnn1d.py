@@ -16,7 +16,7 @@ class CNN1D(EcgModel):
 
     154,146 parameters with 12 leads and two outputs. Receptive field 54 samples: 540 ms at 100 Hz,
     108 ms at 500 Hz (paper B's code). The parameters have the order of the published weights.
-    Dropout is before the linear layer; records have at least 8 samples.
+    Dropout precedes the linear layer; records need at least 8 samples.
     """
 
     stages = (Stage(7, pool=2), Stage(5, pool=2), Stage(5, pool=2), Stage(3))

@@ -1,4 +1,4 @@
-"""CNN-LSTM of *Sampling Matters* (paper B, arXiv 2604.16437), after PMC7348856's network."""
+"""CNN-LSTM of *Sampling Matters* (paper B, arXiv 2604.16437), after that of PMC7348856."""
 
 from contextlib import nullcontext
 from itertools import pairwise

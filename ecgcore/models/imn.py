@@ -73,8 +73,8 @@ class Encoder(nn.Module):
 class Transition(nn.Module):
     """Decoder from the encoder's features to maps of weights ``(record, output, lead, sample)``.
 
-    *Differs from the paper* for lengths that are not divisible by 4: up-sampling is to the size of
-    the encoder's stage instead of times two.
+    *Differs from the paper* for lengths that are not divisible by 4: it up-samples to the size of
+    the encoder's stage, not by a factor of two.
     """
 
     def __init__(self, n_outputs: int, n_leads: int, lead_mixing: LeadMixing) -> None:
@@ -133,8 +133,8 @@ class IMN(EncoderModel):
     """The transition network of paper A: ``imn`` (one output), ``imn_categorical`` (two).
 
     139,490 and 139,700 parameters, as published, with any number of leads. One weight ``W[lead,
-    sample]`` depends on 72 to 76 samples, according to its place among the poolings. ``bias`` is
-    ``generated`` by the same kind of head as the black box's answer (paper), one learnt
+    sample]`` sees 72 to 76 samples, depending on its place among the poolings.
+    ``bias`` is ``generated`` by the same kind of head as the black box's output (paper), one learnt
     ``constant``, or ``none``. ``logit_scale`` multiplies W by 1 (paper), 1 / sqrt(leads * samples)
     or 1 / (leads * samples). With ``zero_head`` training starts with W = 0 everywhere.
     """
@@ -163,7 +163,7 @@ class IMN(EncoderModel):
 
     def compute(self, x: Tensor) -> IMNOutput:
         features = self.dropout(self.features(x))
-        if self.bias_head is not None:  # before W: so gradients keep the memory format
+        if self.bias_head is not None:  # before W, so that gradients keep the memory format
             bias = self.bias_head(features.mean(dim=(2, 3)))
         else:
             bias = features.new_zeros(self.n_outputs) if self.constant is None else self.constant
@@ -177,8 +177,8 @@ class IMN(EncoderModel):
 class IMNDirect(EncoderModel):
     """Paper A's first attempt: one linear layer writes W and b from the pooled features.
 
-    The pooling loses where a beat is, so W cannot follow it; the paper's released checkpoint is at
-    chance. The number of parameters grows with the record (7.92 M for 5,000 samples).
+    The pooling loses the position of beats, so W cannot follow them; the paper's checkpoint
+    is at chance. The number of parameters grows with the record (7.92 M for 5,000 samples).
     """
 
     writes_weights = True

@@ -1,6 +1,6 @@
 """Receptive fields: the only place where milliseconds become samples of a convolution.
 
-A kernel that is set in samples spans another time at every sampling rate. Every network therefore
+A kernel set in samples spans a different time at every sampling rate. Every network therefore
 takes the option ``receptive_field_ms``, which :func:`stages_for` converts once.
 """
 
@@ -32,7 +32,7 @@ def field_samples(stages: Sequence[Stage]) -> int:
 
 
 def to_ms(n_samples: float, rate_hz: float) -> float:
-    """Return the duration of so many samples in milliseconds."""
+    """Return the duration of ``n_samples`` in milliseconds."""
     return 1000 * n_samples / rate_hz
 
 
@@ -45,11 +45,11 @@ def stages_for(
 ) -> tuple[Stage, ...]:
     """Return the stages with a receptive field as close to the requested one [ms] as possible.
 
-    Poolings stay. For ``widen="dilation"`` the taps stay as well: all stages are spread by the same
-    whole factor, and single stages by one more. For ``widen="kernel"`` all stages get more taps in
-    proportion; odd kernels stay odd. Later layers add ``decoder_samples``. None keeps the stages.
-    Raises ``EcgcoreError`` if the field is narrower than the taps allow: fewer taps would confound
-    field and taps.
+    Poolings stay as they are. For ``widen="dilation"`` the taps stay as well: all stages are spread
+    by the same whole factor, and single stages by one more. For ``widen="kernel"`` all stages get
+    more taps in proportion; odd kernels stay odd. Later layers add ``decoder_samples``. None
+    changes nothing. Raises ``EcgcoreError`` if the field is narrower than the taps allow: fewer
+    taps would confound field and taps.
     """
     if receptive_field_ms is None:
         return tuple(stages)

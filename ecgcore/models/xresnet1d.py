@@ -59,8 +59,8 @@ class XResNet1d101(EcgModel):
     """101 layers in 33 bottleneck blocks, for records of at least 32 samples.
 
     1,871,874 parameters with 12 leads and two outputs (1,880,775 with the benchmark's 71). The
-    receptive field of 1,945 samples cannot be set. Dropout is before the last layer, and half as
-    much before the hidden one. *Differs from the paper*: trained here like the other networks, on
+    receptive field of 1,945 samples cannot be set. Dropout precedes the last layer, and half as
+    much the hidden one. *Differs from the paper*: trained here like the other networks, on
     whole records; the benchmark trains on crops of 2.5 s with a one-cycle schedule.
     """
 

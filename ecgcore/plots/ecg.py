@@ -19,7 +19,7 @@ from ecgcore.leads import LEADS
 from ecgcore.plots import look
 
 LARGEST_MV, LONGEST_S = 10.0, 60.0
-"""Larger amplitudes are drawn at this height, and longer windows refused: pictures stay small."""
+"""Larger amplitudes are drawn at this height, longer windows refused, to keep figures small."""
 
 Strip = tuple[int, int, int]
 """Part of a row: lead, first sample, and the sample after the last."""
@@ -100,7 +100,7 @@ def _draw_frames(ax: Axes, boxes: pd.DataFrame, ends_s: tuple[float, float], lev
 def _row_levels(
     signals_mv: Signals, area_mv: Signals, rows: Sequence[Sequence[Strip]], rate_hz: float
 ) -> tuple[list[float], tuple[float, float]]:
-    """Return the zero line of every row, so that rows do not touch, and lowest and highest mV."""
+    """Return the zero line of every row, so that rows do not touch, and the range in mV."""
     bottom, top = signals_mv + np.minimum(area_mv, 0), signals_mv + np.maximum(area_mv, 0)
     low, high = [], []
     for row in rows:
@@ -115,14 +115,14 @@ def _row_levels(
 
 
 def _name_height(top_mv: Signals, rate_hz: float) -> float:
-    """Height above the zero line at which the lead's name does not touch its trace."""
+    """Return the height above the zero line at which a name does not touch its trace."""
     return max(0.4, float(top_mv[: max(1, round(_NAME_S * rate_hz))].max()) + 0.15)
 
 
 def _new_paper(
     seconds: float, extent: tuple[float, float], levels: list[float], title: str
 ) -> tuple[Figure, Axes]:
-    """Return a sheet of millimetre paper for so many seconds, from lowest to highest mV.
+    """Return a sheet of millimetre paper of ``seconds``, from the lowest to the highest mV.
 
     Left of each zero line in ``levels`` is the calibration pulse, 1 mV for 0.2 s.
     """

@@ -39,7 +39,7 @@ class BookFigure(Figure):
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Apply the book's matplotlib settings in a ``with`` block or, as a decorator, a function."""
+    """Apply the book's matplotlib settings in a ``with`` block or, as decorator, in a function."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rc("font", family="DejaVu Sans", size=9)  # comes with matplotlib: the same everywhere

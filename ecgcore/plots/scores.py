@@ -23,9 +23,9 @@ def learning_curves(
     """Draw every quantity of a training history against the epoch, one panel each.
 
     ``history`` has one row per epoch: ``epoch`` (or the index), ``train_*`` and ``valid_*``
-    columns, at least one, else :class:`EcgcoreError`; a ``train_`` and a ``valid_`` column of one
-    name share a panel. ``line`` is the column that identifies runs (folds, seeds), each with its
-    own colour; ``best_epoch`` is marked with a vertical line.
+    columns, at least one, else :class:`EcgcoreError`; a ``train_`` and a ``valid_`` column of the
+    same name share a panel. ``line`` is the column that identifies runs (folds, seeds), each with
+    its own colour; ``best_epoch`` is marked with a vertical line.
     """
     data = history if "epoch" in history.columns else history.rename_axis("epoch").reset_index()
     columns = [c for c in data.columns if c.startswith(("train_", "valid_"))]
@@ -106,7 +106,7 @@ def forest(
     """
     require_columns(intervals, [group, item, "value", "low", "high"], "intervals")
     if intervals.empty:
-        raise EcgcoreError("intervals: the table has no row; check the filter that selected it.")
+        raise EcgcoreError("intervals: the table has no rows; check the filter that selected it.")
     items = look.in_order(intervals[item])
     ordered = intervals.sort_values(item, key=lambda c: c.map(items.index), kind="stable")
     groups = look.in_order(intervals[group])
@@ -166,8 +166,8 @@ def response(
     """Draw AUROC against the sampling rate, or another quantity, with 95 % intervals.
 
     ``table`` has one row per point: the columns ``x``, ``line``, ``value``, ``low``, ``high`` and,
-    where given, ``panel``. Series are drawn a little beside each other. The axis is ``log`` or
-    linear; ``marks`` are vertical lines by name.
+    where given, ``panel``. Series are shifted sideways so that they do not overlap. The axis is
+    ``log`` or linear; ``marks`` are vertical lines by name.
     """
     columns = [x, line, "value", "low", "high", *([panel] if panel else [])]
     require_columns(table, columns, "table")

@@ -59,7 +59,7 @@ NATIVE: dict[str, Any] = {
 
 @functools.cache
 def _sha256_once(path: Path, mtime_ns: int, size: int) -> str:
-    """The SHA-256 of a file as it is now: a summary asks several times for hundreds of runs."""
+    """Return the SHA-256 of a file, cached: a summary asks repeatedly for hundreds of runs."""
     return files.sha256(path)
 
 
@@ -132,7 +132,7 @@ def check_archive(folder: Path | str, fingerprint: str, name: str) -> None:
         if "runs" not in params and archive.get("fingerprint") not in (None, fingerprint):
             raise EcgcoreError(
                 f"{run}: was computed on the archive {archive.get('name')}, but the parameter "
-                f"'archive' names {name}; give the archive of these runs."
+                f"'archive' names {name}; name the archive of these runs."
             )
 
 
@@ -200,7 +200,7 @@ def networks(folder: Path | str, name: str) -> pd.DataFrame:
 
     Of runs that trained the same network and differ in the methods or records explained, the first
     counts. The column ``variant`` says what a run changed in the design. If any runs held records
-    out, only those count. Raises ``EcgcoreError`` where size of training or archive differ.
+    out, only those count. Raises ``EcgcoreError`` if the training size or archive differs.
     """
     table = with_variant(load_tables(folder, "imn_train", name))
     if table.empty:
@@ -216,7 +216,7 @@ def networks(folder: Path | str, name: str) -> pd.DataFrame:
 
 
 def select_runs(runs: pd.DataFrame, **parameters: Any) -> pd.DataFrame:
-    """Return the rows of a table of runs with these parameters, and those of :data:`NATIVE` else.
+    """Return the rows of runs with these parameters and otherwise those of :data:`NATIVE`.
 
     Numbers need to agree to a thousandth: a receptive field in ms is seldom a round one.
     """

@@ -19,7 +19,7 @@ from ecgcore.runs.directory import is_current
 from ecgcore.runs.notebook import KERNEL_ENDS_S, run_identity
 
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
-"""A kernel that is stopped logs no interrupt, and shows no progress (:mod:`ecgcore.progress`)."""
+"""Makes a kernel log no interrupt when stopped, and show no progress (:mod:`ecgcore.progress`)."""
 
 
 def run_notebook(
@@ -31,11 +31,11 @@ def run_notebook(
 ) -> Path:
     """Execute a notebook with parameters into a run directory; return ``out``, complete.
 
-    Parameters without an override keep their defaults. Work goes on in ``out`` with ``.partial``
-    behind its name, which a later call with the same parameters and code resumes and any other call
-    clears. ``force`` repeats a finished run. Raises ``EcgcoreError`` for a wrong parameter, a cell
-    that raised an error, a dead kernel, a notebook that does not pass the gate, and a full or
-    unwritable disk.
+    Parameters without an override keep their defaults. The work is done in ``out`` with
+    ``.partial`` appended, which a later call with the same parameters and code resumes and any
+    other call clears. ``force`` repeats a finished run. Raises ``EcgcoreError`` for a wrong
+    parameter, a cell that raised an error, a dead kernel, a notebook that does not pass the gate,
+    and a full or unwritable disk.
     """
     notebook, out = Path(notebook), files.expand(out)
     values = parameters.check(parameters.of_notebook(notebook), overrides)
@@ -78,7 +78,7 @@ def run_notebook(
 
 @contextlib.contextmanager
 def _progress(checkpoints: Path) -> Iterator[None]:
-    """Print epoch and time left of the trainings below a folder, one line per change."""
+    """Print epoch and remaining time of training runs below a folder, one line per change."""
     finished, printed = threading.Event(), set[str]()
 
     def watch() -> None:
@@ -125,7 +125,7 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path) -> None:
         except PapermillExecutionError as error:
             why = f"cell {error.exec_count} raised {error.ename}: {error.evalue}"
         except DeadKernelError:
-            why = "the kernel died (out of memory, or killed); run it again to go on."
+            why = "the kernel died (out of memory, or killed); run it again to continue."
         else:
             return
     raise EcgcoreError(f"{source.name}: {why}")
@@ -134,9 +134,9 @@ def _execute(source: Path, values: Mapping[str, Any], to: Path) -> None:
 def gate(path: Path, *, name: str = "") -> None:
     """Raise :class:`EcgcoreError` for an executed notebook that may not enter the book.
 
-    Every code cell ran, in order, once, without an error; nothing was written to stderr (warnings
-    name this machine's folders); there is no widget, which a static page cannot show. The error
-    names the notebook, the cell and the reason.
+    It may enter if every code cell ran once, in order and without an error, nothing was written to
+    stderr (warnings name this machine's folders), and there is no widget, which a static page
+    cannot show. The error names the notebook, the cell and the reason.
     """
     import nbformat
 
@@ -158,6 +158,6 @@ def gate(path: Path, *, name: str = "") -> None:
             elif output.get("name") == "stderr":
                 why = f"wrote to stderr: {output.text.strip().splitlines()[0]}"
             elif "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
-                why = "shows a widget, which a page cannot"
+                why = "shows a widget, which a static page cannot"
             if why:
                 raise EcgcoreError(f"{name}: cell {position} {why}.")

@@ -32,10 +32,10 @@ class Run:
     data: dict[str, Any] = field(default_factory=dict)
 
     def open_data(self) -> Store:
-        """Open the archive that the parameter ``archive`` names, prepared first if need be.
+        """Open the archive that the parameter ``archive`` names, and prepare it first if necessary.
 
-        What it is goes into the run's provenance. :class:`EcgcoreError` if there is none, or if the
-        runs that a summary reads were computed on another one.
+        Its identity goes into the run's provenance. :class:`EcgcoreError` if there is none, or if
+        the runs that a summary reads were computed on another archive.
         """
         store = open_data(self.params["archive"])
         self.data = {
@@ -107,9 +107,9 @@ def begin(notebook: str) -> Run:
     """Check the parameters of the notebook that calls this, and start its run.
 
     The parameters cell, and what papermill injected after it, come from IPython's history, so that
-    an undeclared name is noticed too. Checked values return to the notebook's namespace in their
-    types. Raises ``EcgcoreError`` for an unknown name, a value that is not allowed, a missing
-    device or archive, a run directory that is in use or cannot be written, and outside a notebook.
+    an undeclared name is noticed too. Checked values replace those in the notebook's namespace.
+    Raises ``EcgcoreError`` for an unknown name, a value that is not allowed, a missing device or
+    archive, a run directory that is in use or cannot be written, and outside a notebook.
     """
     from IPython import get_ipython
 
@@ -125,7 +125,7 @@ def begin(notebook: str) -> Run:
     if "device" in values:
         from ecgcore.training import resolve_device
 
-        resolve_device(values["device"])  # an error now, not after minutes of preparing
+        resolve_device(values["device"])  # fails now, not after minutes of preparation
     if "archive" in values:
         find_archive(values["archive"])
     stem = f"{notebook}-{parameters.identity(notebook, values)}"
@@ -142,7 +142,7 @@ def _parameter_cells(
     """Return declared parameters, and names that papermill injected, from the cells run so far.
 
     A cell counts as the parameters cell if it declares parameters and nothing else; of several, one
-    of which may be a reader's own, the longest.
+    of which may be a reader's own, the longest counts.
     """
     declared: list[parameters.Parameter] = []
     injected: list[str] = []

@@ -153,7 +153,7 @@ def _declared(line: str) -> Parameter:
 def of_notebook(path: Path) -> list[Parameter]:
     """Return the parameters that a notebook declares in its one cell tagged ``parameters``.
 
-    :class:`EcgcoreError`: no such file, not a notebook, or not exactly one such cell.
+    :class:`EcgcoreError` for no such file, no notebook, or not exactly one such cell.
     """
     try:
         cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
@@ -164,7 +164,7 @@ def of_notebook(path: Path) -> list[Parameter]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise EcgcoreError(f"{path}: not a Jupyter notebook (expected JSON with cells).") from None
     if len(tagged) != 1:
-        raise EcgcoreError(f"{path}: not exactly one cell tagged 'parameters', but {len(tagged)}.")
+        raise EcgcoreError(f"{path}: needs exactly one cell tagged parameters, has {len(tagged)}.")
     return parse_cell(sources[0])
 
 
@@ -188,7 +188,7 @@ def computed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def identity(notebook: str, values: Mapping[str, Any]) -> str:
-    """Return a short hash of a notebook's name and of its parameters that are computed with."""
+    """Return a short hash of a notebook's name and of its parameters in :func:`computed`."""
     text = json.dumps([notebook, computed(values)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -196,7 +196,7 @@ def identity(notebook: str, values: Mapping[str, Any]) -> str:
 def from_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of parameters, in UTF-8.
 
-    :class:`EcgcoreError`: no such file, another encoding, or not lines ``name: value``.
+    :class:`EcgcoreError` for no such file, another encoding, or anything but ``name: value``.
     """
     import yaml
 

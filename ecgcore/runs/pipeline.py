@@ -25,28 +25,28 @@ NO_NOISE_DB = 100.0
 """Value of ``muscle_snr_db`` that stands for no added noise."""
 
 _CHUNK = 512
-"""Records in memory at a time before the last step; only their result stays."""
+"""Records in memory at a time before the last step; only their results are kept."""
 
 
 @dataclass(frozen=True)
 class InputPipeline:
     """What a run does to records, in this order, before its network sees them.
 
-    Plant the shortcut, add muscle noise, remove high frequencies, sample at a lower rate first;
-    then :func:`ecgcore.preprocessing.preprocess`.
+    Plant the shortcut, add muscle noise, remove high frequencies, resample to a lower rate; then
+    call :func:`ecgcore.preprocessing.preprocess`.
     """
 
     rate_hz: int
     normalisation: str = "record_lead"
     statistics: preprocessing.LeadStatistics | None = None
-    """Of the training part, for ``train_lead``; :meth:`fit` computes them."""
+    """Those of the training part, for ``train_lead``; :meth:`fit` computes them."""
     resampler: str = "fft"
     shortcut: "Shortcut | None" = None
     muscle_snr_db: float = NO_NOISE_DB
     content_hz: float = 0.0
     """Remove everything at and above this frequency; 0 removes nothing."""
     upsampled_from_hz: int = 0
-    """Sample the records at this rate first; 0 does not."""
+    """Resample the records to this rate first; 0 skips this step."""
     from_highest_rate: bool = False
     """Start from the store's highest rate, even where it holds ``rate_hz`` itself."""
     seed: int = 0
@@ -152,7 +152,7 @@ class InputPipeline:
         ecg_ids: Ids,
         labels: Ids,
     ) -> Floats32:
-        """Return what ``last`` makes of the changed records, without a second copy of them all.
+        """Return what ``last`` returns for the changed records, without a second copy of them all.
 
         :class:`EcgcoreError` if the result does not fit in memory.
         """
@@ -170,7 +170,7 @@ class InputPipeline:
         return result
 
     def _change(self, store: Store, ecg_ids: Ids, labels: Ids) -> tuple[Floats32, int]:
-        """Return records with all but the last sampling and :meth:`_preprocess`, and their rate."""
+        """Return records before the last resampling and :meth:`_preprocess`, and their rate."""
         rate_hz = self._source_hz(store)
         signals_mv = store.signals(rate_hz, ecg_ids)
         if self.shortcut is not None:
@@ -186,7 +186,7 @@ class InputPipeline:
         return self._limit(signals_mv, rate_hz)
 
     def _limit(self, signals_mv: Floats32, rate_hz: int) -> tuple[Floats32, int]:
-        """Return records with band limit and first sampling applied, and their rate."""
+        """Return records with the band limit and first resampling applied, and their rate."""
         if self.content_hz and self.content_hz < rate_hz / 2:
             signals_mv = preprocessing.band_limit(signals_mv, rate_hz, self.content_hz)
         if self.upsampled_from_hz and self.upsampled_from_hz != rate_hz:

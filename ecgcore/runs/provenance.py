@@ -39,7 +39,7 @@ def here(source: Path | None = None) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the processor's model as the system names it; "" where it does not."""
+    """Return the processor's model as the system names it; "" if it does not."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
@@ -49,7 +49,7 @@ def processor() -> str:
 
 
 def git_state(folder: Path) -> tuple[str, bool]:
-    """Return the commit and whether tracked files differ from it; unknown and True elsewhere."""
+    """Return the commit and whether tracked files differ; unknown and True without git."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return "unknown", True
@@ -57,9 +57,44 @@ def git_state(folder: Path) -> tuple[str, bool]:
 
 
 def changed_since(root: Path, commit: str, paths: Sequence[str]) -> list[str] | None:
-    """Return the files among ``paths`` that differ from a commit; None if git cannot tell."""
+    """Return the files among ``paths`` whose code differs from a commit; None if git cannot tell.
+
+    Comments, docstrings and the text of notebooks do not count as code.
+    """
     names = _git(root, "diff", "--name-only", f"{commit}^{{commit}}", "--", *paths)
-    return None if names is None else names.splitlines()
+
+    def differs(name: str) -> bool:
+        now = (root / name).read_text(encoding="utf-8") if (root / name).exists() else ""
+        return _statements(name, now) != _statements(name, _git(root, "show", f"{commit}:{name}"))
+
+    return None if names is None else [name for name in names.splitlines() if differs(name)]
+
+
+@functools.lru_cache(maxsize=1000)
+def _statements(name: str, text: str | None) -> str | None:
+    """Return a module's or notebook's statements without docstrings; of another file, its text."""
+    try:
+        tree = _parse(name, text or "")
+    except (SyntaxError, ValueError):
+        return text
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)]
+    return ast.dump(tree)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    """Return whether a statement is a string that stands alone, as a docstring does."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _parse(name: str, text: str) -> ast.Module:
+    """Return the syntax tree of a module, or of a notebook's code without its commands."""
+    if name.endswith(".ipynb"):
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith(("%", "!")))
+    return ast.parse("\n".join(lines))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -85,13 +120,8 @@ def dependencies(source: Path) -> list[Path]:
 @functools.cache
 def _imported(source: Path) -> tuple[Path, ...]:
     """Return the files of our modules that a source imports, and of the packages around them."""
-    text = source.read_text(encoding="utf-8")
-    if source.suffix == ".ipynb":
-        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-        text = "\n".join("".join(cell["source"]) for cell in cells)
-    lines = (line for line in text.splitlines() if not line.lstrip().startswith(("%", "!")))
     names: set[str] = set()
-    for node in ast.walk(ast.parse("\n".join(lines))):
+    for node in ast.walk(_parse(source.name, source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

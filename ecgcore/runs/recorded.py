@@ -38,13 +38,13 @@ class Recorded(NamedTuple):
         """
         code = ", ".join(f"`{commit[:10]}`" for commit in self.commits)
         processor = "" if "runs_commit" in self.facts else self.facts.get("processor", "")
-        where = f", processor {processor}" if processor else ""
+        where = f" on {processor}" if processor else ""
         changed = self.changed_since()
-        sentences = [f"Recorded by `{self.facts['command']}`, code {code}{where}."]
+        sentences = [f"Recorded by `{self.facts['command']}` with code version {code}{where}."]
         if repeated := self.facts.get("repeated"):
             sentences.append(
-                f"Of {repeated['n_runs']} runs that were repeated with code "
-                f"{repeated['commit'][:10]}, {repeated['n_same']} matched exactly."
+                f"We repeated {repeated['n_runs']} of the runs with code version "
+                f"`{repeated['commit'][:10]}`; {repeated['n_same']} matched exactly."
             )
         if self.facts.get("runs_dirty", self.facts.get("git_dirty")):
             sentences.append("The code had uncommitted changes at that time.")
@@ -61,9 +61,8 @@ class Recorded(NamedTuple):
     def changed_since(self) -> set[str] | None:
         """Return the files that the result depends on and that have changed since.
 
-        These are the notebooks and scripts in ``depends_on`` and all modules of ours that they
-        import; None where a commit is not in the repository. Repeated runs do not make a result
-        younger.
+        These are the notebooks and scripts in ``depends_on`` and all our modules that they import;
+        None if a commit is not in the repository. Repeated runs do not make a result newer.
         """
         root, paths = provenance.ROOT, set(self.facts.get("depends_on", []))
         for source in [root / name for name in paths]:
@@ -80,7 +79,7 @@ def load(name: str, folder: Path = FOLDER) -> Recorded:
         facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         return Recorded(pd.read_csv(folder / f"{name}.csv"), facts)
     except FileNotFoundError:
-        why = "there is no such recorded result; those of the book lie in results/ of the checkout"
+        why = "there is no such recorded result; those of the book are in results/ of the checkout"
         raise EcgcoreError(f"{folder / name}.csv: {why}.") from None
     except ValueError as error:
         raise EcgcoreError(f"{folder / name}.csv: cannot be read ({error}).") from None
@@ -101,8 +100,8 @@ def load_study(name: str, folder: Path = FOLDER) -> dict[str, Recorded]:
 def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
     """Write a result with its provenance.
 
-    ``facts`` hold at least ``command``. ``runs_commit`` names the commits that made the runs, where
-    it is not the present one, and ``runs_dirty`` says that one of them had changes on top;
+    ``facts`` hold at least ``command``. ``runs_commit`` names the commits that computed the
+    runs, if not the present one, and ``runs_dirty`` says that one of them had uncommitted changes;
     ``depends_on`` names notebooks and scripts whose change makes the result stale.
     """
     folder.mkdir(parents=True, exist_ok=True)

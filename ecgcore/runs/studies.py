@@ -32,7 +32,7 @@ def compare_pairs(
 ) -> pd.DataFrame:
     """Return one row per pair: the first network's metric minus the second's, over their seeds.
 
-    The p values are corrected for all pairs (Holm). ``options`` as of
+    The p values are corrected for all pairs (Holm). ``options`` as for
     :func:`ecgcore.statistics.seed_difference`.
     """
     compared = [statistics.seed_difference(networks[a], networks[b], **options) for a, b in pairs]
@@ -48,7 +48,7 @@ def compare_pairs(
 def compare_maps(
     table: pd.DataFrame, metrics: Sequence[str], controls: Sequence[str] = ()
 ) -> "Comparison":
-    """Compare recorded maps with the strongest control; without ``controls``, those of the table.
+    """Compare recorded maps with the strongest of ``controls``, by default those of the table.
 
     ``table`` has ``ecg_id, patient_id, method``, ``control`` (true or false) and the metrics.
     """

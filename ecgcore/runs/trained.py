@@ -1,8 +1,8 @@
-"""A finished run's networks, reloaded with all that their answers depend on, and ECGs explained.
+"""Reload a run's networks with all that their predictions depend on, and explain ECGs.
 
 :func:`load_trained_run` is the only function that reloads networks: explain, the explorer and
 summary notebooks all use it, so none can forget a step of the run's own preprocessing. Nothing here
-is a diagnosis: a network trained on simulated records knows the simulator.
+is a diagnosis: a network trained on simulated records knows only the simulator.
 """
 
 import json
@@ -28,9 +28,9 @@ NOT_A_DEVICE = "Not a medical device: nothing here may be used to diagnose or tr
 
 
 class TrainedRun(NamedTuple):
-    """The networks of a run directory and how their answers come about.
+    """The networks of a run directory, and how their predictions are made.
 
-    Several networks are the folds of one cross-validation; their mean logit is the answer.
+    Several networks are the folds of one cross-validation; their mean logit is the prediction.
     """
 
     folder: Path
@@ -40,7 +40,7 @@ class TrainedRun(NamedTuple):
     networks: tuple[EcgModel, ...]
     pipeline: InputPipeline
     temperature: float | None
-    """Fitted on the validation part; None if it has fewer than 20 records: it would be noise."""
+    """Fitted on the validation part; None for fewer than 20 records, which are too few."""
 
     @property
     def rate_hz(self) -> int:
@@ -59,7 +59,7 @@ class TrainedRun(NamedTuple):
 
     @property
     def training_summary(self) -> str:
-        """A sentence: trained on what, how many records, which task, and which AUROC on what."""
+        """A phrase that states the training records, the task, and the AUROC on test records."""
         results = self.results
         kind = "simulated" if self.provenance["archive"].get("is_simulated") else "real"
         low, high = results["auroc_low"], results["auroc_high"]
@@ -91,7 +91,7 @@ class TrainedRun(NamedTuple):
 def load_trained_run(folder: Path | str) -> TrainedRun:
     """Load the networks of a run directory with their input pipeline and calibration.
 
-    :class:`EcgcoreError`: no finished run there, or one that trained no network.
+    :class:`EcgcoreError` if there is no finished run, or it trained no network.
     """
     folder = Path(folder)
     if damage(folder) or "archive" not in read_json(folder / "provenance.json"):
@@ -130,7 +130,7 @@ def published_logits(folder: Path | str, rate_hz: int, x: Floats32) -> Floats:
 
 
 class Explanation(NamedTuple):
-    """A record, its answer and the reasons; arrays are ``(lead, sample)`` at the run's rate."""
+    """A record, its prediction and the reasons; arrays are ``(lead, sample)`` at the run's rate."""
 
     record: str
     signals_mv: Floats32
@@ -142,7 +142,7 @@ class Explanation(NamedTuple):
     top: pd.DataFrame
     """The segments that weigh most; see :func:`ecgcore.explanations.top_segments`."""
     remarks: tuple[str, ...]
-    """What to know of this record: how it was read, and whether its rate is too low."""
+    """What to know about this record: how it was read, and whether its rate is too low."""
     run: TrainedRun
 
     def figure(self) -> Figure:
@@ -157,7 +157,7 @@ class Explanation(NamedTuple):
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it as plain numbers and words, attribution included."""
+        """Return all contents as plain numbers and words, including the attribution."""
         run = self.run
         shares = np.round(explanations.lead_shares(self.attribution), 6).tolist()
         names = ("record", "start_s", "probability", "logit", "method", "remarks")
@@ -174,7 +174,7 @@ class Explanation(NamedTuple):
         }
 
     def in_words(self) -> list[str]:
-        """Return the answer, its caveats and the segments that weigh most, one line each."""
+        """Return the prediction, its caveats and the segments that weigh most, one line each."""
         how = "calibrated on validation records" if self.run.temperature else "not calibrated"
         lines = [
             f"{self.record}: probability {self.probability:.3f} ({self.run.params['task']}, "
@@ -212,7 +212,7 @@ def explain_record(
     ``record`` (:func:`ecgcore.data.load_record`) is as long as those in training, at any rate that
     can be resampled; ``start_s`` is where it begins in the original. ``method`` is one of
     :data:`ecgcore.explanations.METHODS`, by default the network's own. Raises ``EcgcoreError`` for
-    a record that is too short, and a method that the network does not offer.
+    a record that is too short, or a method that the network does not offer.
     """
     n, n_here = round(run.duration_s * record.rate_hz), record.signals_mv.shape[1]
     if n_here < n - 1:

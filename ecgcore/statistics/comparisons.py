@@ -1,8 +1,8 @@
-"""Comparisons of networks: two given ones (DeLong), or each over its seeds; records needed.
+"""Comparisons of networks: two given ones (DeLong), or each over its seeds; sample sizes.
 
 Patients and seeds are both random, as in the multi-reader multi-case analysis of Obuchowski &
 Rockette (1995, Commun Stat Simul Comput 24:285) with the degrees of freedom of Hillis (2007, Stat
-Med 26:596). *Differs from the paper* for the coverage at three and five seeds
+Med 26:596). *Differs from the paper*, for the sake of coverage at three and five seeds
 (``benchmarks/coverage.py``): seeds are nested in networks unless ``paired``; the variance over
 seeds is at least what the patients cause; the patients' part has the degrees of freedom of the
 smaller class.
@@ -120,7 +120,7 @@ def _with_covariance(sample: Sample, settings: SeedSettings) -> tuple[Floats, Fl
 def delong(
     y: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, *, groups: ArrayLike | None = None
 ) -> SeedDifference:
-    """Compare two AUROCs on the same records: other patients, these two trainings.
+    """Compare two AUROCs on the same records, for other patients but the same networks.
 
     DeLong, DeLong & Clarke-Pearson (1988, Biometrics 44:837), as computed by Sun & Xu (2014, IEEE
     SPL 21:1389); with ``groups``, the patients, as by Obuchowski (1997, Biometrics 53:567). Labels
@@ -162,7 +162,7 @@ def auroc_covariance(y: Ints, scores: Floats, group: Ints) -> tuple[Floats, Floa
 
 @dataclass(frozen=True)
 class SeedMean:
-    """Mean of a metric over seeds; ``low, high`` speak of other patients and other seeds."""
+    """Mean of a metric over seeds; ``low, high`` hold for other patients and other seeds."""
 
     metric: str
     value: float
@@ -217,7 +217,7 @@ def _tables(predictions: Predictions) -> dict[Hashable, pd.DataFrame]:
 
 
 def seed_mean(predictions: Predictions, **options: Any) -> SeedMean:
-    """Return the mean of a metric over seeds; options as of :func:`seed_difference`.
+    """Return the mean of a metric over seeds; options as for :func:`seed_difference`.
 
     The interval is formed on the logit scale for metrics between 0 and 1, is a score interval where
     every seed has exactly 0 or 1, and ``nan`` for a single seed.
@@ -249,7 +249,7 @@ def compare_models(
     Columns: ``name, reference``, those of :class:`SeedMean` (as ``n, value_low, value_high``) and
     of :meth:`~ecgcore.statistics.SeedDifference.row` (name minus reference), ``p_holm, verdict``
     (with ``margin``; empty for the reference), ``reason``. Of ``n_planned`` comparisons, missing
-    ones count with p = 1. Options as of :func:`seed_difference`.
+    ones count with p = 1. Options as for :func:`seed_difference`.
     """
     if reference not in networks:
         raise EcgcoreError(f"There are no predictions of {reference!r}; run it first.")

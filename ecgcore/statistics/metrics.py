@@ -54,14 +54,14 @@ class ScoreTable:
 
 
 def _mcc(t: ScoreTable) -> Floats:
-    """Matthews (1975), Biochim Biophys Acta 405:442."""
+    """Return the correlation of Matthews (1975), Biochim Biophys Acta 405:442."""
     called, tn = t.tp + t.fp, t.n_negative - t.fp
     product = called * (t.n - called) * t.n_positive * t.n_negative
     return ratio(t.tp * tn - t.fp * (t.n_positive - t.tp), np.sqrt(product))
 
 
 def _auroc(t: ScoreTable) -> Floats:
-    """Mann-Whitney U over n+ n-: a positive beats the negatives below it and half of its ties."""
+    """Return Mann-Whitney's U / (n+ n-): a positive beats lower negatives and half of its ties."""
     below = np.cumsum(t.negative, axis=-1)
     below -= t.negative / 2
     wins = np.asarray(np.einsum("...g,...g->...", below, t.positive))
@@ -69,7 +69,7 @@ def _auroc(t: ScoreTable) -> Floats:
 
 
 def _auprc(t: ScoreTable) -> Floats:
-    """Average precision, without interpolation between thresholds (as scikit-learn)."""
+    """Return average precision, without interpolation between thresholds (as scikit-learn)."""
     tp = np.cumsum(t.positive[..., ::-1], axis=-1)
     called = tp + np.cumsum(t.negative[..., ::-1], axis=-1)
     precision = np.divide(tp, called, out=np.zeros_like(tp), where=called > 0)
@@ -78,7 +78,7 @@ def _auprc(t: ScoreTable) -> Floats:
 
 
 def _ece(t: ScoreTable) -> Floats:
-    """Expected calibration error of the positive class: sum over bins n_b/n |observed - mean|.
+    """Return the calibration error (ECE) of the positive class: sum of n_b/n |observed - mean|.
 
     A bin holds its upper edge, the first also 0.
     """
@@ -89,7 +89,7 @@ def _ece(t: ScoreTable) -> Floats:
 
 
 def _log_loss(t: ScoreTable) -> Floats:
-    """Natural logarithm; probabilities of 0 and 1 are moved by float64's epsilon (scikit-learn)."""
+    """Return the natural log loss; 0 and 1 are moved by float64's epsilon (as scikit-learn)."""
     epsilon = float(np.finfo(np.float64).eps)
     p = np.clip(t.score, epsilon, 1 - epsilon)
     return ratio(-(t.positive @ np.log(p) + t.negative @ np.log1p(-p)), t.n)
@@ -131,7 +131,7 @@ def evaluate(
     ``y_true`` are labels 0 or 1, ``y_score`` probabilities of the positive class, shape
     ``(record,)``, else :class:`EcgcoreError`. A record is called positive at or above
     ``threshold``. ``ece_bins`` are of equal width, ten in paper B (arXiv 2604.16437). With
-    ``prevalence`` records are weighted so that positives have this share.
+    ``prevalence``, records are weighted so that positives have this share.
     """
     y = binary(y_true)
     score, position = np.unique(probabilities(y_score, y.size), return_inverse=True)

@@ -1,4 +1,4 @@
-"""Bootstrap of every metric, by patient, and closed-form intervals where it is a single point.
+"""Bootstrap of every metric, by patient, and closed-form intervals where it gives one point.
 
 One resample is a vector of counts at the distinct scores, so no score is sorted again.
 """
@@ -38,12 +38,12 @@ class Sample(NamedTuple):
     group: Ints
 
     def n_patients(self, records: Ints) -> int:
-        """Return the number of distinct patients of the records that are not 0."""
+        """Return the number of distinct patients among the records marked as not 0."""
         return int(np.unique(self.group[records.astype(bool)]).size)
 
     @property
     def df_patients(self) -> float:
-        """Patients of the smaller class, less one."""
+        """Number of patients of the smaller class, minus one."""
         return min(self.n_patients(self.y), self.n_patients(1 - self.y)) - 1.0
 
 
@@ -76,9 +76,9 @@ def bootstrap(
 def paired_bootstrap(y: ArrayLike, a: ArrayLike, b: ArrayLike, **options: Any) -> pd.DataFrame:
     """Return differences ``a - b`` of two given models, evaluated on the same resamples.
 
-    They generalise to other patients, with these two trainings. Options as of :func:`bootstrap`.
-    Columns: ``metric, a, b, difference, low, high, se, p``, and ``verdict, reason`` of
-    :func:`~ecgcore.statistics.difference_verdict` without a margin.
+    They generalise to other patients, for these two trained models. Options are those
+    of :func:`bootstrap`. Columns: ``metric, a, b, difference, low, high, se, p``, and ``verdict,
+    reason`` of :func:`~ecgcore.statistics.difference_verdict` without a margin.
     """
     settings, rows = Resampling(**options), []
     sample = _sample(y, [a, b], settings)
@@ -135,7 +135,7 @@ def _sample(y: ArrayLike, scores: Sequence[ArrayLike], settings: Resampling) -> 
 def resample_metrics(
     y: ArrayLike, scores: Sequence[ArrayLike], **options: Any
 ) -> dict[str, Floats]:
-    """Return resampled metrics, each ``(score, resample)``; input as of :func:`bootstrap`."""
+    """Return resampled metrics, each ``(score, resample)``; input as for :func:`bootstrap`."""
     settings = Resampling(**options)
     values = resample(_sample(y, scores, settings), settings.metrics, settings)
     return {name: each[:, 1:] for name, each in values.items()}

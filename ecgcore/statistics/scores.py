@@ -72,20 +72,20 @@ def positive_logit(logits: ArrayLike) -> Floats:
 
 
 def positive_probability(logits: ArrayLike) -> Floats:
-    """Return the probability of the positive class from logits as of :func:`positive_logit`."""
+    """Return the probability of the positive class from logits as for :func:`positive_logit`."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -positive_logit(logits))))
 
 
 def ranking(logits: ArrayLike) -> Floats:
     """Return numbers in (0, 1) in the order of the logits, shape ``(record,)``, to rank records.
 
-    Probabilities of logits beyond about 37, as of an ECG-IMN, round to exactly 1 and would tie.
+    Probabilities of logits beyond about 37, such as an ECG-IMN's, round to 1 and would tie.
     """
     return np.asarray(0.5 + np.arctan(positive_logit(logits)) / np.pi)
 
 
 def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) -> float:
-    """Return the temperature T of least log loss (Guo et al. 2017, arXiv 1706.04599).
+    """Return the temperature T that minimises the log loss (Guo et al. 2017, arXiv 1706.04599).
 
     ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes, else
     ``EcgcoreError``. Calibrated logits are ``logits / T + intercept``, where ``intercept`` is a

@@ -37,7 +37,7 @@ class Minimum(NamedTuple):
             if n is not None and n < least:
                 what = f"{'seed' if name == 'n_seeds' else 'record'}{'' if n == 1 else 's'}"
                 what += " of the smaller class" if name == "n_per_class" else ""
-                lacking.append(f"only {n:g} {what}, at least {least} are needed")
+                lacking.append(f"only {n:g} {what} (at least {least} are needed)")
         return "; ".join(lacking)
 
 
@@ -47,7 +47,7 @@ NO_WIDTH = "no interval: the estimates do not vary"
 
 
 class Verdict(NamedTuple):
-    """One of the words above, and why it is that word."""
+    """One of the words above, and the reason for it."""
 
     word: str
     reason: str
@@ -99,8 +99,8 @@ def holm(p: ArrayLike) -> Floats:
 class Spread:
     """A contrast of mean values with the parts of its variance.
 
-    ``shared`` comes from the patients and is the same for all seeds, ``unshared`` comes from them
-    too and averages out over seeds, ``seeds`` comes from training.
+    ``shared`` comes from the patients and is the same for all seeds; ``unshared`` comes from them
+    too and averages out over seeds; ``seeds`` comes from training.
     """
 
     value: float
@@ -244,7 +244,8 @@ def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
         value = f"{claim.value:.3f}" if np.isfinite(claim.value) else ""
         interval = f"{claim.low:.3f} to {claim.high:.3f}" if is_known else ""
         level = f"{100 * claim.level:g} %" if is_known else ""
-        n = ", ".join(f"{n:g} {what}{'' if n == 1 else 's'}" for n, what in sizes if n is not None)
+        known = [(n, what) for n, what in sizes if n is not None]
+        n = ", ".join(f"{n:,.0f} {what}{'' if n == 1 else 's'}" for n, what in known)
         holds = " and ".join(f"{words} {b:g}" for b, words in bounds if np.isfinite(b))
         verdict = (claim.verdict.word, claim.verdict.reason)
         rows.append((claim.claim, claim.measured, value, interval, level, n, holds, *verdict))

@@ -1,6 +1,6 @@
-"""Weights and the state of a training, in files that appear whole or not at all.
+"""Weights and the state of a training run, in files that appear whole or not at all.
 
-Weights lie in a safetensors file with the model's description inside. A checkpoint is the state
+Weights are stored in a safetensors file with the model's description. A checkpoint is the state
 after an epoch, without random generators: every stream starts anew from (seed, epoch), see
 :mod:`ecgcore.training.randomness`.
 """
@@ -70,7 +70,7 @@ def load_published_cnn1d(path: str | Path, rate_hz: int) -> EcgModel:
 
 
 def _fill(model: EcgModel, state: dict[str, Tensor], path: str | Path) -> EcgModel:
-    """Put a state into a model, or name the tensors that do not fit."""
+    """Load a state into a model, or name the tensors that do not fit."""
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -105,7 +105,7 @@ def training_identity(
 
 
 def save_checkpoint(directory: Path, state: dict[str, Any], training: dict[str, Any]) -> None:
-    """Write a state (tensors and plain values) together with the identity of its training.
+    """Write a state (tensors and plain values) together with the identity of its run.
 
     Beside it, ``progress.json`` holds epoch, epochs and seconds left, for progress displays.
     """
@@ -123,7 +123,7 @@ def save_checkpoint(directory: Path, state: dict[str, Any], training: dict[str, 
 def load_checkpoint(
     directory: Path, training: dict[str, Any], device: torch.device
 ) -> dict[str, Any] | None:
-    """Return the saved state, or None; refuse a damaged one or one of another run."""
+    """Return the saved state, or None; refuse a damaged state and that of another run."""
     path = directory / CHECKPOINT
     if not path.exists():
         return None

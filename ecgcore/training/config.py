@@ -1,4 +1,4 @@
-"""How to train: one frozen description, and those of the two papers."""
+"""Training settings: one frozen class, and the configurations of the two papers."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,8 +15,8 @@ _AT_LEAST_0 = "weight_decay weight_l1 local_fidelity scheduler_patience patience
 BF16_SHOWN = frozenset({("cpu", "cnn1d"), ("cpu", "cnn_lstm")})
 """``(device type, network)`` for which bf16 was shown to be as good as fp32 and faster.
 
-By the rule of ``results/plans/precision.md`` on ``results/precision.csv``. On the GPU bf16 is as
-good for these two networks, but not 1.1 times as fast.
+Decided by the rule in ``results/plans/precision.md`` from ``results/precision.csv``. On the GPU
+bf16 is as good for these two networks, but not 1.1 times as fast.
 """
 
 
@@ -48,13 +48,13 @@ class TrainConfig:
     scheduler_factor: float = 0.5
     scheduler_patience: int = 3  # epochs without a better validation loss, for "plateau"
     scheduler_every: int = 10  # epochs, for "step"
-    patience: int | None = 10  # stop after so many epochs without a better monitor; None: never
+    patience: int | None = 10  # stop after this many epochs without a better monitor; None: never
     monitor: Literal["f1", "auroc", "loss"] = "f1"  # validation metric that chooses the epoch
     clip_norm: float | None = None
     seed: int = 42  # of the order of records, dropout and down-sampling; build() draws weights
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "fp32"  # auto: see resolve_precision
-    cuda_graph: bool = True  # on CUDA, record a step once and replay it: launches take longer
+    cuda_graph: bool = True  # on CUDA, record a step once, to avoid slow launches
 
     def __post_init__(self) -> None:
         for name, annotation in self.__annotations__.items():

@@ -49,7 +49,7 @@ def device_summary(name: str = "auto") -> str:
 
 @contextlib.contextmanager
 def numerics(*, tf32: bool) -> Iterator[None]:
-    """Allow only algorithms that give the same bytes twice inside a block (free on a CPU).
+    """Allow only algorithms that always give the same bytes inside a block (free on a CPU).
 
     ``tf32`` lets CUDA round the inputs of convolutions and matrix products to 10 bits of mantissa.
     """
@@ -75,7 +75,7 @@ def numerics(*, tf32: bool) -> Iterator[None]:
 def check_memory(
     model: EcgModel, config: TrainConfig, device: torch.device, signals: list[Tensor]
 ) -> None:
-    """Raise :class:`EcgcoreError` unless the signals and one step may fit: a lower bound."""
+    """Raise :class:`EcgcoreError` if the signals and one step cannot fit (a lower bound)."""
     copied = [x for x in signals if device.type != "cpu" or x.dtype != torch.float32]
     needed = 4 * sum(x.numel() for x in copied)
     needed += 16 * sum(p.numel() for p in model.parameters())  # with gradients, Adam's moments

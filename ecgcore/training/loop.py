@@ -1,7 +1,7 @@
 """One training loop for every model, on CPU, CUDA and MPS.
 
-Read :func:`fit` from top to bottom for all of it. Signals and labels lie on the device, a batch is
-a list of positions in them, and nothing waits for the device inside an epoch.
+Read :func:`fit` from top to bottom to see all of it. Signals and labels are on the device, a batch
+is a list of positions in them, and nothing waits for the device inside an epoch.
 """
 
 import math
@@ -36,7 +36,7 @@ Row = dict[str, float]
 
 
 class FitResult(NamedTuple):
-    """How a training went; the model itself holds the weights of ``best_epoch``."""
+    """How training went; the model itself holds the weights of ``best_epoch``."""
 
     history: pd.DataFrame  # per epoch: losses, metrics, learning rate, seconds, records per s
     best_epoch: int
@@ -60,7 +60,7 @@ def fit(
     """Train one model; afterwards it holds the weights of its best epoch on the validation part.
 
     Signals have shape ``(record, lead, sample)``, labels ``(record,)`` are 0 or 1. The state is
-    saved in ``checkpoint_dir`` after each epoch; a later call goes on from it and ends with the
+    saved in ``checkpoint_dir`` after each epoch; a later call continues from it and ends with the
     same bytes as if training had never stopped. Raises ``EcgcoreError`` for a missing device or
     class, signals or loss that are not finite, too little memory, and a checkpoint of another
     training.
@@ -115,7 +115,7 @@ _STATE = ("model", "optimiser", "scheduler", "best", "history", "epoch", "best_e
 
 
 class Training:
-    """A training under way: outputs, signals and labels are checked, and all of it is created."""
+    """A training run; creating it checks outputs, signals and labels, and sets everything up."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ def _on_device(
 
 
 def _loss(t: Training, index: Tensor) -> Tensor:
-    """Loss of one batch: positions ``(record,)`` to a scalar."""
+    """Return the loss, a scalar, of one batch, given as positions ``(record,)``."""
     x, y, c = t.x_train.index_select(0, index), t.y_train.index_select(0, index), t.config
     if c.local_fidelity:  # one pass for both, so that they see the same batch statistics
         near = neighbours(x, t.masks, t.model.spec.rate_hz)

@@ -23,7 +23,7 @@ def predict_logits(
 ) -> Floats32:
     """Return the logits ``(record, output)`` in evaluation mode; the model itself stays as it is.
 
-    As many records ``x (record, lead, sample)`` go together as the device's caches hold.
+    A batch holds as many records ``x (record, lead, sample)`` as fit in the device's caches.
     ``precision`` is ``fp32`` or ``bf16`` (differs by about 1e-3 of a logit's size).
     """
     where, records = resolve_device(device), torch.as_tensor(x)

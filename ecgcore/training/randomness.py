@@ -1,7 +1,7 @@
 """Random streams of training: the order of records and the masks of dropout.
 
 Every stream is drawn from ``(seed, epoch, purpose)`` alone. An epoch needs nothing from the one
-before it, so a resumed training draws what the uninterrupted one would have drawn.
+before it, so a resumed run draws what an uninterrupted one would have drawn.
 """
 
 from collections.abc import Callable

@@ -199,4 +199,5 @@ def test_records_are_chosen_with_reasons() -> None:
     ).assign(ranking=lambda t: t.score)  # fmt: skip
     chosen = explorer.choose_records(table, 6)
     assert chosen.ecg_id.tolist() == [0, 4, 2, 5, 3, 7]
-    assert chosen.why.tolist()[:2] == ["surest positive", "surest negative"]
+    expected = ["positive with the highest score", "negative with the lowest score"]
+    assert chosen.why.tolist()[:2] == expected

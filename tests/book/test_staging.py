@@ -19,7 +19,7 @@ def test_a_page_carries_its_card_and_no_path(root: Path, run: Path, tmp_path: Pa
     card = page.cells[1].source
     assert "This build: simulated records, tier smoke" in card
     assert "**Data:** simulated: 9 records" in card
-    assert "numbers computed in it mean nothing" in card
+    assert "its numbers mean nothing" in card
     assert "-p seed=3 -p runs=_build/runs/smoke -p archive=path/to/data --out my_run" in card
     assert "After running `make book TIER=smoke`" in card
     for name, address in launch.links("a/b", "page").items():

@@ -68,7 +68,7 @@ def first_codes(cell: str) -> Callable[[Path], None]:
 
 BAD_TABLES = {
     "empty": (text(lambda t: ""), "cannot be read as CSV"),
-    "semicolons": (text(lambda t: t.replace(",", ";")), "expected PTB-XL's columns and commas"),
+    "semicolons": (text(lambda t: t.replace(",", ";")), "expected PTB-XL's columns, comma-sep"),
     "utf-16": (lambda f: f.write_bytes(f.read_text().encode("utf-16")), "cannot be read as CSV"),
     "open quote": (text(lambda t: t[: t.rindex('"')]), "cannot be read as CSV"),
     "cut in a row": (text(lambda t: t[: t.rindex("records100") - 3]), "line 7 has strat_fold"),
@@ -109,7 +109,7 @@ def test_a_database_as_other_tools_save_it_is_read(tiny: Path, name: str) -> Non
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     archive = Archive(write_archive(tmp_path / "low", rates_hz=(100,)))
-    refused(r"no records at 500 Hz \(it holds: 100\)", archive.signals, 500)
+    refused(r"no records at 500 Hz \(available: 100\)", archive.signals, 500)
     refused("only a simulated archive has evidence masks", archive.evidence, 100)
     (archive.path / "scp_statements.csv").unlink()
     refused(r"scp_statements\.csv: .*No such file", Archive, archive.path)
@@ -125,4 +125,4 @@ def test_verify_names_what_is_wrong(tiny: Path) -> None:
     refused("cannot be read as checksums", Archive(tiny).verify)
     for name in ("../secret", "/etc/passwd", "a\\..\\b", "C:/x", "a/../../x"):
         sums.write_text(f"{wrong} {name}\n")
-        refused("leads out of the archive's folder", Archive(tiny).verify)
+        refused("points outside the archive's folder", Archive(tiny).verify)

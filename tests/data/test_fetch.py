@@ -167,9 +167,9 @@ def test_a_file_damaged_on_disk_is_fetched_again(
 def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Path) -> None:
     refused(r".*check network", fetch, "ptbxl", tmp_path / "a", mirror="http://127.0.0.1:9/x")
     refused(r"SHA256SUMS.txt: failed.*404", fetch, "ptbxl", tmp_path / "a", mirror=server.url)
-    refused(r"PTB-XL 1.0.3 has no 250 Hz", get, server, tmp_path / "a", rates_hz=(250,))
+    refused(r"250 Hz is not in PTB-XL 1.0.3", get, server, tmp_path / "a", rates_hz=(250,))
     (tmp_path / "thesis.txt").write_text("mine")
-    refused("holds files that are not PTB-XL", get, server, tmp_path)
+    refused("contains files that are not PTB-XL", get, server, tmp_path)
     with (
         FileLock(tmp_path / "a.lock"),
         pytest.raises(EcgcoreError, match="another process is working there"),

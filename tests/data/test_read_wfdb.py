@@ -134,8 +134,8 @@ def test_a_bad_header_is_refused_by_name(stem: Path, name: str) -> None:
 
 BAD_DATA = {
     "middle of a frame": (lambda b: b[:-5], "ends in the middle of a frame"),
-    "whole frames gone": (lambda b: b[:-48], "holds 998 samples per lead but its header says 1000"),
-    "too long": (lambda b: b + b[:24], "holds 1001 samples per lead"),
+    "whole frames gone": (lambda b: b[:-48], "has 998 samples per lead, but its header says 1000"),
+    "too long": (lambda b: b + b[:24], "has 1001 samples per lead"),
     "one bit": (lambda b: bytes([b[0] ^ 1]) + b[1:], "checksum of lead I does not match"),
     "shifted by one sample": (lambda b: b"\0\0" + b[:-2], "checksum of lead I, II, III"),
 }

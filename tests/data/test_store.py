@@ -75,7 +75,7 @@ def test_damaged_records_are_left_out_at_all_rates_and_listed(
         np.testing.assert_array_equal(store.signals(rate_hz), tiny.signals(rate_hz, [1, 3, 4, 6]))
     assert errors(store.quality) == {2: "unreadable", 5: "unreadable"}
     assert store.left_out.index.tolist() == [2, 5]
-    refused(r"the first 2, are not in tiny.*damaged", store.signals, 100, [1, 2])
+    refused(r"\(first: 2\) are not in tiny.*damaged", store.signals, 100, [1, 2])
 
 
 def test_each_fault_has_its_kind_and_severity(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
     recorded.save("judged", table, {"command": "python x.py"}, tmp_path / "results")
     again = recorded.load("judged", tmp_path / "results")
     pd.testing.assert_frame_equal(again.table, table)
-    assert again.label.startswith("Recorded by `python x.py`, code `")
+    assert again.label.startswith("Recorded by `python x.py` with code version `")
     assert again.facts["processor"] == provenance.processor()
     assert {"git_commit", "packages", "machine", "peak_memory_mib"} <= set(again.facts)
     assert len(list((tmp_path / "results").iterdir())) == 2
@@ -70,9 +70,11 @@ def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
     made_by = commit(checkout)
     for harmless in ("ecgcore/cli.py", "other.ipynb"):
         (checkout / harmless).write_text("# changed")
+    reworded = f'"""Another docstring."""\n\n# A comment.\n{FILES["ecgcore/leads.py"]}'
+    (checkout / "ecgcore" / "leads.py").write_text(reworded)
     assert result(made_by).changed_since() == set()
     assert "No code that it depends on has changed since." in result(made_by).label
-    (checkout / "ecgcore" / "leads.py").write_text("# changed")  # not even committed
+    (checkout / "ecgcore" / "leads.py").write_text("LEADS = 12")  # not even committed
     assert result(made_by).changed_since() == {"ecgcore/leads.py"}
     assert "One source file has since changed (ecgcore/leads.py)" in result(made_by).label
 

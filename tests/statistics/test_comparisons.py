@@ -159,7 +159,7 @@ def test_records_cannot_make_up_for_seeds(networks):
     assert records_needed(many, 0.5)[0] == 30
     single = seed_difference(networks(0.97, 1), networks(0.55, 1, first=5))
     assert np.isnan([single.low, single.high, single.p]).all()
-    assert "only 1 seed," in single.verdict(0.02).reason
+    assert "only 1 seed (" in single.verdict(0.02).reason
     with pytest.raises(EcgcoreError, match="two seeds"):
         records_needed(seed_difference(networks(0.9, 1), networks(0.8, 1, first=3)), 0.1)
 

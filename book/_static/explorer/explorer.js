@@ -113,7 +113,7 @@ document.addEventListener("DOMContentLoaded", () => {
       };
     });
     const words = `Record ${data.ecg_id}, leads ${shown.join(", ")}, with ${field.method.selectedOptions[0].text}; ` +
-      "the table of segments says the same in words.";
+      "the table of segments gives the same information in words.";
     const drawn = ecgcore.paper.draw(rows, view, words);
     paper.replaceChildren(drawn.svg);
     paper.where = drawn.where;
@@ -137,9 +137,9 @@ document.addEventListener("DOMContentLoaded", () => {
     words.dataset.credited = credit;
     const method = field.method.selectedOptions[0].text;
     words.textContent = after
-      ? `The map (${method}) credits the hidden segments with ${signed(credit)}. Without them the network's ` +
-        `logit went from ${signed(before.logit)} to ${signed(after.logit)}: by ${signed(after.logit - before.logit)}. ` +
-        `A faithful map would have said ${signed(before.logit - after.logit)}.`
+      ? `The map (${method}) credits the hidden segments with ${signed(credit)}. Without them, the network's ` +
+        `logit is ${signed(after.logit)} instead of ${signed(before.logit)}, a change of ${signed(after.logit - before.logit)}. ` +
+        `A faithful map would have credited them with ${signed(before.logit - after.logit)}.`
       : "Hide a segment below, or one from the table, and the network runs again without it.";
   }
 
@@ -224,7 +224,7 @@ document.addEventListener("DOMContentLoaded", () => {
     field.hide_from.value = (length_s > 0.04 ? from_s : Math.max(0, from_s - number("window") / 2)).toFixed(2);
     if (length_s > 0.04) field.hide_length.value = length_s.toFixed(2);
     pressed = null;
-    status.textContent = "Chosen: press Hide this segment.";
+    status.textContent = "Segment chosen: now press \u201cHide this segment\u201d.";
   });
 
   form.addEventListener("submit", (event) => event.preventDefault());
