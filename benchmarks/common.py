@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, new processes, work that continues after a kill, results."""
+"""Shared parts of the benchmarks: options, new processes, resumable work and results."""
 
 import argparse
 import json
@@ -19,16 +19,16 @@ ROOT = recorded.FOLDER.parent
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """Return a parser with the options ``--quick`` and ``--record``, of which one may be given."""
+    """Return a parser with the mutually exclusive options ``--quick`` and ``--record``."""
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--quick", action="store_true", help="a tiny run that shows that it works")
+    group.add_argument("--quick", action="store_true", help="a tiny run to check that it works")
     group.add_argument("--record", action="store_true", help="write the table to results/")
     return parser
 
 
 def in_new_process(function: Callable[..., Any], *args: Any) -> Any:
-    """Return what a function of a module returns in a new process, whose peak memory is its own."""
+    """Call a module's function in a new process, whose peak memory is its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *args).result()
 
@@ -36,10 +36,10 @@ def in_new_process(function: Callable[..., Any], *args: Any) -> Any:
 def finish(
     steps: Mapping[str, Callable[[], dict[str, Any]]], log: Path, key: str
 ) -> list[dict[str, Any]]:
-    """Execute the steps that ``log`` does not hold yet; return the rows of all.
+    """Execute the steps that are not in ``log`` yet; return the rows of all steps.
 
     ``steps`` are functions that return a row, by name; the name becomes the column ``key``. Rows
-    are kept in ``log`` as JSON lines, so that a killed script continues. A step that fails does
+    are saved in ``log`` as JSON lines, so that a killed script can continue. A step that fails does
     not stop the others; SystemExit names it at the end.
     """
     text = log.read_text(encoding="utf-8") if log.exists() else ""
@@ -62,12 +62,12 @@ def finish(
 
 
 def save(name: str, table: pd.DataFrame, script: str, arguments: str, **facts: Any) -> None:
-    """Write ``results/NAME``; ``script`` (a ``__file__``) and ``arguments`` are its command."""
+    """Write ``results/NAME``; ``script`` (a ``__file__``) and ``arguments`` form its command."""
     path = Path(script).resolve().relative_to(ROOT).as_posix()
     facts = {"command": f"python {path} {arguments}", "depends_on": [path], **facts}
     recorded.save(name, table, facts)
 
 
 def size_mib(folder: Path) -> float:
-    """Return the size of a folder's files."""
+    """Return the size of a folder's files [MiB]."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20

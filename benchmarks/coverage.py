@@ -1,12 +1,12 @@
-"""Coverage of 95 % intervals when patients and seeds both vary.
+"""Simulate the coverage of 95 % intervals when patients and seeds both vary.
 
 Each repetition simulates one study: networks A and B with J seeds each, whose true AUROCs scatter
 around their means with a given standard deviation (``corr`` between equal seeds of A and B), and
 binormal scores of the same patients, correlated between all networks and more so within A and
-within B.  An interval covers if it holds the true difference of the two mean AUROCs (or, for the
-columns ``mean``, the true mean AUROC of A).  ``patients only`` resamples no seeds: the difference
-of the means over seeds with DeLong's covariance over patients, the analysis of earlier versions.
-``folds`` has its own network for each of five outer folds of the patients.
+within B.  An interval covers if it contains the true difference of the two mean AUROCs (or, for the
+column ``mean``, the true mean AUROC of A).  ``patients only`` ignores the spread over seeds, as
+earlier versions did: it combines the difference of the means over seeds with DeLong's covariance
+over patients.  With ``n_folds`` of 5, each outer fold of the patients has its own network.
 
     python benchmarks/coverage.py
 
@@ -33,7 +33,7 @@ METHODS = ["seed_difference", "paired=True", "mean", "patients only"]
 
 @dataclass(frozen=True)
 class Study:
-    """What is simulated: test records, true AUROCs of A and B, and the spread over seeds."""
+    """Settings of a simulation: test records, true AUROCs of A and B, and spread over seeds."""
 
     n: int = 300
     n_positive: int = 100
@@ -45,18 +45,18 @@ class Study:
     n_folds: int = 1
 
     def true_aurocs(self, rng: np.random.Generator, n_networks: int) -> np.ndarray:
-        """AUROCs of A and B, shape ``(2, network)``, truncated to what a network can have."""
+        """Return AUROCs of A and B, shape ``(2, network)``, clipped to plausible values."""
         common, separate = rng.normal(size=n_networks), rng.normal(size=(2, n_networks))
         z = np.sqrt(self.corr) * common + np.sqrt(1 - self.corr) * separate
         means = np.array([[self.auroc], [self.auroc - self.difference]])
         return np.clip(means + self.sd_seeds * z, LOWEST, HIGHEST)
 
     def expected(self) -> np.ndarray:
-        """True mean AUROC of A and of B."""
+        """Return the true mean AUROC of A and of B."""
         return self.true_aurocs(np.random.default_rng(0), 400_000).mean(axis=1)
 
     def draw(self, rng: np.random.Generator) -> list[dict[int, pd.DataFrame]]:
-        """Predictions by seed of A and of B on one set of patients."""
+        """Return predictions of A and of B by seed on one set of patients."""
         y = (np.arange(self.n) < self.n_positive).astype(int)
         fold = np.arange(self.n) % self.n_folds
         shape = (2, self.n_seeds, self.n_folds)
@@ -75,9 +75,9 @@ class Study:
 
 
 def coverage(study: Study, repetitions: int) -> dict[str, float]:
-    """Share of intervals that hold the truth, and mean widths of the intervals of differences.
+    """Return the shares of intervals that contain the truth, and mean widths for differences.
 
-    ``seed_difference`` and ``paired=True`` are formed from one estimate of the covariance.
+    ``seed_difference`` and ``paired=True`` share one estimate of the covariance.
     """
     rng, truth, hits = np.random.default_rng(1), study.expected(), []
     gap, within = truth[0] - truth[1], "fold" if study.n_folds > 1 else None

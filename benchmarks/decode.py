@@ -1,4 +1,4 @@
-"""Reading signals: from an archive and from a prepared store, beside a loop over ``wfdb.rdrecord``.
+"""Time reading signals from an archive and a prepared store against ``wfdb.rdrecord`` in a loop.
 
     python benchmarks/decode.py --archive DIR [--quick]
 

@@ -1,12 +1,12 @@
-"""How well neurokit2 finds the boundaries that cardiologists marked in LUDB.
+"""Measure how well neurokit2 finds the boundaries that cardiologists marked in LUDB.
 
     python benchmarks/delineation.py LUDB [--record | --quick]
 
-Pages that speak of the waves of real records use LUDB's own marks; this shows how far an automatic
-delineation would be from them. One row per lead and boundary: how many were marked, the share for
-which neurokit2 (discrete wavelets) finds one within 150 ms, and its error in ms (found minus
-marked). The row ``R peak`` tests the project's own ``beats.r_peaks``: the share of marked QRS
-complexes with a peak inside, and the share of peaks that lie in a marked complex.
+Pages about the waves of real records use LUDB's own marks; this benchmark shows how far an
+automatic delineation would be from them. Each row gives, for a lead and boundary, the number of
+marks, the share for which neurokit2 (discrete wavelets) finds a boundary within 150 ms, and its
+error in ms (found minus marked). The row ``R peak`` tests the project's own ``beats.r_peaks``: the
+share of marked QRS complexes with a peak inside, and the share of peaks inside a marked complex.
 """
 
 import warnings
@@ -25,11 +25,11 @@ from ecgcore.leads import LEADS
 MEASURED_LEADS = ("II", "V5")
 NEAR_MS = 150
 LETTERS = {"P": "P", "QRS": "R", "T": "T"}
-"""Waves to the letters that neurokit2 gives their boundaries."""
+"""The letter of each wave in neurokit2's names of boundaries."""
 
 
 def delineate(trace: np.ndarray, peaks: np.ndarray, rate_hz: int) -> dict[str, np.ndarray]:
-    """Return the boundaries in one lead, in samples, by neurokit2's names; empty where it fails."""
+    """Return the boundaries in one lead, in samples, by neurokit2's names; empty if it fails."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -42,7 +42,7 @@ def delineate(trace: np.ndarray, peaks: np.ndarray, rate_hz: int) -> dict[str, n
 
 
 def nearest_ms(marked: np.ndarray, detected: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the distance in ms of every mark to the nearest boundary; nan without one."""
+    """Return the distance in ms from every mark to the nearest boundary; nan without one."""
     if not len(detected):
         return np.full(len(marked), np.nan)
     distance = detected[np.abs(detected[:, None] - marked).argmin(axis=0)] - marked

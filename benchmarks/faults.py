@@ -2,8 +2,8 @@
 
     python benchmarks/faults.py [--record | --quick]
 
-Each fault of ``tests/test_faults.py`` raises an error unless the outcome is as stated, so every
-row was true each time. The last row feeds altered WFDB headers to the reader.
+Each function in ``tests/test_faults.py`` raises an error unless the outcome is as stated, so every
+row held each time. The last row feeds altered WFDB headers to the reader.
 """
 
 import sys
@@ -30,7 +30,7 @@ TESTS = ["tests/test_faults.py", "tests/data/test_fuzz.py"]
 
 
 def inject(name: str, times: int) -> dict[str, Any]:
-    """Inject one fault so many times; return its row."""
+    """Inject one fault ``times`` times; return its row."""
     function, injected, happened = FAULTS[name]
     start, rng = time.perf_counter(), np.random.default_rng(1)
     for _ in range(times):
@@ -41,7 +41,7 @@ def inject(name: str, times: int) -> dict[str, Any]:
 
 
 def read_headers(n_headers: int) -> dict[str, Any]:
-    """Feed altered headers to the reader; return the row of all."""
+    """Feed altered headers to the reader; return one row for all of them."""
     hypothesis.settings.register_profile("busy machine", deadline=None, derandomize=True)
     hypothesis.settings.load_profile("busy machine")
     accepted, check, start = list[bool](), test_fuzz.check_header, time.perf_counter()

@@ -1,4 +1,4 @@
-"""An archive as large and as odd as PTB-XL, written in a minute from records of a smaller one."""
+"""Write an archive as large and as irregular as PTB-XL from the records of a smaller one."""
 
 import shutil
 from collections import Counter
@@ -20,7 +20,7 @@ SEVERAL = {4: 157, 3: 919, 2: 4068}
 7:154, 2020; PhysioNet). They add up to :data:`COUNTS`."""
 FOLD_SIZES = [*[17418 / 8] * 8, 2183, 2198]
 """Records in folds 1-8, 9 and 10 of PTB-XL 1.0.3."""
-SHARE_300 = 0.013  # of ages are given as 300, which in PTB-XL stands for more than 89 years
+SHARE_300 = 0.013  # share of ages given as 300, which in PTB-XL means over 89 years
 LIKELIHOODS = (100.0, 80.0, 50.0, 35.0, 15.0, 0.0)
 NOISE_MV, LEAST_AF, N_TEMPLATES = 0.01, 20, 200
 
@@ -28,7 +28,7 @@ NOISE_MV, LEAST_AF, N_TEMPLATES = 0.01, 20, 200
 def superclass_sets() -> list[tuple[str, ...]]:
     """Return the superclasses of each of 21,799 records, with the published counts.
 
-    Which classes occur together is assumed: NORM with CD only, and what follows from the counts.
+    Which classes occur together is assumed: NORM only with CD, the rest to match the counts.
     """
     sets = [(name,) if name else () for name, n in ALONE.items() for _ in range(n)]
     left = Counter({c: COUNTS[c] - ALONE[c] for c in labels.SUPERCLASSES})
@@ -43,7 +43,7 @@ def superclass_sets() -> list[tuple[str, ...]]:
 
 
 def draw_table(source: Archive | Store, n: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the archive's database; ``template`` is the row of ``source`` that gives signals."""
+    """Return the archive's database; ``template`` is the row of ``source`` with the signals."""
     all_sets = superclass_sets()
     sets = [all_sets[i] for i in rng.permutation(N_RECORDS)[:n]]
     others = [k for k, names in enumerate(sets) if "NORM" not in names]
@@ -71,7 +71,7 @@ def draw_table(source: Archive | Store, n: int, rng: np.random.Generator) -> pd.
 
 
 def draw_patients(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return patient and fold of each record; a patient is in one fold."""
+    """Return patient and fold of each record; a patient is in only one fold."""
     n_patients = round(n * N_PATIENTS / N_RECORDS)
     again = rng.integers(0, n_patients, n - n_patients)
     patient = rng.permutation(np.concatenate([np.arange(n_patients), again]))
@@ -81,7 +81,7 @@ def draw_patients(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
 
 def write_archive(source: Archive | Store, to: Path, n: int, seed: int = 1) -> None:
-    """Write the archive: signals of ``source`` in int16, each time with other noise."""
+    """Write the archive: signals of ``source`` in int16, each with different noise."""
     rng = np.random.default_rng(seed)
     table = draw_table(source, n, rng)
     pool = np.rint(rng.normal(0, NOISE_MV * GAIN, 2**22)).astype(np.int16)
@@ -102,7 +102,7 @@ def write_archive(source: Archive | Store, to: Path, n: int, seed: int = 1) -> N
 
 
 def make_archive(templates: str, to: Path, n: int) -> dict[str, float]:
-    """Write the archive whole or not at all; without ``templates``, from simulated records."""
+    """Write the archive, all or nothing; without ``templates``, from simulated records."""
     if not templates:
         from ecgsim import simulate_archive
 

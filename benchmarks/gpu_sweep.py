@@ -1,12 +1,12 @@
-"""Paper B's sweep as an amount of work on one GPU: 2 networks x 4 rates x 5 folds.
+"""Time paper B's sweep as a workload on one GPU: 2 networks x 4 rates x 5 folds.
 
     python benchmarks/gpu_sweep.py                         the whole sweep, on the GPU
     python benchmarks/gpu_sweep.py --quick --device cpu    a small size, to see that it runs
 
 Synthetic signals of PTB-XL's shape: 10 s, 12 leads, about 8,730 records, of which 1,940 train
 (balanced) and 1,750 validate in each fold; batch 8, 25 epochs, validation in each epoch, no early
-stopping. The labels can be learnt, but the AUROC means nothing. Besides: the published loop on the
-same card for a part of the work, and the training of the IMN at 500 Hz with batches of 64 as a
+stopping. The labels can be learnt, but the AUROC means nothing. Also timed: the published loop on
+the same card for part of the work, and the training of the IMN at 500 Hz with batches of 64, as a
 share of the card's peak.
 """
 
@@ -27,13 +27,13 @@ RATES_HZ = (62, 100, 250, 500)
 MODELS = ("cnn1d", "cnn_lstm")
 N_FOLDS, N_TRAIN, N_VALID, EPOCHS = 5, 1940, 1750, 25
 IMN_GFLOP = 27.7
-"""Of one training record at 500 Hz, 5,000 samples: forward 4.6 GMAC, backward twice that."""
+"""Per training record at 500 Hz, 5,000 samples: forward 4.6 GMAC, backward twice that."""
 PEAK_TFLOPS = {"fp32": 494.5, "bf16": 989.4}
-"""Of an H100 SXM, dense, by precision of training; in fp32 that of TF32 (NVIDIA's data sheet)."""
+"""Dense peak of an H100 SXM by training precision; for fp32, that of TF32 (NVIDIA's data sheet)."""
 
 
 def signals(n_records: int, rate_hz: int, device: torch.device) -> tuple[torch.Tensor, np.ndarray]:
-    """Noise with a bump of half a second in every second record, made on the device."""
+    """Return noise, with a half-second bump in every second record, and labels."""
     generator = torch.Generator(device).manual_seed(rate_hz)
     x = torch.randn(n_records, 12, 10 * rate_hz, device=device, generator=generator)
     x[1::2, :, 4 * rate_hz : 4 * rate_hz + rate_hz // 2] += 0.3
@@ -41,7 +41,7 @@ def signals(n_records: int, rate_hz: int, device: torch.device) -> tuple[torch.T
 
 
 def folds(n_train: int, n_valid: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield positions of training and validation records; sizes differ a little, as patients do."""
+    """Yield positions of training and validation records; sizes vary slightly, as with patients."""
     for k, valid in enumerate(np.arange(N_FOLDS * n_valid).reshape(N_FOLDS, n_valid)):
         rest = np.setdiff1d(np.arange(N_FOLDS * n_valid), valid)
         yield np.random.default_rng(k).permutation(rest)[: n_train + 4 * k - 8], valid
@@ -79,7 +79,7 @@ def run_sweep(args: argparse.Namespace) -> None:
 
 
 def run_plain(args: argparse.Namespace) -> None:
-    """The published loop: seconds per epoch of one fold, and what the whole sweep would take."""
+    """Print the published loop's seconds per epoch of one fold and for the whole sweep."""
     device, total_s = resolve_device(args.device), 0.0
     for name, rate_hz in itertools.product(args.models, args.rates):
         x, y = signals(min(args.plain_records, args.n_valid), rate_hz, device)
@@ -96,7 +96,7 @@ def run_plain(args: argparse.Namespace) -> None:
 
 
 def run_imn(args: argparse.Namespace) -> None:
-    """Training of the IMN at the highest rate: records/s and share of the card's peak."""
+    """Print the IMN's training speed at the highest rate: records/s and share of the peak."""
     device, rate_hz, n = resolve_device(args.device), args.rates[-1], args.imn_records
     x, y = signals(n + args.imn_batch, rate_hz, device)
     for precision, peak in PEAK_TFLOPS.items():

@@ -1,8 +1,8 @@
-"""How cost grows with records, sampling rate and runs: seconds, memory and disk of each step.
+"""Measure how cost grows with records, sampling rate and runs: seconds, memory, disk per step.
 
     python benchmarks/growth.py [--record | --quick]
 
-Each step is a process of its own, so that its peak memory is its own. The book's engineering page
+Each step runs in its own process, so that its peak memory is its own. The book's engineering page
 shows the table.
 """
 
@@ -29,7 +29,7 @@ def simulate(place: Path, records: int, rate_hz: int) -> None:
 
 
 def prepare(place: Path, records: int, rate_hz: int) -> None:
-    """Make a store of both rates, every record checked."""
+    """Prepare a store of both rates, with every record checked."""
     data.prepare(data.Archive(place / "archive"), place / "store")
 
 
@@ -39,7 +39,7 @@ def open_store(place: Path, records: int, rate_hz: int) -> None:
 
 
 def preprocess(place: Path, records: int, rate_hz: int) -> None:
-    """The study's chain: 500 Hz from the store, resampled, clipped, normalised, in memory."""
+    """Run the study's chain in memory: 500 Hz from the store, resampled, clipped, normalised."""
     store = data.open_store(place / "store")
     ids = store.table.index.to_numpy()
     x = np.empty((len(ids), 12, rate_hz * 10), dtype=np.float32)
@@ -50,18 +50,18 @@ def preprocess(place: Path, records: int, rate_hz: int) -> None:
 
 
 def train(place: Path, records: int, rate_hz: int) -> None:
-    """One epoch of CNN1D over all records, batches of 64, and prediction of all."""
+    """Train CNN1D for one epoch on all records in batches of 64, then predict all."""
     x = np.load(place / "x.npy")
     training.predict_logits(fit_one_epoch(x, rate_hz), x, device="cpu")
 
 
 def summarise(place: Path, records: int, rate_hz: int) -> None:
-    """Read the metrics of so many run directories."""
+    """Read the metrics of as many run directories as ``records``."""
     assert runs.load_tables(place / "runs", "toy", "metrics")["run"].nunique() == records
 
 
 FOLDERS = {simulate: "archive", prepare: "store", summarise: "runs"}
-"""What a step writes or reads on the disk."""
+"""The folder that a step writes or reads."""
 
 
 def fit_one_epoch(x: np.ndarray, rate_hz: int) -> models.EcgModel:
@@ -73,7 +73,7 @@ def fit_one_epoch(x: np.ndarray, rate_hz: int) -> models.EcgModel:
 
 
 def copy_runs(place: Path, n: int) -> None:
-    """Make so many copies of a small run's directory, as a grid of runs leaves them."""
+    """Make ``n`` copies of a small run's directory, as a grid of runs leaves them."""
     sys.path.insert(0, str(ROOT / "tests"))
     from test_faults import FINISH, write_notebook
 

@@ -1,4 +1,4 @@
-"""Prediction beside the published evaluation loop, and the forward pass of the IMN, on a CPU.
+"""Time prediction against the published evaluation loop, and the IMN's forward pass, on a CPU.
 
 python benchmarks/inference.py [--quick] [--threads 2]
 """
@@ -19,10 +19,10 @@ from ecgcore.training import predict_logits
 
 
 def same_network(name: str, n_samples: int) -> tuple[EcgModel, torch.nn.Module]:
-    """Our network and the published one with the same weights, in evaluation mode."""
+    """Return our network and the published one with the same weights, in evaluation mode."""
     ours = build(name, rate_hz=100, n_samples=n_samples).eval()
     plain = PLAIN[name]().eval()
-    if name != "cnn_lstm":  # whose layers are registered in another order
+    if name != "cnn_lstm":  # its layers are registered in another order
         values = ours.state_dict().values()
         plain.load_state_dict(dict(zip(plain.state_dict(), values, strict=True)))
     return ours, plain
@@ -74,8 +74,8 @@ def bench_imn(n_samples: int, n_records: int, repeats: int) -> None:
 def convolutions(model: torch.nn.Module, x: torch.Tensor) -> Callable[[], object]:
     """Return a function that computes the convolutions of the network and nothing else.
 
-    It takes four records at a time, on inputs that were computed before: a bound that no
-    arrangement of the same convolutions can beat.
+    It processes four records at a time, on inputs that were computed beforehand: no arrangement of
+    the same convolutions can be faster.
     """
     calls: list[tuple[torch.nn.Module, torch.Tensor]] = []
 

@@ -1,4 +1,4 @@
-"""The reference of the benchmarks: networks and a loop as the papers' published code has them."""
+"""Reference for the benchmarks: networks and a loop as in the papers' published code."""
 
 import itertools
 
@@ -83,7 +83,7 @@ def plain_epoch(
     batch_size: int,
     device: torch.device,
 ) -> float:
-    """Take an epoch of the published loop: DataLoader, clipping, ``.item()`` in every step.
+    """Train an epoch with the published loop: DataLoader, clipping, ``.item()`` in every step.
 
     Return the sum of the losses.
     """

@@ -1,4 +1,4 @@
-"""Compare real and simulated records in what can be measured on both.
+"""Compare real and simulated records in quantities that can be measured on both.
 
     python benchmarks/realism.py PTBXL_DIR [--record | --quick]
 
@@ -20,7 +20,7 @@ SEED = 1
 
 
 def device_facts(archive: Archive) -> dict[str, float]:
-    """Return how AF and the type of device go together, and what noise alone says about AF."""
+    """Return how AF is associated with the device type, and how well noise alone predicts AF."""
     has_af = realism.has_condition(archive, "AF")
     chosen = archive.table.index[has_af | realism.has_condition(archive, "NORM")]
     v1_mv = archive.signals(500, chosen)[:, LEADS.index("V1")]
@@ -48,7 +48,7 @@ def main() -> None:
     print(table.to_string())
     if args.record:
         facts = {
-            "parameters": {"n_records": n_records, "seed": SEED},  # at most so many per class
+            "parameters": {"n_records": n_records, "seed": SEED},  # at most this many per class
             "real": {"name": archive.name, "fingerprint": archive.fingerprint},
             **device_facts(archive),
             "seconds": round(time.perf_counter() - start),

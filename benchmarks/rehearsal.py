@@ -1,12 +1,12 @@
-"""The paper tier at PTB-XL's size, on a CPU: memory, seconds and disk of each kind of run.
+"""Rehearse the paper tier at PTB-XL's size on a CPU: memory, seconds and disk per kind of run.
 
     python benchmarks/rehearsal.py [--templates PTBXL_DIR] [--folder DIR] [--record] [--records 300]
 
-An archive of 21,799 records is written once: records of PTBXL_DIR (or simulated ones) with other
-noise and PTB-XL's counts. Then each kind of run executes its notebook with all records in memory
-but few steps, in a process of its own; what costs the same for every record is measured on some.
-Processor seconds stand beside those of the clock, because other work may share the machine.
-Finished rows are kept in DIR, and the same command goes on where it was stopped.
+An archive of 21,799 records is written once, from records of PTBXL_DIR (or simulated ones) with
+different noise and PTB-XL's counts. Then each kind of run executes its notebook in its own process,
+with all records in memory but few training steps; work that costs the same for every record is
+measured on some records. Processor seconds are reported beside wall-clock seconds, because other
+work may share the machine. Finished rows are kept in DIR; a repeated command continues from there.
 """
 
 import argparse
@@ -51,12 +51,12 @@ DEPENDS_ON = [
     *("workflow/cost.py", "workflow/tiers/paper.yaml"),
 ]
 EXPLAINED = [f"imn_train {m} 100 Hz" for m in ("imn", "xresnet1d101")]
-"""Kinds whose explanations are measured; the others' follow from the time of an answer."""
-WHOLE = "frequency_train cnn1d 62 Hz"  # whose networks answer the whole test part
+"""Kinds whose explanations are measured; the others' follow from the time of a forward pass."""
+WHOLE = "frequency_train cnn1d 62 Hz"  # its networks predict the whole test part
 
 
 class Meter:
-    """Seconds of clock and processor, rows of data and peak memory, by the name of a phase."""
+    """Wall-clock and processor seconds, rows of data and peak memory by phase."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[Any]] = {}
@@ -73,9 +73,9 @@ class Meter:
         self.peak_mib[name] = peak_memory_mib()
 
     def patch(self, place: Any, name: str, first: int | None = None, most: int = 0) -> None:
-        """Measure ``place.name``, of whose argument number ``first`` it gets ``most`` rows.
+        """Measure ``place.name``, passing at most ``most`` rows of argument number ``first``.
 
-        An array that it returns is filled up by repetition.
+        A returned array is filled up to the original number of rows by repetition.
         """
         function = getattr(place, name)
 
@@ -92,7 +92,7 @@ class Meter:
 
 
 def fill(result: Any, n: int) -> Any:
-    """Return an array, or the arrays of a decomposition, with ``n`` rows."""
+    """Return an array, or the arrays of a decomposition, repeated to ``n`` rows."""
     if isinstance(result, Decomposition):
         return replace(result, **{k: fill(v, n) for k, v in vars(result).items()})
     is_array = isinstance(result, np.ndarray)
@@ -127,7 +127,7 @@ def arithmetic(model: EcgModel, config: training.TrainConfig) -> dict[str, float
 
 
 def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]) -> Meter:
-    """Make a notebook take few steps and measure its parts; all records stay in memory."""
+    """Make a notebook take few training steps and measure its parts, with all records in memory."""
     meter, batch = Meter(), params["batch_size"]
     order, step, predict = loop.epoch_order, loop._step, loop.predict_logits
     fit, examine, folds = training.fit, explanations.examine, splits.hold_out_folds
@@ -170,7 +170,7 @@ def install(kind: str, params: dict[str, Any], steps: int, facts: dict[str, Any]
 
 
 def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict[str, Any]:
-    """Execute a notebook's cells in this process; return what its parts cost."""
+    """Execute a notebook's cells in this process; return the costs of its parts."""
     out = place / "run"
     shutil.rmtree(out, ignore_errors=True)
     matplotlib.use("Agg")
@@ -207,7 +207,7 @@ def run_kind(kind: str, params: dict[str, Any], place: Path, steps: int) -> dict
 
 
 def costs(meter: Meter, facts: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Return seconds of the clock and of the processor by the name of a part of a run."""
+    """Return wall-clock and processor seconds by part of a run."""
     total = {name: np.sum(pairs, axis=0) for name, pairs in meter.seconds.items()}
     steps, no_seconds = meter.seconds["step"], np.zeros(2)
     step = np.median(steps[1:] or steps, axis=0)
@@ -224,7 +224,7 @@ def costs(meter: Meter, facts: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def measure(function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
-    """Return what a function returns, with peak memory and seconds of clock and processor."""
+    """Return a function's result with peak memory, wall-clock and processor seconds."""
     torch.set_num_threads(1)
     start = time.perf_counter(), time.process_time()
     row = function(*args)
@@ -233,14 +233,14 @@ def measure(function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, An
 
 
 def make_store(place: Path) -> dict[str, Any]:
-    """Prepare both rates, every record checked."""
+    """Prepare a store of both rates, with every record checked; return its size and tasks."""
     store = prepare(Archive(place / "archive"), place / "store")
     tasks = {t: len(labels.task_labels(store.table, store.statements, t)) for t in labels.TASKS}
     return {"disk_mib": size_mib(place / "store"), **{f"n_{t}": n for t, n in tasks.items()}}
 
 
 def main() -> None:
-    """Parse the command line and measure what is not measured yet."""
+    """Parse the command line and measure what has not been measured yet."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--templates", default="", help="archive or store whose records are used")
     parser.add_argument("--folder", type=Path, default=ROOT / "_build" / NAME)

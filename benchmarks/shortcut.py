@@ -1,9 +1,9 @@
-"""Networks that learn a planted shortcut, and the explanations that show it.
+"""Train networks on a planted shortcut and score the explanations that should show it.
 
     python benchmarks/shortcut.py STORE [--record]
 
-STORE is the prepared archive of the lecture tier. The page on belief shows the table: a small
-build's own network may not learn the burst, and then the lesson would have no content.
+STORE is the prepared archive of the lecture tier. The page on belief shows the table,
+because a small build's own network may not learn the burst, which would leave the lesson empty.
 """
 
 import argparse

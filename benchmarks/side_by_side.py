@@ -19,7 +19,7 @@ def side_by_side(
     this processor (an LSTM in bf16, for instance) is named and left out. Each runs once before
     anything is measured. In every one of ``repeats`` rounds all cases run once, so that other load
     affects all of them alike; on a busy machine ``time.process_time`` is the better ``clock``, with
-    one thread. A row has ``title``, the median time in ms divided by ``per``, what a call handles,
+    one thread. A row has ``title``, the median time in ms divided by ``per`` (the items per call),
     and the median of the ratios within the rounds, with the smallest and the largest. Returns the
     seconds of every round by case.
     """

@@ -1,9 +1,9 @@
-"""Training steps beside the published loop (DataLoader, Adam, clipping, ``.item()``), on a CPU.
+"""Time training steps against the published loop (DataLoader, Adam, clipping) on a CPU.
 
     python benchmarks/train_step.py [--quick] [--threads 2] [--only cnn1d cnn_lstm imn shares]
 
-``shares`` prints what each kind of operation takes of a step; ``--record`` keeps it. With one
-thread, seconds are those of the processor.
+``shares`` prints each kind of operation's share of a step; ``--record`` saves it. With one
+thread, processor seconds are measured.
 """
 
 import argparse
@@ -34,7 +34,7 @@ SHARES = {
     "cnn1d": (5000, 8),
     "cnn_lstm": (1000, 8),
 }
-"""Samples and batch size at which ``shares`` looks at a network."""
+"""Samples and batch size at which ``shares`` profiles a network."""
 OPERATIONS = {
     "convolutions": "conv",
     "LSTM": "lstm|rnn",
@@ -46,7 +46,7 @@ OPERATIONS = {
 
 
 def random_records(n_records: int, n_samples: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random signals (record, lead, sample) and alternating labels."""
+    """Return random signals (record, lead, sample) and alternating labels."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(n_records, 12, n_samples, generator=generator)
     return x, torch.arange(n_records) % 2
@@ -55,7 +55,7 @@ def random_records(n_records: int, n_samples: int) -> tuple[torch.Tensor, torch.
 def our_epoch(
     model: EcgModel, x: torch.Tensor, y: torch.Tensor, config: TrainConfig
 ) -> Callable[[], list[float]]:
-    """Return a function that takes an epoch of the steps of ``fit``, and returns the losses."""
+    """Return a function that runs one epoch of the steps of ``fit`` and returns the losses."""
     training = loop.Training(model, config, CPU, (x, y), (x, y))
     batches = torch.split(torch.arange(len(x)), config.batch_size)
 

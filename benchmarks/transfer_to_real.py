@@ -1,4 +1,4 @@
-"""Judge the simulator from outside: train on simulated AF and NORM alone, test on real records.
+"""Judge the simulator externally: train on simulated AF and NORM only, test on real records.
 
     python benchmarks/transfer_to_real.py PTBXL_DIR [--record | --quick]
 
@@ -38,7 +38,7 @@ def records(archive: Archive) -> Part:
 
 
 def simulated_records(n_records: int, seed: int) -> Part:
-    """Return the same of a simulated archive, which is not kept."""
+    """Return the same for a simulated archive, which is not kept."""
     options = {"seed": seed, "rates_hz": (RATE_HZ,), "prevalence": PREVALENCE}
     with tempfile.TemporaryDirectory() as folder:
         path = simulate_archive(Path(folder) / "simulated", n_records=n_records, **options)

@@ -24,7 +24,7 @@ CODES = ("NORM", "IMI", "NDT", "AFIB")
 
 
 def some_adu(n_records: int, n_samples: int, seed: int = 0) -> NDArray[np.int16]:
-    """Noise that obeys the identities of the leads to rounding, shape (record, lead, sample)."""
+    """Return noise that obeys the lead identities up to rounding, shape (record, lead, sample)."""
     eight = np.random.default_rng(seed).normal(0, 300, (n_records, 8, n_samples))
     return np.rint(twelve_from_eight(eight)).astype(np.int16)
 
@@ -32,7 +32,7 @@ def some_adu(n_records: int, n_samples: int, seed: int = 0) -> NDArray[np.int16]
 def write_record(
     stem: Path | str, signals_mv: np.ndarray, rate_hz: int, gain: int = GAIN, **names: Any
 ) -> None:
-    """Write one record, shape (lead, sample), mV; ``lead_names`` as in ``encode_record``."""
+    """Write one record in mV, shape (lead, sample); ``lead_names`` as in ``encode_record``."""
     write_records([stem], to_adu(signals_mv, gain)[None], rate_hz, gain=gain, **names)
 
 
@@ -46,7 +46,7 @@ def write_records(stems: Sequence[Path | str], adu: np.ndarray, rate_hz: int, **
 def write_archive(
     root: Path, n_records: int = 6, rates_hz: tuple[int, ...] = (100, 500), seed: int = 0
 ) -> Path:
-    """Records 1..n of as many patients, with both tables and RECORDS."""
+    """Write records 1..n of n patients, with both tables and RECORDS."""
     ids = range(1, n_records + 1)
     table = pd.DataFrame({"ecg_id": ids, "patient_id": [float(100 + i) for i in ids]})
     table["age"] = 50.0
@@ -66,7 +66,7 @@ def write_archive(
 
 
 def damage(archive: Archive, ecg_id: int, rate_hz: int = 100) -> None:
-    """Cut a record off in the middle of a frame."""
+    """Truncate a record in the middle of a frame."""
     file = Path(f"{archive.stems(rate_hz)[ecg_id]}.dat")
     file.write_bytes(file.read_bytes()[:-5])
 

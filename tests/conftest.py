@@ -1,4 +1,4 @@
-"""Shared fixtures: the material beside the checkout, a small simulated archive."""
+"""Shared fixtures: the real data beside the checkout and a small simulated archive."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from hypothesis import settings
 # One thread per test process: pytest-xdist shares out the machine's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shared machine may stall for a second; how long an example takes is no property of the code.
+# A shared machine may stall for a second, so the time of an example says nothing about the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
@@ -21,9 +21,9 @@ SLOW = ("test_pages.py", "test_repeat.py", "test_shown_commands.py", "test_noteb
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, half of them on each of two workers, which get half of the list.
+    """Run the slow tests first, split between two workers that each get half of the list.
 
-    Else one worker ends with them while the other has nothing left to do.
+    Otherwise, one worker would end with them while the other has nothing left to do.
     """
     slow = [[item for item in items if item.path.name == name] for name in SLOW]
     fast = [item for item in items if item.path.name not in SLOW]
@@ -34,31 +34,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The checkout."""
+    """Return the root of the checkout."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real records and published figures beside the checkout; skips without it."""
+    """Return the folder of real records and published figures; skip the test without it."""
     path = ROOT.parent / "shared"
     if not path.is_dir():
-        pytest.skip("real data: the folder 'shared' does not lie beside this checkout")
+        pytest.skip("real data: the folder 'shared' is not beside this checkout")
     return path
 
 
 @pytest.fixture(scope="session")
 def ptbxl_500(shared: Path) -> Path:
-    """500 real PTB-XL records in the official layout."""
+    """Return 500 real PTB-XL records in the official layout."""
     path = shared / "ptbxl-500"
     if not path.is_dir():
-        pytest.skip("real archive: shared/ptbxl-500 does not lie beside this checkout")
+        pytest.skip("real archive: shared/ptbxl-500 is not beside this checkout")
     return path
 
 
 @pytest.fixture(scope="session")
 def simulated_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """240 simulated records, seed 7, made once per session (and worker)."""
+    """Return 240 simulated records with seed 7, made once per session and worker."""
     from ecgsim import simulate_archive
 
     path = tmp_path_factory.mktemp("archive") / "simulated"
@@ -68,7 +68,7 @@ def simulated_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_store(simulated_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The simulated archive, prepared."""
+    """Return the store of the simulated archive."""
     from ecgcore.data import Archive, prepare
 
     path = tmp_path_factory.mktemp("store") / "store"

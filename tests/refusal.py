@@ -1,4 +1,4 @@
-"""What every refusal must be: an error of ours, in one sentence, with the words that help."""
+"""A check of refusals: an EcgcoreError of one line that contains the helpful words."""
 
 from collections.abc import Callable
 from typing import Any

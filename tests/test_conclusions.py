@@ -1,4 +1,4 @@
-"""No notebook says more than its runs show: its cells on tables made by hand."""
+"""Notebooks conclude no more than their runs show: their cells on hand-made tables."""
 
 import ast
 import itertools
@@ -40,7 +40,7 @@ def execute(notebook: str, *snippets: str, **given: Any) -> dict[str, Any]:
 
 
 def networks(auroc: float, n: int, n_positive: int, n_seeds: int, first: int) -> dict[int, Any]:
-    """Binormal scores of networks on the same ``n`` records, by seed."""
+    """Return binormal scores of networks on the same ``n`` records, by seed."""
     y, tables = (np.arange(n) < n_positive).astype(int), {}
     for seed in range(n_seeds):
         mean = np.sqrt(2) * stats.norm.ppf(auroc) * y
@@ -51,7 +51,7 @@ def networks(auroc: float, n: int, n_positive: int, n_seeds: int, first: int) ->
 
 
 def sweep(rates: list[int], n: int, n_positive: int, n_seeds: int, *more: str) -> dict[str, Any]:
-    """Cells of ``frequency_sweep``: cnn1d is worse at 500 Hz, cnn_lstm is not."""
+    """Execute cells of ``frequency_sweep``: cnn1d is worse at 500 Hz, cnn_lstm is not."""
     pairs = list(itertools.product(("cnn1d", "cnn_lstm"), rates))
     auroc = {pair: 0.6 if pair == ("cnn1d", 500) else 0.95 for pair in pairs}
     answers = {p: networks(auroc[p], n, n_positive, n_seeds, 9 * p[1]) for p in pairs}
@@ -61,13 +61,13 @@ def sweep(rates: list[int], n: int, n_positive: int, n_seeds: int, *more: str) -
     return execute("frequency_sweep", "statistics.interaction(", "def claim(", *more, **given)
 
 
-def test_claims_of_paper_b_are_tested_as_it_makes_them() -> None:
+def test_claims_of_paper_b_are_tested_as_stated_there() -> None:
     space = sweep([62, 100, 250, 500], 300, 100, 3)
     verdicts = space["claims"].set_index("measured").verdict
     for metric in ("AUROC", "accuracy", "sensitivity"):
         assert verdicts[f"{metric}, cnn1d at 500 Hz minus cnn1d at 100 Hz"] == "supported"
     assert verdicts["AUROC, cnn_lstm at 500 Hz minus cnn_lstm at 250 Hz"] == "undecided"
-    assert space["shown"]["verdict"] == "worse", "the interaction is a test of its own"
+    assert space["shown"]["verdict"] == "worse", "the interaction is a separate test"
 
 
 def test_three_positives_and_one_seed_decide_nothing() -> None:
@@ -124,7 +124,7 @@ def test_the_cause_is_judged_by_its_rule(results: Any, verdicts: Any, expected: 
 
 
 def scores_of_maps(metrics: list[str], **methods: float) -> pd.DataFrame:
-    """Scores of 60 records and three seeds, as runs leave them."""
+    """Return scores of 60 records and three seeds, as runs save them."""
     cells = itertools.product(methods, range(60), range(3))
     table = pd.DataFrame(cells, columns=["method", "ecg_id", "seed"])
     means = table.method.map(methods).to_numpy()[:, None]
@@ -133,7 +133,7 @@ def scores_of_maps(metrics: list[str], **methods: float) -> pd.DataFrame:
 
 
 def belief(metrics: list[str], **methods: float) -> "pd.Series[str]":
-    """Verdicts of ``imn_belief`` by claim; every method but ``imn`` is a control."""
+    """Return the verdicts of ``imn_belief`` by claim; all methods but ``imn`` are controls."""
     records = scores_of_maps(metrics, **methods).rename(columns={"ecg_id": "record"})
     duels = compare_with_controls(records, list(methods)[1:], metrics=metrics).duels
     terms = pd.DataFrame({"model": "imn", "term": "auroc_bias", "value": [0.5] * 3})
@@ -157,7 +157,7 @@ def test_reasons_must_beat_the_strongest_control_and_deletion_says_nothing_about
 
 
 def better(*names: str, **methods: float) -> dict[str, Any]:
-    """Results of ``imn_better`` for equal networks; ``imn`` is the map of imn_plus."""
+    """Return results of ``imn_better`` for equal networks; ``imn`` is the map of imn_plus."""
     usual = {"task": "norm_vs_mi", "variant": "as published", "shortcut": False, "rate_hz": 100}
     table, results = scores_of_maps(["deletion_share_bridge"], **methods).assign(**usual), {}
     table["model"] = np.where(table.method == "imn", "imn_plus", "imn")

@@ -1,4 +1,4 @@
-"""Killed, out of space, damaged: work goes on to the same bytes, or one sentence says why not.
+"""Killed, out of space, damaged: work continues to the same bytes, or an error says why not.
 
 ``benchmarks/faults.py`` injects the faults of :data:`FAULTS` many times and records the outcome.
 """
@@ -61,7 +61,7 @@ def prepare_command(archive: Path, place: Path) -> list[str]:
 
 
 class Child:
-    """A command in a process group of its own."""
+    """A command in its own process group."""
 
     def __init__(self, command: list[str]) -> None:
         self.output = ""
@@ -77,7 +77,7 @@ class Child:
         return self.process.poll()
 
     def kill(self, *, whole_group: bool) -> bool:
-        """SIGKILL, perhaps of all that it started; return whether it was still running."""
+        """Send SIGKILL, to the whole group if asked; return whether it was still running."""
         was_alive = self.process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if whole_group else os.kill)(self.process.pid, signal.SIGKILL)
@@ -88,7 +88,7 @@ class Child:
         assert self.wait() == 0, self.output
 
     def refuse(self, words: str) -> None:
-        """It must end with code 2 and one sentence that holds these words."""
+        """Check that it ends with code 2 and one sentence that contains these words."""
         assert self.wait() == 2, self.output
         lines = [line for line in self.output.splitlines() if not line.startswith("epoch ")]
         assert len(lines) == 1, self.output
@@ -96,7 +96,7 @@ class Child:
 
 
 def results(place: Path) -> dict[str, str]:
-    """Digests of all that has its final name, without what the clock says."""
+    """Return digests of all files with final names, without times."""
     if (place / "run").exists():
         assert not runs.damage(place / "run")
     paths = [path for path in place.glob("*/*") if path.parent.name in ("run", "store")]
@@ -121,7 +121,7 @@ def survive(command: Callable[[Path], list[str]], folder: Path, rng: Rng) -> Non
         if not was_alive:
             shutil.rmtree(place)
     Child(command(place)).succeed()
-    assert results(place) == expected, "it went on to another end"
+    assert results(place) == expected, "it ended with different results"
 
 
 def kill_preparing(folder: Path, rng: Rng) -> None:
@@ -135,7 +135,7 @@ def kill_run(folder: Path, rng: Rng) -> None:
 
 
 def fill_disk(folder: Path, rng: Rng) -> None:
-    """No file may grow beyond a limit, as under a quota; without the limit the work goes on."""
+    """Limit the size of files, as a quota does; without the limit, the work continues."""
     limit = f'ulimit -f {rng.integers(50, 100)}; exec "$@"'
     archive = write_archive(folder / "archive", 40)
     notebook = write_notebook(folder / "toy.ipynb", BEGIN, TRAIN)
@@ -147,7 +147,7 @@ def fill_disk(folder: Path, rng: Rng) -> None:
 
 
 def forbid_writing(folder: Path, rng: Rng) -> None:
-    """A file lies where the folder should be, so that even root cannot write below it."""
+    """Put a file where the folder should be, so that even root cannot write below it."""
     (folder / "file").touch()
     archive = write_archive(folder / "archive", 10, rates_hz=(100,))
     simulate = [*ECGCORE, "simulate", "--records", "5", "--to", str(folder / "file" / "archive")]
@@ -158,7 +158,7 @@ def forbid_writing(folder: Path, rng: Rng) -> None:
 
 
 def damage_run(folder: Path, rng: Rng) -> None:
-    """Every file of a finished run in turn is deleted, cut or changed."""
+    """Delete, cut or change every file of a finished run in turn."""
     notebook = write_notebook(folder / "toy.ipynb", BEGIN, FINISH)
     run = runs.run_notebook(notebook, {}, folder / "runs" / "a")
     for path in [path for path in sorted(run.iterdir()) if path != run / "notebook.ipynb"]:
@@ -167,13 +167,13 @@ def damage_run(folder: Path, rng: Rng) -> None:
         if kind == "deleted":
             path.unlink()
         assert path.name in runs.damage(run), (path.name, kind)
-        if path.name not in ("params.json", "provenance.json"):  # which say that it is a run
+        if path.name not in ("params.json", "provenance.json"):  # these mark it as a run
             with pytest.raises(EcgcoreError, match=path.name):
                 runs.load_tables(folder / "runs", "toy", "metrics")
         path.write_bytes(whole)
     (run / "metrics.csv").unlink()
     runs.run_notebook(notebook, {}, run)
-    assert not runs.damage(run), "a damaged run was not made again"
+    assert not runs.damage(run), "a damaged run was not repeated"
 
 
 def start_twice(folder: Path, rng: Rng) -> None:
@@ -181,7 +181,7 @@ def start_twice(folder: Path, rng: Rng) -> None:
     notebook = write_notebook(folder / "toy.ipynb", BEGIN, count + FINISH)
     for child in [Child(run_command(notebook, folder / "runs")) for _ in range(2)]:
         child.succeed()
-    assert (folder / "count").read_text() == "x", "the run was made twice"
+    assert (folder / "count").read_text() == "x", "the run was executed twice"
     assert [path.name for path in (folder / "runs").iterdir()] == ["run"]
 
 
@@ -194,12 +194,12 @@ FAULTS: dict[str, tuple[Callable[[Path, Rng], None], str, str]] = {
     "damaged run": (damage_run, "files deleted, cut, changed", "refused by name; made again"),
     "two processes, one run": (start_twice, "started at the same time", "made once; both succeed"),
 }
-"""By name: what injects the fault and raises unless the outcome is as stated, and the two texts."""
+"""By name: a function that injects the fault and checks the outcome, and the two texts."""
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_survived(name: str, tmp_path: Path) -> None:
-    seed = time.time_ns() % 2**32  # another moment each time; printed if it fails
+    seed = time.time_ns() % 2**32  # a different moment each time; printed if it fails
     print("seed", seed)
     FAULTS[name][0](tmp_path, np.random.default_rng(seed))
 

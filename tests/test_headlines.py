@@ -1,7 +1,7 @@
-"""The headline numbers of the studies, computed again from the recorded answers without ecgcore.
+"""The studies' headline numbers, recomputed from the recorded predictions without ecgcore.
 
-scikit-learn's AUROC and a bootstrap over patients that is written here; ``pytest -s`` prints them.
-What the book prints comes from ``ecgcore.statistics``, with which they must agree.
+AUROC is scikit-learn's, and the bootstrap over patients is written here. The results must agree
+with ``ecgcore.statistics``, which the book uses; ``pytest -s`` prints them.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def over_seeds(rows: pd.DataFrame, measure: Auroc) -> float:
 
 
 def resampled(rows: pd.DataFrame, times: pd.Series) -> float:
-    """The AUROC within seed and fold where each patient counts ``times``; logits have no ties."""
+    """Return the AUROC within seed and fold, weighting patients; logits have no ties."""
     weighted = rows.assign(w=times[rows.patient_id].to_numpy()).sort_values("logit")
     values = []
     for _, of in weighted.groupby(["seed", "fold"]):
@@ -42,7 +42,7 @@ def resampled(rows: pd.DataFrame, times: pd.Series) -> float:
 
 
 def answers(study: str, *names: str) -> pd.DataFrame:
-    """The test answers of one network; of several files, each is an outer fold."""
+    """Return the test predictions of one network; several files are its outer folds."""
     tables = [pd.read_csv(RESULTS / study / f"{name}.csv") for name in names]
     if len(tables) > 1:
         tables = [table.assign(fold=k) for k, table in enumerate(tables)]
@@ -64,7 +64,7 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_headline_is_found_again(name: str) -> None:
+def test_a_headline_number_is_reproduced(name: str) -> None:
     a, b = PAIRS[name]
     values = [over_seeds(rows, within_folds) for rows in (a, b)]
     tables = [
@@ -83,7 +83,7 @@ def test_a_headline_is_found_again(name: str) -> None:
     assert np.std(drawn) == pytest.approx(np.sqrt(of_patients), rel=0.25)
 
 
-def test_the_published_networks_are_found_again() -> None:
+def test_results_of_the_published_networks_are_reproduced() -> None:
     ludb = pd.read_csv(RESULTS / "published_networks_predictions.csv")
     plain = ludb[ludb.condition == "as it is"]
     found = [round(auroc(rows), 3) for _, rows in plain.groupby("rate_hz")]

@@ -1,4 +1,4 @@
-"""Labels against the papers' rules, restated, on real and on invented tables."""
+"""Labels against the papers' rules, restated here, on real and invented tables."""
 
 import ast
 from pathlib import Path

@@ -67,7 +67,7 @@ def test_one_seed_one_result(
         np.testing.assert_allclose(mean[test.ecg_id], test.logit, atol=1e-5)
 
 
-def test_an_outer_fold_tests_no_patient_whom_it_knows(
+def test_an_outer_fold_tests_no_patient_seen_in_training(
     root: Path, tmp_path: Path, small_store: str
 ) -> None:
     given = {**SMALL, "archive": small_store, "rate_hz": 62, "folds": 2, "protocol": "outer_folds"}
@@ -81,7 +81,7 @@ def test_an_outer_fold_tests_no_patient_whom_it_knows(
 
 
 def test_both_studies_on_real_records(root: Path, tmp_path: Path, ptbxl_500: Path) -> None:
-    """Three cases of AF in the test part and one seed per network decide nothing."""
+    """Three cases of AF in the test part and one seed per network support no verdict."""
     store, folder = tmp_path / "store", tmp_path / "runs"
     prepare(Archive(ptbxl_500), store)
 

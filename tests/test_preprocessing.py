@@ -23,7 +23,7 @@ from ecgcore.preprocessing import (
 
 
 def published_chain(record: np.ndarray, rate_in_hz: int, rate_hz: int) -> np.ndarray:
-    """Paper B's preprocessing of one record (sample, lead), restated plainly, loops and all."""
+    """Return paper B's preprocessing of one record (sample, lead), restated with loops."""
     x = np.nan_to_num(record, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
     if rate_hz != rate_in_hz:
         x = scipy.signal.resample(x, round(len(x) * rate_hz / rate_in_hz)).astype(np.float32)
@@ -42,7 +42,7 @@ def published_chain(record: np.ndarray, rate_in_hz: int, rate_hz: int) -> np.nda
 
 @pytest.fixture(scope="module")
 def records_mv(ptbxl_500: Path) -> np.ndarray:
-    """24 real records at 500 Hz, with every kind of damage that the chain repairs."""
+    """Return 24 real records at 500 Hz with every kind of damage that the chain repairs."""
     headers = sorted(ptbxl_500.glob("records500/*/*.hea"))[:24]
     records = np.stack([wfdb.rdrecord(str(h.with_suffix(""))).p_signal.T for h in headers])
     records = records.astype(np.float32)
@@ -141,7 +141,7 @@ def test_band_limit_and_upsampling_keep_what_lies_below() -> None:
     np.testing.assert_allclose(band_limit(mixed, 500, 50), sine(20.0), atol=1e-5)
 
 
-def test_normalisation_by_training_set_and_none() -> None:
+def test_normalisation_by_training_set_or_none() -> None:
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(30, 12, 400)) * np.arange(1, 13)[:, None] + 2).astype(np.float32)
     chain, clipped = preprocess(x, 100, 100, normalise="none"), np.clip(x, -15, 15)
@@ -177,12 +177,12 @@ def test_impossible_requests_are_refused() -> None:
     refused("needs statistics", preprocess, x, 500, 100, normalise="train_lead")
 
 
-def test_shuffled_blocks_are_those_of_the_record_without_steps() -> None:
+def test_shuffled_blocks_are_those_of_the_record_with_faded_steps() -> None:
     ramp = np.tile(np.arange(1000, dtype=np.float32), (2, 12, 1))
     shuffled = shuffle_blocks(ramp, 500, 200, seed=1)
     kept = shuffled[..., 50::100]  # the middle of each block, where no step is faded
     assert sorted(kept[0, 0]) == ramp[0, 0, 50::100].tolist()
     assert (kept[0, 0] != ramp[0, 0, 50::100]).any()
     assert np.abs(np.diff(shuffled, axis=-1)).max() < 250, "a cut between blocks was not faded"
-    assert (shuffled[:, :1] == shuffled).all(), "leads were shuffled apart"
+    assert (shuffled[:, :1] == shuffled).all(), "leads were shuffled differently"
     assert (shuffle_blocks(ramp, 500, 200, seed=1) == shuffled).all()

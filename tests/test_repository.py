@@ -1,9 +1,11 @@
-"""Hygiene: what may lie in git, how modules depend on each other, sizes, and that pins agree."""
+"""Hygiene: files in git, dependencies between modules, sizes and version pins."""
 
 import ast
+import importlib
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -62,7 +64,7 @@ def test_no_large_file_no_date_or_version_in_a_name(root: Path, tracked: list[Pa
 
 
 def test_no_machine_path_and_no_registry(root: Path, tracked: list[Path]) -> None:
-    # written in pieces, or this file would hold what it looks for
+    # written in pieces, or this file would match its own patterns
     words = ["/" + "work/", "/" + "root/", "/" + "home/", "pypi" + ".org", "registry." + "npmjs"]
     for path in tracked:
         if path.suffix not in {".png", ".ico", ".woff2"}:
@@ -71,7 +73,7 @@ def test_no_machine_path_and_no_registry(root: Path, tracked: list[Path]) -> Non
 
 
 def test_nothing_is_unpickled_and_parquet_is_read_without_threads(root: Path) -> None:
-    """files.read_parquet says why: found as a build whose preparation died after its work."""
+    """``files.read_parquet`` says why: a build's preparation once died after its work."""
     banned = re.compile(r"\bimport pickle\b|pickle\.loads?\(|allow_pickle=True|read_pickle")
     for path in [*sources(root), *notebooks(root)]:
         text = path.read_text(encoding="utf-8").replace("import pickle\n", "")
@@ -99,7 +101,7 @@ def test_notebooks_are_clean_sources(root: Path) -> None:
 
 
 def test_notebooks_show_their_experiment(root: Path) -> None:
-    """At most 200 code lines; at least half is visible, by lines in each and by cells in all."""
+    """Limit code to 200 lines; at least half is visible: lines in each, cells in all."""
     all_cells = []
     for path in notebooks(root):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -164,11 +166,18 @@ def level_of(module: str) -> int:
     return next(i for i, level in enumerate(LEVELS) if module in level)
 
 
-def test_imports_point_one_way(root: Path) -> None:
+def test_every_script_can_be_imported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(root / "benchmarks")
+    monkeypatch.setattr(sys, "path", list(sys.path))  # some add folders of their own
+    for script in [*(root / "workflow").glob("*.py"), *(root / "benchmarks").glob("*.py")]:
+        importlib.import_module(script.stem)
+
+
+def test_imports_point_in_one_direction(root: Path) -> None:
     for path in sources(root):
         package, module, *_ = path.relative_to(root).parts
         own = module.removesuffix(".py") if package == "ecgcore" else package
-        if own.startswith("__") or own == "cli":  # the entry points import anything, late
+        if own.startswith("__") or own == "cli":  # entry points import anything, when called
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
@@ -183,7 +192,7 @@ def test_imports_point_one_way(root: Path) -> None:
                 assert is_lazy, f"{path}: ecgsim is imported where it is needed, not by all"
 
 
-def test_the_library_stays_small_and_says_what_it_is(root: Path) -> None:
+def test_the_library_stays_small_and_documented(root: Path) -> None:
     for path in sources(root):
         text = path.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= LARGEST_FILE, path
@@ -219,7 +228,7 @@ def test_environment_holds_the_same_pins(root: Path) -> None:
     pins = {}
     for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines():
         name, _, version = line.partition("==")
-        assert version, f"constraints.txt: {line} is no pin"
+        assert version, f"constraints.txt: {line} is not a pin"
         pins[canonical(name)] = version
     conda = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
     listed = conda["dependencies"][-1]["pip"]

@@ -33,13 +33,13 @@ pytestmark = [
     ),
     pytest.mark.skipif(
         find_spec("snakemake_executor_plugin_slurm") is None,
-        reason="Slurm: its plugin is not here (pip install -c constraints.txt '.[slurm]')",
+        reason="Slurm: its plugin is not installed (pip install -c constraints.txt '.[slurm]')",
     ),
 ]
 
 
 def kill_once(stop: threading.Event, killed: list[int]) -> None:
-    """SIGKILL the first process that makes the victim's run, as the end of its node would."""
+    """SIGKILL the first process that executes the victim's run, as if its node had failed."""
     while not (killed or stop.wait(0.2)):
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -52,7 +52,7 @@ def kill_once(stop: threading.Event, killed: list[int]) -> None:
                 killed.append(int(path.parent.name))
 
 
-def test_a_sweep_ends_well_although_a_job_dies(root: Path, tmp_path: Path) -> None:
+def test_a_sweep_succeeds_although_a_job_dies(root: Path, tmp_path: Path) -> None:
     config = yaml.safe_load((root / "workflow/tiers/smoke.yaml").read_text())
     tier = tmp_path / "slurm.yaml"
     tier.write_text(yaml.safe_dump({**config, "tier": "slurm"}, sort_keys=False))
@@ -65,7 +65,7 @@ def test_a_sweep_ends_well_although_a_job_dies(root: Path, tmp_path: Path) -> No
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile",
              "--profile", "workflow/profiles/slurm", "--configfile", str(tier),
-             "--slurm-status-command", "squeue",  # no accounting here
+             "--slurm-status-command", "squeue",  # this Slurm has no accounting
              "--slurm-init-seconds-before-status-checks", "2",
              "--seconds-between-status-checks", "2",
              "--config", f"html={tmp_path}/html", "gpus=2"],

@@ -14,7 +14,7 @@ from ecgcore.errors import EcgcoreError
 
 
 def invented(n_records: int, seed: int, share: float = 0.3) -> tuple[pd.DataFrame, pd.Series]:
-    """Patients with one to several records, some with both labels, folds by patient."""
+    """Return patients with one or more records, some with both labels, and folds by patient."""
     rng = np.random.default_rng(seed)
     index = pd.Index(rng.permutation(n_records) + 1, name="ecg_id")
     patient = rng.integers(0, max(2, n_records * 2 // 3), n_records)
@@ -30,7 +30,7 @@ def with_twins(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> pd.DataFram
 
 
 def published_partition(table: pd.DataFrame, y: pd.Series) -> tuple[list[set[int]], set[int]]:
-    """Paper B's partition of patients, restated with its own library calls."""
+    """Return paper B's partition of patients, restated with its own library calls."""
     label_of = defaultdict(list)
     for ecg_id in y.index:
         label_of[str(float(table["patient_id"][ecg_id]))].append(y[ecg_id])
@@ -117,7 +117,7 @@ def test_official_and_published_folds() -> None:
     assert set(np.concatenate([official.train, official.valid, official.test])) == set(ids)
 
 
-def test_subsample_training_records_leave_the_rest_alone() -> None:
+def test_subsampling_training_records_leaves_the_rest_unchanged() -> None:
     table, y = invented(300, 1)
     whole = splits.official(table, y.index)
     fewer = splits.subsample_train(whole, table, 40, seed=3)

@@ -1,4 +1,4 @@
-"""The arithmetic behind recorded tables: marked waves, alarms, noise, and when bf16 is equal."""
+"""Calculations behind recorded tables: marked waves, alarms, noise and bf16's equivalence."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,7 +36,7 @@ def test_marks_and_groups_are_those_of_ludb(shared: Path) -> None:
     assert 0.05 < qrs.sum() / 100 / np.diff(qrs.astype(int)).clip(0).sum() < 0.15  # s per complex
 
 
-def test_an_untrained_network_is_asked_by_its_own_deletion_test(small_store: str) -> None:
+def test_an_untrained_network_is_scored_by_its_own_deletion_test(small_store: str) -> None:
     store = open_data(small_store)
     ids = pd.Series(store.table.index[:3])
     network = models.build("imn", rate_hz=100, n_samples=1000, seed=1)
@@ -47,7 +47,7 @@ def test_an_untrained_network_is_asked_by_its_own_deletion_test(small_store: str
     rows = examine_study.untrained_scores(trained, x, ids)
     score = rows.pivot(index="ecg_id", columns="method", values="lerf_minus_morf")
     assert score.index.tolist() == ids.tolist()
-    assert score["W x"].mean() > score["x squared"].mean()  # arithmetic, without any training
+    assert score["W x"].mean() > score["x squared"].mean()  # arithmetic, without training
 
 
 def test_territories_are_shares_of_the_positive_part(small_store: str) -> None:
@@ -85,7 +85,7 @@ def test_a_low_rate_removes_the_noise_above_its_band() -> None:
     assert (left[100] > left[250]).all()
 
 
-def test_recorded_decisions_are_those_of_the_rule_and_of_the_library() -> None:
+def test_recorded_decisions_match_the_rule_and_the_library() -> None:
     table = recorded.load("precision").table
     both = table.verdict.eq("equivalent") & table.speed_alone.ge(1.1)
     assert (table.auto == np.where(both, "bf16", "fp32")).all()
@@ -96,7 +96,7 @@ def test_recorded_decisions_are_those_of_the_rule_and_of_the_library() -> None:
     assert not (table.verdict.eq("equivalent") & ~inside).any()
 
 
-def test_a_cell_of_the_table_follows_from_the_recorded_answers() -> None:
+def test_a_cell_of_the_table_follows_from_recorded_predictions() -> None:
     row = recorded.load("devices").table.set_index(["network", "rate_hz"]).loc["imn", 100]
     answers = compare_precision.by_seed("precision_fp32", "imn_train-norm_vs_mi-imn")
     values = [

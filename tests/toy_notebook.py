@@ -1,4 +1,4 @@
-"""A notebook of a few cells, for tests of what runs it."""
+"""A notebook of a few cells, for tests of execution."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ tier: str = "custom"  # tier
 
 
 def write_notebook(path: Path, *cells: str, declared: str = PARAMETERS) -> Path:
-    """Write code cells behind one of parameters; ``declared`` is its source."""
+    """Write code cells after a cell of parameters, whose source is ``declared``."""
     code = [new_code_cell(declared, metadata={"tags": ["parameters"]})]
     book = new_notebook(cells=code + [new_code_cell(source) for source in cells])
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}

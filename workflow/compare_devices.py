@@ -1,10 +1,10 @@
 """Compare networks trained in fp32 on a CPU and on a GPU: ``compare_devices.py RUNS ARCHIVE``.
 
-Follows ``results/plans/precision.md``; arguments as of ``compare_precision.py``. Answers come from
-``results/real_imn`` and ``results/real_sampling``, which a CPU trained, and
-``results/precision_fp32``. Writes ``results/devices``, one row per network and rate. Weights that a
-GPU trained are looked for in RUNS/fp32, prepared records in ARCHIVE; where a network has no weights
-there, its recorded errors stay.
+Follows ``results/plans/precision.md``; the arguments are those of ``compare_precision.py``. The CPU
+runs are recorded in ``results/real_imn`` and ``results/real_sampling``, the GPU runs in
+``results/precision_fp32``. Writes ``results/devices``, one row per network and rate. Weights that
+were trained on a GPU are read from RUNS/fp32, prepared records from ARCHIVE; for a network without
+weights there, the recorded errors are kept.
 """
 
 import sys
@@ -27,10 +27,10 @@ ERRORS = ["probability_error", "logit_error", "probability_error_tf32", "logit_e
 
 
 def device_row(runs: Path, cell: str, store: Store) -> dict[str, Any]:
-    """Return the row of one network and rate in fp32: AUROC of both devices, answers compared.
+    """Return the fp32 row of one network and rate: AUROC on both devices and prediction errors.
 
-    The errors are the largest over the test records of all seeds, between predictions of the same
-    weights there and here; ``_tf32``: with convolutions here that round as the GPU's do.
+    The errors are the largest differences, over the test records of all seeds, between predictions
+    of the same weights there and here; for ``_tf32``, convolutions here round as the GPU's do.
     """
     studies = {"cpu": "real_imn" if "imn_train" in cell else "real_sampling"}
     studies["gpu"] = "precision_fp32"
@@ -57,12 +57,12 @@ def device_row(runs: Path, cell: str, store: Store) -> dict[str, Any]:
 
 
 def to_tf32(values: torch.Tensor) -> torch.Tensor:
-    """Round fp32 values to the 10 bits of mantissa of NVIDIA's TF32."""
+    """Round fp32 values to the 10-bit mantissa of NVIDIA's TF32."""
     return ((values.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
 
 
 def prediction_errors(run: Path, store: Store) -> list[float]:
-    """Return :data:`ERRORS` of one run, whose predictions a GPU computed."""
+    """Return :data:`ERRORS` of one run whose predictions were computed on a GPU."""
     trained = load_trained_run(run)
     test = directory.load_predictions(run).query("part == 'test'")
     x = trained.pipeline.inputs(store, test["ecg_id"], test["y_true"])
@@ -84,7 +84,7 @@ if __name__ == "__main__":
     if len(sys.argv) != 3:
         raise SystemExit("Usage: python workflow/compare_devices.py RUNS ARCHIVE")
     runs, archive = Path(sys.argv[1]), open_data(sys.argv[2])
-    cells = [cell for cell in CELLS if not cell.endswith("imn_plus")]  # only a GPU trained it
+    cells = [cell for cell in CELLS if not cell.endswith("imn_plus")]  # trained on a GPU only
     result = pd.DataFrame([device_row(runs, cell, archive) for cell in cells]).round(6)
     facts = {
         "command": "python workflow/compare_devices.py RUNS ARCHIVE",

@@ -1,12 +1,12 @@
-"""Compare trainings in bf16 with trainings in fp32: ``compare_precision.py RUNS ARCHIVE``.
+"""Compare training in bf16 with training in fp32: ``compare_precision.py RUNS ARCHIVE``.
 
-Follows ``results/plans/precision.md``. Answers, seconds and epochs come from ``precision_fp32``,
-``precision_bf16``, ``precision_cpu_fp32``, ``precision_cpu_bf16`` and ``real_imn`` below
-``results``. ``results/precision`` has one row per device, network and rate. The IMNs' maps need
-their weights, in the folders ``fp32``, ``bf16``, ``cpu_fp32``, ``cpu_bf16`` and ``real/imn100``
-below RUNS, and ARCHIVE, the prepared archive ``imn100``; without these folders, the recorded
-figures of the maps stay. Maps and the identity are computed on this CPU; ``compare_devices.py``
-compares CPU and GPU.
+Follows ``results/plans/precision.md``. Predictions, seconds and epochs come from
+``precision_fp32``, ``precision_bf16``, ``precision_cpu_fp32``, ``precision_cpu_bf16`` and
+``real_imn`` below ``results``. ``results/precision`` has one row per device, network and rate. The
+IMNs' maps require weights in the folders ``fp32``, ``bf16``, ``cpu_fp32``, ``cpu_bf16`` and
+``real/imn100`` below RUNS, and ARCHIVE, the prepared archive ``imn100``; without these folders, the
+recorded figures of the maps are kept. Maps and the identity are computed on this CPU;
+``compare_devices.py`` compares CPU and GPU.
 """
 
 import sys
@@ -33,7 +33,7 @@ CELLS = [
 ON_CPU = [CELLS[0], *(cell for cell in CELLS if "frequency" in cell)]
 STUDIES = {"cuda": "precision", "cpu": "precision_cpu"}
 ALSO_FP32 = [("cuda", "imn_plus"), ("cpu", "imn")]
-"""What study 3 trained in fp32 on that device, with the same records, seeds and limits."""
+"""Networks that study 3 trained in fp32 on that device with the same records, seeds and limits."""
 ALONE = {
     ("cuda", "imn", 100): 1692 / 1321,
     ("cuda", "cnn1d", 100): 6311 / 6584,
@@ -44,10 +44,10 @@ ALONE = {
     ("cpu", "cnn1d", 500): 1.99,
     ("cpu", "cnn_lstm", 100): 1.35,
 }
-"""How many times as fast bf16 trains, with nothing else on the device. H200: ``gpu_sweep.py --parts
-sweep --rates 100 500 --epochs 8`` in either precision, the IMN at 500 Hz with batches of 64
-(``--parts imn``). CPU: ``train_step.py --threads 1``, processor seconds, alternating in one
-process, on an AMD EPYC with avx512_bf16. Both in ``benchmarks``."""
+"""Speed of bf16 training relative to fp32, with nothing else on the device. H200:
+``gpu_sweep.py --parts sweep --rates 100 500 --epochs 8`` in either precision, the IMN at
+500 Hz with batches of 64 (``--parts imn``). CPU: ``train_step.py --threads 1``, processor seconds,
+alternating in one process, on an AMD EPYC with avx512_bf16. Both scripts are in ``benchmarks``."""
 MAPS = (
     *("identity_error_fp32", "identity_error_bf16", "agreement_same_weights"),
     *("agreement_same_seed", "agreement_two_seeds", "agreement_gain_low", "agreement_gain_high"),
@@ -55,20 +55,20 @@ MAPS = (
 
 
 def by_seed(study: str, cell: str) -> dict[int, pd.DataFrame]:
-    """Return the answers on test records, one table per seed."""
+    """Return the predictions for test records, one table per seed."""
     if not (recorded.FOLDER / study / f"{cell}.csv").exists():
         return {}
     return studies.by_seed(recorded.load(f"{study}/{cell}").table)
 
 
 def described(cell: str) -> tuple[str, int, str | None]:
-    """Return network, rate [Hz] and the column within which AUROC is computed, of a cell."""
+    """Return a cell's network, rate [Hz] and the column within which AUROC is computed."""
     words = cell.split("-")
     return (words[1], int(words[2]), "fold") if "frequency" in cell else (words[-1], 100, None)
 
 
 def folders(runs: Path, device: str, precision: str, cell: str) -> list[Path]:
-    """Return the run directories of three seeds; fp32 IMN plus was trained with study 3."""
+    """Return the run directories of three seeds; fp32 IMN plus was trained in study 3."""
     place = runs / (precision if device == "cuda" else f"cpu_{precision}")
     seeds = MAP_SEEDS[device]
     place = place if (place / f"{cell}-{seeds[0]}").exists() else runs / "real/imn100"
@@ -76,7 +76,7 @@ def folders(runs: Path, device: str, precision: str, cell: str) -> list[Path]:
 
 
 def epoch_s(study: str, cell: str) -> float:
-    """Return the mean seconds of an epoch of a cell's recorded trainings; nan where not kept."""
+    """Return the mean seconds per epoch of a cell's recorded runs; nan if not recorded."""
     if not (recorded.FOLDER / study / f"{cell}.csv").exists():
         return np.nan
     made = recorded.load(f"{study}/{cell}").facts["runs"].values()
@@ -99,11 +99,11 @@ def examine_maps(runs: Path, device: str, cell: str, store: Store) -> dict[str, 
     }
     first = trained["fp32"][0]
     ids = pd.read_csv(first.folder / "explained.csv")["ecg_id"].drop_duplicates()
-    assert store.table["patient_id"][ids].is_unique  # the interval takes records for patients
+    assert store.table["patient_id"][ids].is_unique  # the interval treats records as patients
     x = first.pipeline.inputs(store, ids, [1] * len(ids))
     fp32 = [maps(one, x, "fp32") for one in trained["fp32"]]
     rounded = [maps(one, x, "bf16") for one in trained["fp32"]]
-    bf16 = [maps(one, x, "fp32") for one in trained["bf16"]]  # as the runs themselves answered
+    bf16 = [maps(one, x, "fp32") for one in trained["bf16"]]  # as in the runs themselves
 
     def agreement(pairs: Any) -> np.ndarray:
         pool = round(POOL_S * first.rate_hz)
@@ -127,7 +127,7 @@ def examine_maps(runs: Path, device: str, cell: str, store: Store) -> dict[str, 
 
 
 def map_figures(runs: Path, device: str, cell: str, store: Store) -> dict[str, Any]:
-    """Return :func:`examine_maps`, or what is recorded of it where the weights are gone."""
+    """Return :func:`examine_maps`, or its recorded values if the weights are missing."""
     needed = [folder for kind in ("fp32", "bf16") for folder in folders(runs, device, kind, cell)]
     if all(folder.exists() for folder in needed):
         return examine_maps(runs, device, cell, store)
@@ -146,7 +146,7 @@ def precision_row(device: str, cell: str, runs: Path, store: Store) -> dict[str,
     common = sides[0].keys() & sides[1].keys()
     sides = [{seed: side[seed] for seed in sorted(common)} for side in sides]
     auroc = statistics.seed_difference(*sides, metric="auroc", within=within)
-    ece = statistics.seed_difference(*sides, metric="ece")  # of all folds, as in study 2
+    ece = statistics.seed_difference(*sides, metric="ece")  # over all folds, as in study 2
     verdicts = [auroc.verdict(AUROC_MARGIN).word, ece.verdict(ECE_MARGIN).word]
     row = {"device": device, "network": network, "rate_hz": rate_hz}
     row |= {"n_records": auroc.n_records, "n_seeds": len(common)}

@@ -1,9 +1,9 @@
-"""What a tier costs before anything starts: runs, minutes, memory and disk by device.
+"""Estimate the cost of a tier before it starts: runs, minutes, memory and disk by device.
 
     python workflow/cost.py TIER
 
 ``benchmarks/rehearsal.py`` measured each kind of run once, with all records in memory but few
-steps; everything else here is arithmetic on its table, ``results/rehearsal.csv``.
+training steps; everything else is computed from its table, ``results/rehearsal.csv``.
 """
 
 import json
@@ -19,24 +19,24 @@ from plan import ROOT, Job, Plan
 
 TIERS, REHEARSAL = Path(__file__).with_name("tiers"), ROOT / "results" / "rehearsal.csv"
 EPOCHS = 25
-"""Epochs that a training is expected to last: the mean of paper B's published runs is 25.5, of at
-most 50, with the same patience of 10. Longer trainings cost as much more as they are longer."""
+"""Expected epochs of a training run: paper B's published runs took 25.5 on average, of at most 50,
+with the same patience of 10. The cost of training is proportional to the number of epochs."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """What a card could do at best; a training is expected to reach a part of it."""
+    """Peak performance of a card; training is expected to reach a fraction of it."""
 
     tf32_tflops: float
     memory_gb_per_s: float
     memory_gib: float
 
     def step_s(self, row: Mapping[str, Any]) -> float:
-        """Return the seconds of a training step: arithmetic and memory, or launches if longer.
+        """Return the seconds of a training step: arithmetic plus memory, or launches if longer.
 
-        Fitted to nine trainings on one H200 (``results/gpu_sweep.csv``): 13 % of the peak in
-        convolutions, 26 % of the memory's speed with 18 passes over the outputs of the
-        convolutions, 4.5 us per kernel in a CUDA graph.
+        Fitted to nine training runs on one H200 (``results/gpu_sweep.csv``): 13 % of the peak in
+        convolutions, 26 % of the memory bandwidth with 18 passes over the outputs of the
+        convolutions, and 4.5 us per kernel in a CUDA graph.
         """
         math_s = 1e9 * row["step_gflop"] / (0.13e12 * self.tf32_tflops)
         memory_s = 18 * 2**20 * row["conv_mib"] / (0.26e9 * self.memory_gb_per_s)
@@ -45,9 +45,9 @@ class Gpu:
 
 
 GPUS = {"h100": Gpu(495, 3350, 80), "card_12gb": Gpu(12.7, 360, 12)}
-"""An H100 with HBM3, and as an example of a card with 12 GB the GeForce RTX 3060 (data sheets)."""
+"""An H100 with HBM3 and, as an example of a 12 GB card, the GeForce RTX 3060 (data sheets)."""
 KERNELS = {"cnn1d": 95, "cnn_lstm": 230, "xresnet1d101": 1400}
-"""Kernels per training step, in an IMN 120; of the residual network about 14 per layer."""
+"""Kernels per training step: 120 for an IMN, about 14 per layer for the residual network."""
 DEVICES = ("core", "laptop", "card_12gb", "h100")
 HEADINGS = {
     "kind": "kind of run", "runs": "runs", "memory_gib": "memory [GiB]",
@@ -61,37 +61,37 @@ GROWING = (
     "step_gflop", "conv_mib", "stored_mib",
 )  # fmt: skip
 """Columns of the rehearsal that grow with the number of samples."""
-IDLE_GIB = 0.5  # what Python and PyTorch take without any records
-CUDA_GIB = 2.0  # what PyTorch takes in the machine's memory for a GPU: assumed, not measured
+IDLE_GIB = 0.5  # memory of Python and PyTorch without any records
+CUDA_GIB = 2.0  # host memory that PyTorch takes for a GPU: assumed, not measured
 MARGIN, SPARE_MIB = 1.25, 500
-"""A run reserves so many times the memory that it is expected to need, and so much on top."""
+"""A run reserves ``MARGIN`` times its expected memory, plus ``SPARE_MIB``."""
 BATCH_SIZE = {"imn_train": 16, "frequency_train": 8}
-"""What the notebooks use where a tier names no batch size."""
+"""Batch size of each notebook where a tier sets none."""
 LAPTOP_CORES, LAPTOP_GIB = 4, 16
-"""A laptop without a usable GPU: so many cores, each as fast as the one that was measured."""
+"""A laptop without a usable GPU; each of its cores is as fast as the one that was measured."""
 METHOD_ANSWERS = {
     "imn": 1, "saliency": 3, "input_x_gradient": 3, "grad_cam": 3,
     "integrated_gradients": 16 * 3, "gradient_shap": 16 * 3, "occlusion": 600, "kernel_shap": 500,
 }  # fmt: skip
-"""Answers that a method takes per record, a gradient counted as three: the methods that were
-measured. Occlusion removes 12 leads x 50 windows, one at a time."""
+"""Forward passes per record of each measured method, with a gradient counted as three. Occlusion
+removes 12 leads x 50 windows, one at a time."""
 COSTLY = {name for name, n in METHOD_ANSWERS.items() if n > 3}
 CURVE_ANSWERS = 10
-"""A deletion curve: five fractions of the units in two orders."""
+"""Forward passes of a deletion curve: five fractions of the units in two orders."""
 ATTAINABLE_RECORDS = 8
-"""Records for which the best order is sought, if at least twice as many are run again."""
+"""Records for which the best order is sought, if at least twice as many are re-run."""
 SAME_COST = ("seed", "labels", "bias", "logit_scale", "head", "weight_l1", "precision")
-"""Parameters that change neither memory nor the number of operations, or hardly."""
+"""Parameters that hardly change the memory or the number of operations."""
 MEASURED_VALUES = {
     "resampler": "polyphase", "muscle_snr_db": 0, "content_hz": 31, "local_fidelity": 1,
 }  # fmt: skip
-"""Values of parameters of which any costs the same."""
+"""Measured values of parameters for which all values cost the same."""
 WIDEST_MS = {"imn_train": 3000, "frequency_train": 2000}
-"""The widest receptive field stands for the others: its taps lie furthest apart."""
+"""The widest receptive field represents the others: its taps lie furthest apart."""
 
 
 def stand_in(job: Job) -> tuple[str, dict[str, object]]:
-    """Return name and parameters of the run that was rehearsed for this one."""
+    """Return the name and parameters of the rehearsed run that represents this one."""
     params = {key: value for key, value in job.params.items() if key not in SAME_COST}
     model = params.setdefault("model", "imn" if job.notebook == "imn_train" else "cnn1d")
     if job.notebook == "imn_train":
@@ -116,7 +116,7 @@ def stand_in(job: Job) -> tuple[str, dict[str, object]]:
 
 
 class DryPlan(Plan):
-    """A plan of a tier, whether or not its records are there."""
+    """A tier's plan that does not need the tier's records."""
 
     def _archives(self) -> list[str]:
         return ["given"]
@@ -143,9 +143,9 @@ def rehearsed() -> dict[str, dict[str, Any]]:
 
 
 def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the row of the kind that was rehearsed for a run, or of the nearest one.
+    """Return the rehearsed row for a run's kind, or for the nearest kind.
 
-    What grows with the number of samples is scaled where only another rate was rehearsed.
+    Columns that grow with the number of samples are scaled if only another rate was rehearsed.
     """
     kind = stand_in(job)[0]
     notebook, model, *_ = plain = kind.split()[:4]
@@ -161,11 +161,11 @@ def row_of(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 def mebibytes(
     plan: Plan, job: Job, rows: Mapping[str, dict[str, Any]], *, on_gpu: bool = False
 ) -> int:
-    """Return the memory to reserve for a run: the rehearsed peak, for this tier's size [MiB].
+    """Return the memory [MiB] to reserve for a run: the rehearsed peak scaled to this tier.
 
-    A training step grows with the batch, and lies on the GPU if there is one; the rest grows with
-    the records. Summaries were not rehearsed: those that read records may hold twice the signals
-    at 500 Hz and at 100 Hz.
+    The memory of a training step grows with the batch and is on the GPU if there is one; the rest
+    grows with the number of records. Summaries were not rehearsed: those that read records may
+    hold the signals at 500 Hz and at 100 Hz twice.
     """
     if job.path in plan.summaries:
         n_records = plan.records if job.archive else 0
@@ -181,7 +181,7 @@ def mebibytes(
 
 
 def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return minutes of a run by device, memory and disk; from processor seconds on one core."""
+    """Return a run's minutes by device, memory and disk, from processor seconds on one core."""
     row = row_of(job, rows)
     measured_task = stand_in(job)[1]["task"]
     task = job.params.get("task", "norm_vs_mi" if job.notebook == "imn_train" else "af_vs_norm")
@@ -216,9 +216,9 @@ def run_cost(job: Job, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 def _explain_s(job: Job, row: dict[str, Any], rows: Mapping[str, dict[str, Any]]) -> float:
     """Return the processor seconds of a run's explanations.
 
-    All methods were measured on one record of the IMN and of the residual network at 100 Hz. The
-    same seconds per answer of the network hold for other sets of methods, whose answers are
-    counted, and for other networks and rates, times as long as an answer takes.
+    All methods were measured on one record of the IMN and of the residual network at 100 Hz. For
+    other sets of methods, the seconds per forward pass are multiplied by the number of passes; for
+    other networks and rates, they are scaled by the duration of a pass.
     """
     if job.notebook != "imn_train":
         return 0.0
@@ -227,26 +227,26 @@ def _explain_s(job: Job, row: dict[str, Any], rows: Mapping[str, dict[str, Any]]
     source = next(rows[k] for k in sources if k in rows and rows[k]["explain_one_cpu_s"])
     source_model, methods = source["kind"].split()[1], job.params["methods"]
     answers = row["n_rerun"] * answers_per_record(methods, model)
-    if row["n_rerun"] >= 2 * ATTAINABLE_RECORDS:  # an occlusion has removed single units already
+    if row["n_rerun"] >= 2 * ATTAINABLE_RECORDS:  # occlusion has already removed single units
         units = 0 if "occlusion" in methods else METHOD_ANSWERS["occlusion"]
         answers += ATTAINABLE_RECORDS * (CURVE_ANSWERS + units)
-    # the measured record had an attainable score of its own, by the falls of its occlusion
+    # the measured record also had an attainable score, from the drops of its occlusion
     per_answer_s = source["explain_one_cpu_s"]
     per_answer_s /= answers_per_record(list(METHOD_ANSWERS), source_model) + CURVE_ANSWERS
     share = len(set(methods) - COSTLY) / len(METHOD_ANSWERS.keys() - COSTLY)
-    cheap_s = source["explain_cheap_cpu_s"] * (1 + share) / 2  # half of it is the controls
+    cheap_s = source["explain_cheap_cpu_s"] * (1 + share) / 2  # half of it is for the controls
     seconds = answers * per_answer_s + (row["n_explained"] - row["n_rerun"]) * cheap_s
     return float(seconds * row["predict_cpu_s"] / source["predict_cpu_s"])
 
 
 def answers_per_record(methods: Sequence[str], model: str) -> int:
-    """Return how many answers of the network the scores of a re-run record take.
+    """Return the number of forward passes that scoring a re-run record takes.
 
-    Each method's own, and two deletion curves of each map and each control.
+    Each method needs its own passes, and each map and control needs two deletion curves.
     """
     has_w = model.startswith("imn")
     used = [name for name in methods if name != "imn" or has_w]
-    n_maps = len(used) + (6 if has_w else 5)  # bias_only needs a network with a bias of its own
+    n_maps = len(used) + (6 if has_w else 5)  # bias_only needs a network with its own bias
     return sum(METHOD_ANSWERS[name] for name in used) + 2 * CURVE_ANSWERS * n_maps
 
 
@@ -263,7 +263,7 @@ def cost_table(tier: str) -> pd.DataFrame:
 
 
 def cost_facts(table: pd.DataFrame) -> dict[str, Any]:
-    """Return what is said of all runs together: their number, days by device, disk in GiB."""
+    """Return totals over all runs: their number, days by device and disk in GiB."""
     rows, minutes = rehearsed(), table["runs"].to_numpy()[:, None] * table[[*DEVICES, "explain"]]
     fixed_gib = (rows["archive"]["disk_mib"] + rows["store"]["disk_mib"]) / 1024
     return {
@@ -281,12 +281,12 @@ def for_page(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with the headings of the book's page."""
     table = table[list(HEADINGS)].rename(columns=HEADINGS).round(2)
     minutes = [name for name in table if name.endswith("[min]")]
-    table[minutes] = table[minutes].map(lambda one: float(f"{one:.2g}"))  # no more is known
+    table[minutes] = table[minutes].map(lambda one: float(f"{one:.2g}"))  # no more digits are known
     return table.astype({name: int for name in minutes if (table[name] >= 10).all()})
 
 
 def report(tier: str) -> str:
-    """Return what a tier costs, by device, and how to cut it."""
+    """Return a text on a tier's cost by device and how to reduce it."""
     plan, store = dry_plan(tier), rehearsed()["store"]
     n_runs, n_summaries = len(plan.runs), len(plan.summaries)
     head = f"Tier {tier}: {n_runs} runs, {n_summaries} summaries, {plan.records:,} records."
@@ -313,7 +313,7 @@ All runs one after the other, in days: {days}.
 
 
 def _advice(table: pd.DataFrame, days: Mapping[str, float]) -> str:
-    """Return what does not fit, and how to cut a tier."""
+    """Return a text on what does not fit and how to reduce a tier's cost."""
     tight = table[table["gpu_gib"] > 0.92 * GPUS["card_12gb"].memory_gib]["kind"]
     too_large = f"12 GB are too few for: {', '.join(tight)}; use batch_size 32.\n"
     is_fast = table["kind"].str.contains("500 Hz|250 Hz")

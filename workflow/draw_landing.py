@@ -1,16 +1,16 @@
 """Draw the picture of the landing page: ``python workflow/draw_landing.py PTBXL RUN``.
 
 PTBXL and RUN are those of ``draw_real_explanations.py``, whose rule also chooses the record: the
-first infarction that the network recognises. Drawn are lead I, which holds the strongest window of
-the explanation, and the leads in which an inferior infarction usually shows, from a second before
-that window on. The picture is small and its words are large: a phone shows it without scaling.
+first infarction that the network recognises. The picture shows lead I, which contains the strongest
+window of the explanation, and the leads that usually show an inferior infarction, from one second
+before that window. It is small with large lettering, so that a phone shows it without scaling.
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from draw_real_explanations import FOLDER, WINDOW_S, filtered
+from draw_real_explanations import FOLDER, WINDOW_S, inputs
 from draw_real_records import path_of
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -27,8 +27,8 @@ BEFORE_S, SHOWN_S = 1.0, 2.6
 
 
 @look.style()
-def draw(signals_mv: look.Samples, contribution: look.Samples, start_s: float, hz: float) -> Figure:
-    """Return the few leads around the strongest window, which is framed."""
+def draw(signals_mv: np.ndarray, contribution: np.ndarray, start_s: float, hz: float) -> Figure:
+    """Return a figure of a few leads around the strongest window, which is framed."""
     top = explanations.top_segments(contribution, hz, window_s=WINDOW_S, k=1)
     strongest = top[top.sign > 0].iloc[0]
     expected = [lead for lead in ("II", "III", "aVF") if lead != strongest.lead]
@@ -65,11 +65,11 @@ if __name__ == "__main__":
     archive, trained = Archive(sys.argv[1]), load_trained_run(Path(sys.argv[2]))
     row = recorded.load("real_imn/pictures").table.set_index("kind").loc[KIND]
     record = load_record(path_of(archive, archive.table.loc[row.ecg_id]))
-    inputs = trained.pipeline.record_inputs(filtered(record))
-    logit = float(trained.logits(inputs)[0])
+    x = inputs(trained, record)
+    logit = float(trained.logits(x)[0])
     if abs(logit - row.logit) > 0.05:
-        raise SystemExit(f"{trained.folder}: logit {logit:.3f}, recorded was {row.logit}.")
-    contribution = trained.attribution(inputs)[0]
+        raise SystemExit(f"{trained.folder}: logit {logit:.3f}, but {row.logit} was recorded.")
+    contribution = trained.attribution(x)[0]
     raw_mv = trained.pipeline.record_signals(record)
     picture = draw(raw_mv, contribution, row.start_for_s, trained.rate_hz)
     picture.savefig(FOLDER / "landing.png", dpi=200)

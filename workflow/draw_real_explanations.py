@@ -1,12 +1,12 @@
 """Draw real ECGs with the explanations of IMNs: ``draw_real_explanations.py PTBXL RUN [RUN ...]``.
 
 PTBXL is a folder in PTB-XL's layout with raw records, such as PTB-XL itself; each RUN is a finished
-run of ``imn_train`` on the records of study 3, of another task. For the diagnosis of each task, and
-for normal ECGs in the first one, and for right and wrong answers of each, the record with the
-smallest number is taken that lies outside the training part (folds 9 and 10), takes part in the
-run's task, passes the quality checks without a note and is still in PTB-XL 1.0.3. Besides, from the
-first run, ``trial``: the first explained infarction of the test part that the network recognises,
-by the same conditions. Drawn is the raw record; the network reads it filtered, as it was trained.
+run of ``imn_train`` on the records of study 3, each for a different task. For the diagnosis of each
+task, and for normal ECGs in the first one, one correct and one wrong prediction are drawn: each is
+of the record with the smallest number that lies outside the training part (folds 9 and 10), belongs
+to the run's task, passes the quality checks without a note and is still in PTB-XL 1.0.3. ``trial``
+is the first explained infarction of the test part that the first run's network recognises, under
+the same conditions. The raw record is drawn; the network reads it filtered, as in training.
 """
 
 import sys
@@ -26,7 +26,7 @@ from ecgcore.runs.trained import TrainedRun, load_trained_run
 COMMAND = "python workflow/draw_real_explanations.py PTBXL RUN [RUN ...]"
 FOLDER = Path("book/_static/real")
 WINDOW_S = 0.2
-BAND_HZ = (0.5, 40.0)  # of the records that the networks of study 3 were trained on
+BAND_HZ = (0.5, 40.0)  # pass band of the records on which study 3's networks were trained
 DIAGNOSES = {
     "norm_vs_mi": "infarction",
     "norm_vs_cd": "conduction disturbance",
@@ -36,14 +36,14 @@ DIAGNOSES = {
 
 
 def inputs(trained: TrainedRun, record: Record) -> np.ndarray:
-    """Return a network's input: the record filtered as in training, order 4 and zero phase."""
+    """Return a network's input: the record filtered as in training, with order 4 and zero phase."""
     b, a = signal.butter(4, BAND_HZ, "bandpass", fs=record.rate_hz)
     mv = signal.filtfilt(b, a, record.signals_mv.astype(np.float64)).astype(np.float32)
     return trained.pipeline.record_inputs(replace(record, signals_mv=mv))
 
 
 def choose(trained: TrainedRun, archive: Archive, *, with_normal: bool) -> dict[str, int]:
-    """Return the first record for each pair of a label and whether the answer is right."""
+    """Return the first record for each label with a correct and with a wrong prediction."""
     y = labels.task_labels(archive.table, archive.statements, trained.params["task"])
     table = archive.table.loc[y.index].drop(index=list(WITHDRAWN), errors="ignore")
     diagnosis = DIAGNOSES[trained.params["task"]].split()[0].replace("/", "").lower()
@@ -68,7 +68,7 @@ def choose_trial(trained: TrainedRun, archive: Archive) -> int:
 
 
 def draw(trained: TrainedRun, archive: Archive, kind: str, ecg_id: int) -> dict[str, object]:
-    """Draw one record with W * x; return its row: logit, statements, where the map is strongest."""
+    """Draw one record with W * x; return its row: logit, statements, strongest windows."""
     row = archive.table.loc[ecg_id]
     record = load_record(path_of(archive, row))
     x = inputs(trained, record)

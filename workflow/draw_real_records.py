@@ -1,9 +1,9 @@
 """Draw the real records of the primer: ``python workflow/draw_real_records.py PTBXL``.
 
-PTBXL is a folder in PTB-XL's layout with raw records, such as PTB-XL itself. For each kind, the
-record with the smallest number is taken that has its statement with a likelihood of 100 (rhythms
-have none), no diagnosis of another superclass and no flutter, that passes the quality checks
-without a note, and that is still in PTB-XL 1.0.3.
+PTBXL is a folder in PTB-XL's layout with raw records, such as PTB-XL itself. For each kind of
+ECG, the script draws the record with the smallest number that has the kind's statement with a
+likelihood of 100 (rhythms have none), no diagnosis of another superclass and no flutter, passes the
+quality checks without a note, and is still in PTB-XL 1.0.3.
 """
 
 import sys
@@ -21,14 +21,14 @@ KINDS = {
     "left_bundle_branch_block": ("CLBBB", "CD"),
     "hypertrophy": ("LVH", "HYP"),
 }
-"""Statement and superclass of each kind; atrial fibrillation is a rhythm and has none."""
+"""Statement and superclass of each kind; atrial fibrillation, a rhythm, has no superclass."""
 
 WITHDRAWN = {137, 139, 140, 141, 142, 143, 145, 456, 458, 459, 461, 462}
-"""Records of the first 500 that PTB-XL 1.0.3 no longer has."""
+"""Records among the first 500 that PTB-XL 1.0.3 no longer contains."""
 
 
 def choose(archive: Archive, code: str, superclass: str) -> int:
-    """Return the number of the record that the rule takes."""
+    """Return the number of the record that the module's rule selects."""
     classes = labels.superclasses(archive.table, archive.statements)
     others = classes.drop(columns=[superclass] if superclass else ["NORM"])
     table = archive.table[~others.any(axis=1)].drop(index=list(WITHDRAWN), errors="ignore")
@@ -37,7 +37,7 @@ def choose(archive: Archive, code: str, superclass: str) -> int:
         fits = likelihood == 100 if superclass else likelihood >= 0 and "AFLT" not in row.scp_codes
         if fits and not load_record(path_of(archive, row)).notes:
             return int(ecg_id)
-    raise SystemExit(f"{archive.path}: holds no record of {code} that the rule allows.")
+    raise SystemExit(f"{archive.path}: no record of {code} meets the selection rule.")
 
 
 def path_of(archive: Archive, row: pd.Series) -> Path:

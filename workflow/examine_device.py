@@ -1,9 +1,9 @@
-"""Ask the networks of study 5 about the records of the archive that they were not trained on.
+"""Apply the networks of study 5 to the records of the archive that they were not trained on.
 
 Usage: ``examine_device.py RUNS DATA``. RUNS holds the folders ``independent`` and ``tied`` with
 runs of ``frequency_train``, DATA the stores ``independent-store`` and ``tied-store``. Each record
-is answered by the network of the fold whose patients it never saw; ``results/device/elsewhere``
-keeps the answers, as ``results/plans/device.md`` describes them.
+is scored by the network that was trained without the patients of the record's fold. The logits are
+saved in ``results/device/elsewhere``, as ``results/plans/device.md`` describes.
 """
 
 import sys
@@ -35,7 +35,7 @@ def elsewhere(run: TrainedRun, store: Store) -> pd.DataFrame:
 
 
 def all_elsewhere(runs: Path, data: Path) -> pd.DataFrame:
-    """Return :func:`elsewhere` of every CNN1D at both rates, with what it was trained on."""
+    """Return :func:`elsewhere` for every CNN1D at both rates, with its training archive."""
     tables = []
     for trained_on, other in (("independent", "tied"), ("tied", "independent")):
         store = open_data(data / f"{other}-store")

@@ -1,12 +1,12 @@
-"""Ask the trained networks of study 3 for their costly explanations.
+"""Compute the costly explanations of study 3's trained networks.
 
-Usage: ``examine_posthoc.py RUNS``. On a GPU if there is one; about an hour per network on one core.
-A network's scores are kept in ``posthoc.csv`` of its run, so that a killed call continues; delete
-it to ask again.
+Usage: ``examine_posthoc.py RUNS``. Uses a GPU if there is one; on one core, a network takes about
+an hour. Each network's scores are saved in ``posthoc.csv`` of its run, so that a killed call can
+continue; delete this file to compute them again.
 
 Writes ``results/real_imn/posthoc``: the deletion test of integrated gradients, GradientSHAP,
 occlusion, KernelSHAP and LIME beside W * x and gradient times input, on the first infarctions of
-the test part. The first seed of each network; one seed decides nothing.
+the test part. Only the first seed of each network is used; one seed supports no verdict.
 """
 
 import sys

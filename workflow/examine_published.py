@@ -1,17 +1,17 @@
-"""Ask paper B's own networks about PTB-XL's records, and why they call AF on LUDB.
+"""Apply paper B's own networks to PTB-XL, and examine why they report AF on LUDB.
 
 Usage: ``examine_published.py WEIGHTS LUDB AF500 RAW WORK``: the published networks, LUDB, the
-filtered archive of AF and normal records, raw records of PTB-XL, and a folder for what is finished,
-so that a stopped run goes on. About half an hour on one core.
+filtered archive of AF and normal records, raw records of PTB-XL, and a folder for intermediate
+results, from which a stopped run continues. A run takes about half an hour on one core.
 
-Writes tables of ``results/plans/published_networks.md``: ``published_networks_af500``,
+Writes the tables of ``results/plans/published_networks.md``: ``published_networks_af500``,
 ``published_networks_raw``, ``published_networks_rest`` (AF against all others of the archive) and
-``published_networks_shuffled`` (a row per record and change of the records, the mean logit of five
-networks per rate), ``published_networks_noise`` (how much of the
-added noise each rate keeps), ``published_networks_fields`` (the field of every network),
-``published_networks_diagnoses`` (what LUDB states about each record),
-``published_networks_alarms`` (records of LUDB without AF that are called AF, by diagnosis) and
-``published_networks_rhythm`` (how regular LUDB's rhythms are, from its marks).
+``published_networks_shuffled`` (one row per record and change to the signals, with the mean logit
+of five networks at each rate), ``published_networks_noise`` (how much of the added noise each rate
+keeps), ``published_networks_fields`` (the receptive field of every network),
+``published_networks_diagnoses`` (LUDB's diagnoses of each record),
+``published_networks_alarms`` (LUDB's records without AF that are called AF, by diagnosis) and
+``published_networks_rhythm`` (the regularity of LUDB's rhythms, from its annotations).
 """
 
 import sys
@@ -49,7 +49,7 @@ NAMES = {
     "Non-specific intravintricular conduction delay": "Intraventricular conduction delay",
 }
 LEAST = 4
-"""Records without AF that a diagnosis needs to be listed."""
+"""Minimum number of records without AF for a diagnosis to be listed."""
 
 
 CHANGES: dict[str, dict[str, int]] = {
@@ -65,7 +65,7 @@ SHUFFLES = {f"shuffled {block_ms} ms": {"block_ms": block_ms} for block_ms in BL
 def change(
     x: Floats32, snr_db: int | None = None, cut_hz: int | None = None, block_ms: int | None = None
 ) -> Floats32:
-    """Return records with muscle noise, without what is above ``cut_hz``, or in shuffled blocks."""
+    """Return records with muscle noise added, low-passed at ``cut_hz``, or in shuffled blocks."""
     if snr_db is not None:
         x = add_noise(x, SOURCE_HZ, "muscle", snr_db, seed=SEED)
     if cut_hz is not None:
@@ -80,7 +80,7 @@ def examine(
 ) -> pd.DataFrame:
     """Return ``ecg_id, patient_id, y_true, condition`` and a logit per rate for a task's records.
 
-    What is finished, a chunk of records under one change, is read from ``work``.
+    Finished chunks of records under one change are read from ``work``.
     """
     store = open_data(archive)
     y = labels.task_labels(store.table, store.statements, task)
@@ -100,10 +100,10 @@ def examine(
 
 
 def fields(weights: Path) -> pd.DataFrame:
-    """Return ``rate_hz, fold, field_samples, field_ms`` of each network, by impulse.
+    """Return ``rate_hz, fold, field_samples, field_ms``: each network's receptive field.
 
-    The span of samples on which one feature of the last convolution depends, as its gradient says;
-    the widest of eight neighbours, which stand at different places between the pooling steps.
+    A gradient shows the span of samples on which one feature of the last convolution depends. The
+    widest of eight neighbours counts, since their positions relative to the pooling steps differ.
     """
     rows = []
     for rate_hz in RATES_HZ:
@@ -125,10 +125,10 @@ def fields(weights: Path) -> pd.DataFrame:
 
 
 def rhythm(ludb: Path) -> pd.DataFrame:
-    """Return ``record, rr_cv, p_share`` from the marks of lead II, or of the lead with most.
+    """Return ``record, rr_cv, p_share`` from the marks of lead II, or of the lead with most marks.
 
-    The coefficient of variation of the RR intervals, taken from the middles of the QRS complexes,
-    and the share of QRS complexes that a marked P wave precedes.
+    ``rr_cv`` is the coefficient of variation of the intervals between the centres of successive QRS
+    complexes; ``p_share`` is the share of QRS complexes preceded by a marked P wave.
     """
     rows = []
     for record in load_ludb(ludb).table.index:
@@ -142,7 +142,7 @@ def rhythm(ludb: Path) -> pd.DataFrame:
 
 
 def noise_kept(records_mv: Floats32) -> pd.DataFrame:
-    """Return ``snr_db, rate_hz, snr_left_db``: the ratio after resampling, mean over records."""
+    """Return ``snr_db, rate_hz, snr_left_db``: the mean SNR of the records after resampling."""
     rows = []
     for snr_db in SNR_DB:
         noise = change(records_mv, snr_db=snr_db) - records_mv
@@ -155,7 +155,7 @@ def noise_kept(records_mv: Floats32) -> pd.DataFrame:
 
 
 def diagnoses(ludb: Path) -> pd.DataFrame:
-    """Return ``record, diagnosis``: what LUDB states beside the rhythm, or ``none stated``."""
+    """Return ``record, diagnosis``: LUDB's statements except the rhythm, or ``none stated``."""
     raw = pd.read_csv(ludb / "ludb.csv", dtype=str).fillna("")
     raw.index = raw["ID"].astype(int)
     statements = raw[list(STATED)].agg("\n".join, axis=1).str.split("\n").explode()
@@ -171,7 +171,7 @@ def diagnoses(ludb: Path) -> pd.DataFrame:
 
 
 def alarms(ludb: Path, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return ``stated, diagnosis, n`` and how many of these records without AF a rate calls AF."""
+    """Return ``stated, diagnosis, n`` and how many of these non-AF records each rate calls AF."""
     plain = predictions.query("condition == 'as it is' and y_true == 0")
     records = plain[["record", "rhythm"]].drop_duplicates("record").assign(stated="rhythm")
     everybody = records.assign(diagnosis="all without AF")

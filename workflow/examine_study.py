@@ -1,12 +1,12 @@
-"""Ask the trained networks of study 3 for their maps: ``examine_study.py RUNS LUDB``.
+"""Examine the attribution maps of study 3's networks: ``examine_study.py RUNS LUDB``.
 
 Writes six tables below ``results/real_imn``, as ``results/plans/real_imn.md`` describes them:
 ``terms`` (bias, sum of W * x and logit of every test record), ``stability`` (agreement of the maps
-of two seeds), ``territories`` (the share of a map in the leads in which an infarction is looked
-for), ``budget`` (its share in windows about the R peaks), ``untrained`` (the deletion test of
-networks that were never trained) and ``ludb_waves`` (where the positive part of a map lies on
-records whose waves cardiologists marked). Only NORM against MI as published, from the runs of all
-finished seeds.
+of two seeds), ``territories`` (the share of a map in the leads that should show an infarction),
+``budget`` (its share in windows around the R peaks), ``untrained`` (the deletion test of networks
+that were never trained) and ``ludb_waves`` (where the positive part of a map lies on records whose
+waves were marked by cardiologists). Only the task NORM against MI as published is examined, with
+all finished seeds.
 """
 
 import re
@@ -31,13 +31,13 @@ COMMAND = "python workflow/examine_study.py RUNS LUDB"
 NETWORKS = ("imn", "imn_plus", "imn_categorical", "blackbox_cnn2d")
 WAVES = ("P", "PR", "QRS", "ST", "T")
 WINDOWS_S = {"P": (-0.2, -0.06), "QRS": (-0.06, 0.06), "ST": (0.06, 0.16), "T": (0.16, 0.4)}
-"""From the R peak; automatic boundaries of waves are too far off (``results/delineation``)."""
+"""From the R peak; automatic wave boundaries are too inaccurate (``results/delineation``)."""
 LUDB_HZ = 500
 POOL_S = 0.1
 
 
 def terms(trained: TrainedRun, store: Store) -> pd.DataFrame:
-    """Return ``ecg_id, patient_id, y_true, bias, explained, logit`` of the test part."""
+    """Return ``ecg_id, patient_id, y_true, bias, explained, logit`` for the test part."""
     test = directory.load_predictions(trained.folder).query("part == 'test'")
     x = trained.pipeline.inputs(store, test["ecg_id"], test["y_true"])
     parts = explanations.decompose(trained.networks[0], x)
@@ -46,7 +46,7 @@ def terms(trained: TrainedRun, store: Store) -> pd.DataFrame:
 
 
 def wave_masks(folder: Path, numbers: pd.Index, rate_hz: int, n_samples: int) -> np.ndarray:
-    """Return where each wave was marked, shape ``(wave, record, lead, sample)``."""
+    """Return masks of the marked waves, shape ``(wave, record, lead, sample)``."""
     masks = np.zeros((len(WAVES), len(numbers), 12, n_samples), bool)
     for k, number in enumerate(numbers):
         for row in ludb_waves(folder / "data", number).itertuples():
@@ -58,7 +58,7 @@ def wave_masks(folder: Path, numbers: pd.Index, rate_hz: int, n_samples: int) ->
 def wave_shares(values: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     """Return the share of non-negative ``values (record, lead, sample)`` in every wave.
 
-    Only the stretch between the first and the last mark of a lead counts.
+    Only samples between the first and the last mark of a lead count.
     """
     marked = masks.any(axis=0)
     after = np.maximum.accumulate(marked, axis=-1)
@@ -70,7 +70,7 @@ def wave_shares(values: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
 
 
 def territories(maps: dict[str, np.ndarray], ids: pd.Series, store: Store) -> pd.DataFrame:
-    """Return ``method, ecg_id, patient_id, share``: of the positive part of maps, by method.
+    """Return ``method, ecg_id, patient_id, share``: the positive share in the expected leads.
 
     ``maps`` have the shape ``(record, lead, sample)``. Records whose infarction has no territory
     are left out.
@@ -90,7 +90,7 @@ def territories(maps: dict[str, np.ndarray], ids: pd.Series, store: Store) -> pd
 def budget(maps: dict[str, np.ndarray], x: np.ndarray, rate_hz: float) -> pd.DataFrame:
     """Return ``method, P, QRS, ST, T`` per record: shares of the positive part in the windows.
 
-    ``maps`` and ``x`` have the shape ``(record, lead, sample)``; a record without R peaks is nan.
+    ``maps`` and ``x`` have the shape ``(record, lead, sample)``; a record without R peaks has nan.
     """
     window_of = np.full((len(x), x.shape[-1]), -1)
     for k, record in enumerate(x):
@@ -110,10 +110,10 @@ def budget(maps: dict[str, np.ndarray], x: np.ndarray, rate_hz: float) -> pd.Dat
 
 
 def untrained_scores(trained: TrainedRun, x: np.ndarray, ids: pd.Series) -> pd.DataFrame:
-    """Return ``method, ecg_id, lerf_minus_morf`` of the same network before any training.
+    """Return ``method, ecg_id, lerf_minus_morf`` for the same network before any training.
 
-    The deletion test of a network that has learnt nothing, with its own W * x and with the square
-    of the signal; in standard deviations of its logit over these records.
+    The deletion test of a network that has learnt nothing uses its own W * x and the square of the
+    signal; scores are in standard deviations of its logit over these records.
     """
     network = models.untrained(trained.networks[0], seed=int(trained.params["seed"]))
     logit_of = partial(explanations.positive_logits, network)
@@ -129,7 +129,7 @@ def untrained_scores(trained: TrainedRun, x: np.ndarray, ids: pd.Series) -> pd.D
 
 
 def groups(folder: Path) -> pd.Series:
-    """Return LUDB's records that the plan compares: ``STEMI``, ``scar``, ``none`` or empty."""
+    """Return each LUDB record's group in the plan: ``STEMI``, ``scar``, ``none`` or empty."""
     raw = pd.read_csv(folder / "ludb.csv", dtype=str).fillna("")
     raw.index = raw["ID"].astype(int)
     ischemia = raw["Ischemia"].str
@@ -145,7 +145,7 @@ def groups(folder: Path) -> pd.Series:
 
 
 def finished(runs: Path) -> Iterator[tuple[str, int, TrainedRun]]:
-    """Yield network, seed and run of all finished runs of NORM against MI below ``runs``."""
+    """Yield network, seed and run for every finished run of NORM against MI below ``runs``."""
     for folder in sorted(runs.glob("imn_train-norm_vs_mi-*")):
         match = re.fullmatch(r"imn_train-norm_vs_mi-(\w+)-(\d)", folder.name)
         if match and match[1] in NETWORKS and not directory.damage(folder):
@@ -198,5 +198,5 @@ if __name__ == "__main__":
         raise SystemExit(f"Usage: {COMMAND}")
     facts = {"command": COMMAND, "depends_on": ["workflow/examine_study.py"]}
     for name, table in examine(Path(sys.argv[1]), Path(sys.argv[2])).items():
-        if len(table):  # one seed has no other to agree with
+        if len(table):  # stability is empty with one seed
             recorded.save(f"real_imn/{name}", table.round(5), facts)

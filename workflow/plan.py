@@ -1,4 +1,4 @@
-"""What a tier's YAML file means: its archives, and its runs and summaries with their parameters."""
+"""Read a tier's YAML file: its archives, and its runs and summaries with their parameters."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SUMMARIES = yaml.safe_load(Path(__file__).with_name("summaries.yaml").read_text(encoding="utf-8"))
-# executed by itself, since importing it as part of ecgcore would load torch
+# executed on its own, since importing it as part of ecgcore would load torch
 _dependencies = runpy.run_path(str(ROOT / "ecgcore/runs/provenance.py"))["dependencies"]
 
 
@@ -44,16 +44,16 @@ class Job:
 
     @property
     def folder(self) -> str:
-        """Its directory's parent, below that of the tier's runs; "" for that itself."""
+        """Parent of its directory, relative to the directory of the tier's runs, or ""."""
         return self.path.rpartition("/")[0]
 
 
 class Plan:
     """A tier: its ``archives`` by name, its ``runs`` and ``summaries`` by path.
 
-    ``config`` is the content of the YAML file, with the workflow's option ``archive`` in it, which
-    becomes ``given_archive``. SystemExit, with one sentence that says what to do: the tier needs an
-    archive that is not there, or two of its runs have the same name.
+    ``config`` is the content of the YAML file plus the workflow's option ``archive``, which becomes
+    ``given_archive``. Raises SystemExit with a sentence that says what to do if the tier needs an
+    archive that does not exist, or if two of its runs have the same name.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -63,7 +63,7 @@ class Plan:
         jobs = [job for group, entry in config["runs"].items() for job in self._jobs(group, entry)]
         if len({job.path for job in jobs}) < len(jobs):
             raise SystemExit(
-                f"Tier {self.tier}: two runs have the same name; give their entries a name each."
+                f"Tier {self.tier}: two runs have the same name; give each entry its own name."
             )
         self.runs = {job.path: job for job in jobs if not self._is_recorded(job)}
         entries = config.get("summaries", SUMMARIES)
@@ -72,29 +72,29 @@ class Plan:
 
     @property
     def studies(self) -> dict[str, str]:
-        """Study of ``results/`` that keeps a group's answers; none of an archive of the user's."""
+        """Study in ``results/`` that records a group's predictions; empty for a user's archive."""
         return {} if self.given_archive else dict(self.config.get("studies", {}))
 
     @property
     def records(self) -> int:
-        """Number of records to estimate memory with."""
+        """Number of records for estimates of memory."""
         if self.given_archive:
             with open(Path(self.given_archive, "ptbxl_database.csv"), "rb") as file:
                 return max(0, sum(1 for _ in file) - 1)
         return int(self.config.get("simulate", self.config).get("records", 0))
 
     def simulate_options(self, archive: str) -> dict[str, Any]:
-        """Return how an archive is simulated: the tier's way, with what a variant changes."""
+        """Return the options for simulating an archive: the tier's, with a variant's changes."""
         return {**self.config["simulate"], **self.config.get("variants", {}).get(archive, {})}
 
     @property
     def pages(self) -> dict[str, str]:
-        """Path of the run or summary of each page of ``notebooks/``."""
+        """Path of the run or summary that each page of ``notebooks/`` shows."""
         runs = {page: self.path_of(name) for page, name in self.config.get("pages", {}).items()}
         return {**runs, **{job.notebook: path for path, job in self.summaries.items()}}
 
     def _archives(self) -> list[str]:
-        """Return their names; ``given`` is the one that the user named."""
+        """Return the archives' names; ``given`` is the one that the user named."""
         path, real = self.given_archive, self.config.get("real")
         if path and not Path(path, "ptbxl_database.csv").exists():
             raise SystemExit(
@@ -110,7 +110,7 @@ class Plan:
         raise SystemExit(f"Tier {self.tier} needs a real archive: {command}")
 
     def _is_recorded(self, job: Job) -> bool:
-        """Return whether ``results/`` holds a run's answers, and no page shows the run itself."""
+        """Return whether ``results/`` has a run's predictions and no page shows the run itself."""
         name, pages = job.path.rpartition("/")[2], self.config.get("pages", {}).values()
         on_pages = [*pages, *self.config.get("explorer", {}).get("runs", [])]
         if job.group not in self.studies or name in on_pages:
@@ -120,15 +120,15 @@ class Plan:
         return facts.exists() and seed in json.loads(facts.read_text(encoding="utf-8"))["runs"]
 
     def archive_of(self, entry: Mapping[str, Any]) -> str:
-        """Return which of the tier's archives an entry reads: the first, if it names none."""
+        """Return the tier's archive that an entry reads: the first, if it names none."""
         return entry["archive"] if entry.get("archive") in self.archives else self.archives[0]
 
     def _jobs(self, group: str, entry: Any) -> Iterator[Job]:
         """Yield the runs of a group's grid, named after the grid's values.
 
-        A list of entries gives the runs of each. A group is named after its notebook or names it,
-        since a notebook can have several groups; an entry's ``name`` comes before its values,
-        where the values alone would not distinguish its runs from others.
+        A list of entries yields the runs of each. A group has its notebook's name or else specifies
+        its notebook, since a notebook can have several groups. An entry's ``name`` precedes its
+        values where the values alone would not distinguish its runs from others.
         """
         for part in entry if isinstance(entry, list) else [entry]:
             grid, archive = part.get("grid", {}), self.archive_of(part)
@@ -147,7 +147,7 @@ class Plan:
         return Job(path, name, name, archive, params, reads)
 
     def _path(self, name: str, archive: str) -> str:
-        """Runs of several archives lie apart, so that no summary reads those of another archive."""
+        """Return a path; each of several archives has its own folder, which its summaries read."""
         return f"{archive}/{name}" if archive and len(self.archives) > 1 else name
 
     def path_of(self, name: str) -> str:
@@ -164,18 +164,18 @@ class Plan:
         return [run.path for run in runs if run.archive == job.archive]
 
     def gpu_of(self, n_gpus: int) -> dict[str, int]:
-        """Return the GPU of each run: in turn, the runs of the highest rate first."""
+        """Return the GPU of each run, assigned in turn from the highest rate down."""
         longest = sorted(self.runs, key=lambda path: -self.runs[path].rate_hz)
         return {path: i % n_gpus for i, path in enumerate(longest)} if n_gpus else {}
 
     def minutes(self, path: str) -> int:
-        """Return the tier's time limit, which is for 100 Hz; time grows with the rate."""
+        """Return a run's time limit: the tier's, which is for 100 Hz, scaled by the rate."""
         slower = max(1, self.job(path).rate_hz / 100)
         return int(self.config.get("minutes", 60) * slower)
 
 
 def free_mebibytes() -> int:
-    """Return the memory that runs on this machine may use: what is free, within its container."""
+    """Return the memory [MiB] that runs may use: what is free, up to the container's limit."""
     import psutil  # not needed by `make plan`
 
     free = int(psutil.virtual_memory().available)
@@ -187,7 +187,7 @@ def free_mebibytes() -> int:
 
 
 def count_gpus() -> int:
-    """Return how many GPUs PyTorch can use; it is asked only where NVIDIA's driver is installed."""
+    """Return the number of GPUs that PyTorch can use; 0 without NVIDIA's driver."""
     if not shutil.which("nvidia-smi"):
         return 0
     question = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
@@ -195,9 +195,9 @@ def count_gpus() -> int:
 
 
 def runs_at_once(n_gpus: int, runs_per_gpu: int | str | None = None) -> dict[str, int]:
-    """Return the size of each GPU's resource, of which a run takes one; 1 if none is given.
+    """Return the number of runs that may share each GPU, by resource; 1 if none is given.
 
-    SystemExit, with one sentence, if ``runs_per_gpu`` is not a whole number above zero.
+    Raises SystemExit with one sentence if ``runs_per_gpu`` is not a whole number above zero.
     """
     text = "1" if runs_per_gpu in (None, "") else str(runs_per_gpu)
     if not text.isdecimal() or int(text) < 1:
@@ -206,13 +206,13 @@ def runs_at_once(n_gpus: int, runs_per_gpu: int | str | None = None) -> dict[str
 
 
 def code(*sources: str) -> list[str]:
-    """Return the files whose change makes a result of these notebooks or modules stale."""
+    """Return the files whose changes make results of these notebooks or modules stale."""
     paths = {p for source in sources for p in [*_dependencies(ROOT / source), ROOT / source]}
     return sorted(os.path.relpath(path) for path in paths)
 
 
 def options(entry: Mapping[str, Any], *skipped: str) -> str:
-    """Return an entry as options of a command line, as ``--records 200 --prevalence AF=0.2``."""
+    """Return an entry as command-line options, such as ``--records 200 --prevalence AF=0.2``."""
     words = []
     for name, value in entry.items():
         pairs = [f"{k}={v}" for k, v in value.items()] if isinstance(value, dict) else [str(value)]
@@ -221,7 +221,7 @@ def options(entry: Mapping[str, Any], *skipped: str) -> str:
 
 
 def parameters(params: Mapping[str, Any]) -> str:
-    """Return parameters as the command ``ecgcore run`` takes them."""
+    """Return parameters as options of the command ``ecgcore run``."""
     words = (",".join(map(str, v)) if isinstance(v, list) else str(v) for v in params.values())
     pairs = zip(params, words, strict=True)
     return " ".join(f"-p {shlex.quote(f'{name}={word}')}" for name, word in pairs)

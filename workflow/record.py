@@ -1,8 +1,8 @@
-"""Keep what finished runs of a study answered: ``python workflow/record.py STUDY RUNS``.
+"""Record the predictions of a study's finished runs: ``python workflow/record.py STUDY RUNS``.
 
-``results/STUDY/CELL.csv`` holds the answers of every seed of one cell of the study's grid (one row
-per seed and record), ``CELL-maps.csv`` the scores of its explanations where there are any, and the
-``.json`` beside them how they were made. The workflow does not repeat a run that is kept there.
+``results/STUDY/CELL.csv`` holds the predictions of one cell of the study's grid (one row per seed
+and record), ``CELL-maps.csv`` the scores of its explanations if there are any, and the ``.json``
+files beside them their provenance. The workflow does not repeat a recorded run.
 """
 
 import re
@@ -20,17 +20,17 @@ PARTS = ("test", "valid", "external")
 
 
 def answers(run: Path) -> pd.DataFrame:
-    """Return the rows of a run's predictions from which every figure of a study follows."""
+    """Return the rows of a run's predictions from which the study's figures are computed."""
     table = directory.load_predictions(run)
     table = table[table["part"].isin(PARTS)]
-    if "fold" in table:  # of LUDB, the answer of all folds together
+    if "fold" in table:  # for LUDB, the joint prediction of all folds
         table = table[(table["part"] != "external") | (table["fold"] == 0)]
     table = table.reindex(columns=[name for name in KEPT if name != "seed"], fill_value=0)
     return table.assign(logit=table["logit"].round(5))
 
 
 def facts_of(run: Path) -> dict[str, Any]:
-    """Return what made a run, in a few numbers and words."""
+    """Return a short summary of how a run was made."""
     made = directory.read_json(run / "provenance.json")
     results = directory.read_json(run / "results.json")
     names = ("n_parameters", "receptive_field_ms", "train_seconds", "best_epoch", "n_train")
@@ -46,7 +46,7 @@ def facts_of(run: Path) -> dict[str, Any]:
 
 
 def record(study: str, runs: Path, folder: Path = recorded.FOLDER) -> list[str]:
-    """Write one file per cell for all finished runs below ``runs``; return the cells."""
+    """Write one file per cell for all finished runs below ``runs``; return the cells' names."""
     cells: dict[str, dict[int, Path]] = {}
     for path in sorted(runs.glob("*/notebook.ipynb")):
         if named := re.fullmatch(r"(.+)-(\d+)", path.parent.name):
@@ -59,7 +59,7 @@ def record(study: str, runs: Path, folder: Path = recorded.FOLDER) -> list[str]:
 
 
 def _record_cell(name: str, by_seed: dict[int, Path], folder: Path) -> None:
-    """Add the seeds of one cell to those that are kept already."""
+    """Add the new seeds of one cell to those already recorded."""
     runs: dict[int, dict[str, Any]] = {}
     kept_params: dict[str, Any] = {}
     tables: dict[str, list[pd.DataFrame]] = {name: [], f"{name}-maps": []}

@@ -1,10 +1,10 @@
-"""The summaries and the book of the paper tier, at PTB-XL's size, before anyone has its runs.
+"""Build the paper tier's summaries and book at PTB-XL's size, before its runs exist.
 
 Usage: ``rehearse_book.py STORE RUNS FOLDER``. ``STORE`` is the store of 21,799 records that
 ``benchmarks/rehearsal.py`` prepares, ``RUNS`` the finished runs of the smoke tier. Each run of the
-paper tier gets a directory in ``FOLDER`` with networks that were never trained and random answers
-to all records that it would answer. Then every summary and the book are made of them;
-``results/rehearsal_book`` keeps minutes and memory. No number on the pages means anything.
+paper tier gets a directory in ``FOLDER`` with untrained networks and random predictions for all
+records that it would predict. Every summary and the book are then built from them;
+``results/rehearsal_book`` records minutes and memory. The numbers on the pages mean nothing.
 """
 
 import functools
@@ -41,7 +41,7 @@ REPLACED = ("predictions.parquet", "explained.csv", "params.json", "provenance.j
 
 @functools.cache
 def parts_of(store: Store, task: str, protocol: str, n_folds: int) -> pd.DataFrame:
-    """Return the records that a run answers, with part, fold and truth."""
+    """Return the records that a run predicts, with part, fold and true label."""
     y = labels.task_labels(store.table, store.statements, task)
     if n_folds:
         folds = splits.hold_out_folds(store.table, y, n_folds=n_folds)
@@ -59,7 +59,7 @@ def parts_of(store: Store, task: str, protocol: str, n_folds: int) -> pd.DataFra
 
 
 def answers(params: dict[str, Any], store: Store, rng: np.random.Generator) -> pd.DataFrame:
-    """Return random answers to the records that a run with these parameters answers."""
+    """Return random predictions for the records that a run with these parameters predicts."""
     table = parts_of(store, params["task"], params["protocol"], params.get("folds", 0))
     logit = rng.normal(3.0 * table["y_true"] - 2, 1.5)
     score = 1 / (1 + np.exp(-logit))
@@ -68,7 +68,7 @@ def answers(params: dict[str, Any], store: Store, rng: np.random.Generator) -> p
 
 
 def make_run(job: Job, base: Path, to: Path, store: Store, networks: dict[str, Path]) -> None:
-    """Write the run directory of a job; the tables that nobody reads are those of ``base``."""
+    """Write the run directory of a job; tables that nothing reads are copied from ``base``."""
     rng = np.random.default_rng(zlib.crc32(job.path.encode()))
     notebook = ROOT / "notebooks" / f"{job.notebook}.ipynb"
     params = {**job.params, "archive": str(store.path)}
@@ -116,15 +116,15 @@ def make_run(job: Job, base: Path, to: Path, store: Store, networks: dict[str, P
 
 
 def timed(*command: str) -> dict[str, Any]:
-    """Run a Python module as a command; return seconds of processor and clock.
+    """Run a Python module as a command; return its processor and wall-clock seconds.
 
-    CalledProcessError if it fails.
+    Raises CalledProcessError if it fails.
     """
     before = np.array(os.times())
     subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.DEVNULL, check=True
     )
-    _, _, user_s, system_s, wall_s = np.array(os.times()) - before  # the first two: of this process
+    _, _, user_s, system_s, wall_s = np.array(os.times()) - before  # the first two: this process
     return {"cpu_s": round(user_s + system_s, 1), "wall_s": round(wall_s, 1)}
 
 
@@ -140,7 +140,7 @@ def summarise(job: Job, place: Path, store: Store) -> dict[str, Any]:
 
 
 def main(store: Store, finished: Path, to: Path) -> None:
-    """Make the runs, then every summary and the book."""
+    """Write the runs, then time every summary and the book."""
     plan, place, networks = dry_plan(TIER), to / "runs", dict[str, Path]()
     weights = finished.glob("*_train-*/weights*.safetensors")
     bases = {p.parent.name.partition("-")[0]: p.parent for p in weights}

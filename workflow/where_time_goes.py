@@ -1,7 +1,7 @@
-"""Where a book's time goes: seconds of its notebooks' cells by purpose.
+"""Measure where a build's time goes: seconds of its notebooks' cells by purpose.
 
-Usage: ``where_time_goes.py RUNS``, which holds the executed notebooks of a tier, such as
-``_build/runs/lecture``. Keeps the sums in ``results/where_time_goes``.
+Usage: ``where_time_goes.py RUNS``, where RUNS holds the executed notebooks of a tier, such as
+``_build/runs/lecture``. The sums are saved in ``results/where_time_goes``.
 """
 
 import sys
@@ -20,7 +20,7 @@ PURPOSES = {
     "answers of networks": ("predict_logits(", ".logits("),
     "data": ("open_data(", ".inputs(", "load_ludb("),
 }
-"""The first purpose with one of these words in a cell is the cell's."""
+"""A cell has the first purpose of which it contains one of these words."""
 
 
 def seconds_by_purpose(notebook: Path) -> dict[str, float]:

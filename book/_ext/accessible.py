@@ -1,4 +1,4 @@
-"""What Sphinx writes that a reader stumbles over, by eye or by ear, repaired in finished pages."""
+"""Repair markup in finished pages that hinders sighted readers or screen readers."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any
 from sphinx.application import Sphinx
 
 REPAIRS = {
-    # docutils gives the list a role whose children its entries cannot be
+    # docutils gives the list a role that does not allow its entries as children
     'role="list" class="citation-list"': 'class="citation-list"',
-    ' role="doc-biblioentry"': "",  # which newer rules allow on list items only
-    # pandas draws borders by an attribute that HTML dropped
+    ' role="doc-biblioentry"': "",  # newer rules allow it on list items only
+    # pandas draws borders with an attribute that HTML has dropped
     '<table border="1" class="dataframe">': '<table class="dataframe">',
-    # a table with a format of its own looks like every other
+    # a table with its own format should look like every other table
     '<table id="T_': '<table class="dataframe" id="T_',
-    # the empty corner above row names is no heading
+    # the empty corner above row names is not a heading
     "<th></th>": "<td></td>",
     '<th class="head"><p></p></th>': "<td></td>",
     # the logo above the contents is outside every landmark
@@ -23,7 +23,7 @@ REPAIRS = {
     ),
 }
 TITLES = (
-    # sphinx-exercise sets a title in brackets, and no space before a link to an exercise
+    # sphinx-exercise puts titles in brackets and no space before links to exercises
     (re.compile(r"(Exercise \d+) ?(</span>)? ?\(([^<]*)\)(?=</)"), r"\1\2: \3"),
     (re.compile(r"Exercise \((\d+\.\d+) ([^<]*)\)(?=</)"), r"Exercise \1: \2"),
     (re.compile(r'Solution to(<a class="reference internal" href="[^"]*">) '), r"Solution to \1"),
@@ -38,9 +38,9 @@ CORNER = re.compile(r'<th (class="(?:blank|index_name)[^"]*")\s*>(?:&nbsp;)?</th
 
 
 def align_numbers(table: str) -> str:
-    """Mark the cells of columns that hold numbers only; columns count from the right.
+    """Return a table in which the cells of purely numeric columns are marked.
 
-    Only names of rows, on the left, can span several rows.
+    Columns are counted from the right, since only row names, on the left, can span several rows.
     """
     rows = [
         [TAG.sub("", content).strip() for *_, content in CELL.findall(row)]
@@ -67,7 +67,7 @@ def align_numbers(table: str) -> str:
 
 
 def repair(app: Sphinx, exception: Exception | None) -> None:
-    """Repair what Sphinx, pandas and the theme's templates wrote."""
+    """Repair the HTML that Sphinx, pandas and the theme's templates wrote."""
     for path in [] if exception else Path(app.outdir).rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         for wrong, right in REPAIRS.items():

@@ -1,4 +1,4 @@
-"""Pages that do something: their directives, and scripts and styles on no other page."""
+"""Directives of interactive pages, whose scripts and styles are loaded on no other page."""
 
 import json
 import math
@@ -62,7 +62,7 @@ class ProjectThisPage(Interactive):
 
 
 class QuestionBank(Interactive):
-    """All questions by session, answers folded."""
+    """All questions by session, with folded answers."""
 
     def run(self) -> list[nodes.Node]:
         bank = course.questions(self.source / "book" / "course" / "questions.yaml")
@@ -76,8 +76,8 @@ class EcgExplorer(Interactive):
         path = self.source / "book" / "_static" / EXPLORER / "explorer.json"
         if not path.exists():
             raise self.error(
-                "ecg-explorer: this build has no explorer data; the tier's section 'explorer' "
-                "makes them."
+                "ecg-explorer: this build has no explorer data; add a section 'explorer' to the "
+                "tier."
             )
         facts = json.loads(path.read_text(encoding="utf-8"))
         scripts = ("network", "segments", "paper", "worker", "explorer")
@@ -95,7 +95,7 @@ class EcgExplorer(Interactive):
 
 
 class ParametersForm(Interactive):
-    """A form that writes commands; without scripts the page of all parameters stands for it."""
+    """A form that writes commands; the page of all parameters replaces it without scripts."""
 
     def run(self) -> list[nodes.Node]:
         self.needs("parameters_form.js")
@@ -105,7 +105,7 @@ class ParametersForm(Interactive):
 
 
 class NotebookParameters(Interactive):
-    """A section per notebook: name, default, meaning and what is allowed."""
+    """A section per notebook: each parameter's name, default, meaning and allowed values."""
 
     def run(self) -> list[nodes.Node]:
         sections = []
@@ -131,7 +131,7 @@ def describe(p: parameters.Parameter) -> dict[str, Any]:
 
 
 class RunGallery(Interactive):
-    """A table of all runs that can be sorted and filtered, and the difference of any two."""
+    """A sortable, filterable table of all runs, and the differences between any two."""
 
     def run(self) -> list[nodes.Node]:
         self.needs("gallery.js")
@@ -148,13 +148,13 @@ class RunGallery(Interactive):
 
 
 def described_runs(source: Path) -> list[dict[str, Any]]:
-    """Return the facts of all runs, which staging wrote."""
+    """Return the facts of all runs, as written by staging."""
     path = source / "runs.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def varying_parameters(runs: list[dict[str, Any]]) -> list[str]:
-    """Return the parameters in which runs of one notebook differ, in their notebook's order."""
+    """Return the parameters in which runs of a notebook differ, in the notebook's order."""
     names = []
     for run in runs:
         same = [other["params"] for other in runs if other["notebook"] == run["notebook"]]
@@ -163,7 +163,7 @@ def varying_parameters(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def run_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Yield a page per run, without a source file, so that the contents stay short."""
+    """Yield one page per run, without a source file, so that the table of contents stays short."""
     for run in described_runs(Path(app.srcdir)):
         body = TEMPLATES.get_template("run.html").render(run=run)
         yield f"{RUNS}/{run['name']}", {"title": run["name"], "body": body}, "page.html"
@@ -174,7 +174,7 @@ class DifferenceBars(Interactive):
 
     A line is ``words | row``, with the row as in an address of :mod:`book.tools.results`, or
     ``words | PAGE.TABLE[row]`` for a row of another table, whose bar is only outlined; a table has
-    the columns ``difference``, ``low`` and ``high``. Options: ``axis``, what is drawn;
+    the columns ``difference``, ``low`` and ``high``. Options: ``axis``, the axis label;
     ``margin``, the address of the largest negligible difference, which is drawn in grey.
     """
 
@@ -206,7 +206,7 @@ class DifferenceBars(Interactive):
 def add_files(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Load what the page's directives need."""
+    """Load the scripts and styles that the page's directives need."""
     for file in dict.fromkeys(app.env.metadata.get(pagename, {}).get("needs", [])):
         if file.endswith(".css"):
             app.add_css_file(file)

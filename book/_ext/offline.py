@@ -1,8 +1,8 @@
-"""Pages that need no network: formulas as MathML made at build time, no Thebe.
+"""Make pages work without a network: formulas become MathML at build time, and Thebe is removed.
 
-MathML Core is drawn by Chromium, Firefox and Safari themselves, is read out by screen readers and
-needs no script; MathJax would be 2 MB of script that may not lie in git, or a network.
-math-core refuses what it does not know, so a mistyped formula fails the build.
+Chromium, Firefox and Safari draw MathML Core without scripts, and screen readers read it aloud.
+MathJax would need a network, or 2 MB of script, which must not be in git. math-core rejects
+commands that it does not know, so a mistyped formula fails the build.
 """
 
 from html import escape
@@ -46,7 +46,7 @@ def visit_block(translator: Any, node: nodes.math_block) -> None:
 def without_thebe(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Jupyter Book loads Thebe on every page; it asks for the network and we do not use it."""
+    """Remove Thebe, which Jupyter Book loads on every page: it is unused and needs a network."""
     for kind in ("script_files", "css_files"):
         context[kind] = [s for s in context.get(kind, []) if "thebe" not in _text(s)]
 

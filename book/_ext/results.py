@@ -1,4 +1,4 @@
-"""Numbers in prose come from runs: the role ``res`` and the directives around it."""
+"""The role ``res``, which inserts numbers from runs into prose, and related directives."""
 
 import json
 from pathlib import Path
@@ -17,9 +17,9 @@ LOGGER = logging.getLogger(__name__)
 
 
 class ResultRole(SphinxRole):
-    """``{res}`page.key:.3f` ``: a number or word that a run or a recorded table holds.
+    """``{res}`page.key:.3f` ``: a number or word from a run or a recorded table.
 
-    :mod:`book.tools.results` says what an address may be; a missing one fails the build.
+    :mod:`book.tools.results` describes addresses; a missing value fails the build.
     The format ``code`` is for commands, whose dashes and quotes must stay as they are.
     """
 
@@ -39,7 +39,7 @@ class ResultRole(SphinxRole):
 
 
 class BuildCard(SphinxDirective):
-    """Which data and which tier made the numbers of this page that are not recorded ones."""
+    """The data and the tier behind this page's numbers, except recorded numbers."""
 
     def run(self) -> list[nodes.Node]:
         facts = json.loads(Path(self.env.srcdir, "build.json").read_text(encoding="utf-8"))
@@ -51,9 +51,9 @@ class WithoutData(nodes.Invisible, nodes.Element):
 
 
 class WithResult(SphinxDirective):
-    """``{with-result} ADDRESS``: its content, or nothing where this build has no such result.
+    """``{with-result} ADDRESS``: its content, or nothing if this build has no such result.
 
-    Without content, the directive speaks for the whole section in which it stands: heading, text,
+    Without content, the directive applies to the whole section that contains it: heading, text,
     code and figures.
     """
 
@@ -80,13 +80,13 @@ class LeaveOutSections(SphinxTransform):
             if isinstance(section, nodes.section):
                 section.parent.remove(section)
             else:
-                LOGGER.warning("with-result without content stands in no section", location=mark)
+                LOGGER.warning("with-result without content is not in a section", location=mark)
 
 
 class ClaimsTable(SphinxDirective):
-    """Every claim with its evidence, and the pages that measure it.
+    """A table of every claim with its evidence and the pages that measure it.
 
-    Options: ``study``, the starts of the pages' names in the order in which they are shown.
+    Options: ``study``, the prefixes of the pages' names, in the order of the rows.
     """
 
     option_spec: ClassVar = {"study": str}

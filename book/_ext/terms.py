@@ -1,4 +1,4 @@
-"""The first mention of a glossary's word on a page becomes a link that shows its meaning."""
+"""Turn the first mention of each glossary term on a page into a link that shows its meaning."""
 
 import re
 from collections.abc import Iterable
@@ -16,15 +16,15 @@ ENTRY = re.compile(r"((?:^\S.*\n)+)  (.+)", re.MULTILINE)
 
 
 def meanings(text: str) -> dict[str, str]:
-    """Return the meaning of each word of the glossary's source."""
+    """Return the meaning of each term in the glossary's source."""
     inside = text.split("```{glossary}\n", 1)[1]
     return {word: meaning for words, meaning in ENTRY.findall(inside) for word in words.split("\n")}
 
 
 def forms(words: Iterable[str]) -> dict[str, str]:
-    """Return the word for each form that a text may use: plural, first letter of a sentence.
+    """Return the term for each form that a text may use: plural, or capitalised.
 
-    A word of the glossary stands for itself, also where it is a form of another one.
+    A term of the glossary always maps to itself, even if it is also a form of another term.
     """
     words = list(words)
     word_of = {word: word for word in words}
@@ -37,18 +37,18 @@ def forms(words: Iterable[str]) -> dict[str, str]:
 
 
 def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
-    """Return a pattern whose one group is any of these words, the longest that fits."""
+    """Return a pattern whose only group matches any of these words, the longest first."""
     options = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
     return re.compile(rf"(?<![\w-])({options})(?![\w-])")
 
 
 def keeps_plain(node: nodes.Element) -> bool:
-    """Return whether words inside a node stay without a link."""
+    """Return whether words inside a node are left without links."""
     return isinstance(node, NOT_IN) or NOT_FOR_READERS in node.get("ids", ())
 
 
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Link the first mention of every word; longer words are looked for first."""
+    """Link the first mention of every term; longer terms are tried first."""
     objects = app.env.get_domain("std").objects  # type: ignore[attr-defined]
     ids = {name: place[1] for (kind, name), place in objects.items() if kind == "term"}
     if docname == GLOSSARY or not ids:

@@ -1,4 +1,4 @@
-"""The command line of the book's tools; an error is one sentence and exit status 2."""
+"""The command line of the book's tools; an error prints one sentence and exits with status 2."""
 
 import argparse
 import importlib
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser; a command's options are the arguments of its ``function``."""
-    parser = argparse.ArgumentParser(prog="book.tools", description="What only the book needs.")
+    parser = argparse.ArgumentParser(prog="book.tools", description="Tools for the book only.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: str, meaning: str, **fixed: Path) -> Callable[..., Any]:
@@ -43,10 +43,10 @@ def _parser() -> argparse.ArgumentParser:
         subparser.set_defaults(function=function, **fixed)
         return subparser.add_argument
 
-    add = command("book", "staging.make_book", "lay out executed notebooks and build the book")
+    add = command("book", "staging.make_book", "stage executed notebooks and build the book")
     add("--runs", type=Path, required=True, help="folder of run directories")
     add("--page", type=_page, action="append", required=True, metavar="NAME=RUN", dest="pages")
-    add("--explorer", type=Path, help="folder that the command explorer wrote")
+    add("--explorer", type=Path, help="folder written by the command explorer")
     add("--tier", required=True)
     add("--repository", default="", metavar="OWNER/NAME", help="for launch links")
     add("--staging", type=Path, required=True)
@@ -57,12 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--store", type=Path, required=True, dest="store_path", help="the store of these runs")
     add("--to", type=Path, required=True)
     add("--records", type=int, default=6, dest="n_records")
-    add("--steps", type=int, default=16, dest="n_steps", help="of methods that have steps")
-    add("--window", type=float, default=0.5, dest="window_s", metavar="S", help="of occlusion")
+    add("--steps", type=int, default=16, dest="n_steps", help="steps of integrated gradients")
+    add("--window", type=float, default=0.5, dest="window_s", metavar="S", help="occlusion width")
 
     add = command("course", "course.export", "notebooks for students and teachers", course=SESSIONS)
     add("--to", type=Path, required=True)
-    add("--execute", action="store_true", help="run the teacher's notebooks, for their outputs")
+    add("--execute", action="store_true", help="run the teacher's notebooks to get outputs")
 
     add = command(
         "release", "release.make_release", "PDF, zip, results, checksums", root=Path.cwd()
@@ -72,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 
     meaning = "notebooks that install themselves on Colab"
     add = command("launch", "launch.export", meaning, notebooks=Path("notebooks"))
-    add("--repository", required=True, metavar="OWNER/NAME", help="on GitHub")
-    add("--ref", required=True, help="commit that they install")
+    add("--repository", required=True, metavar="OWNER/NAME", help="the GitHub repository")
+    add("--ref", required=True, help="commit that the notebooks install")
     add("--to", type=Path, required=True)
 
     add = command("progress", "progress.run", "run Snakemake; print runs done and time left")

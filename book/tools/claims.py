@@ -1,4 +1,4 @@
-"""The claims of both papers with all evidence on them: real first, then simulated."""
+"""Collect the claims of both papers with all their evidence: real first, then simulated."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +14,15 @@ from ecgcore.runs.directory import read_json
 def gather(runs: Mapping[str, Path], folder: Path = recorded.FOLDER) -> list[dict[str, Any]]:
     """Return the claims with their evidence, in the order of the pages.
 
-    ``runs`` holds the run directory of each page, by the page's name; those with a ``claims.csv``
-    count.  So does every ``*claims.csv`` of recorded results in ``folder``, whose rows belong to
-    the page in their column ``page``, or to that which has a claim of the same words.  A page that
-    tests claims of other pages names them in this column, too; a page that is not there leaves the
-    claim where it was tested.  A claim that several pages test stands once, at the page with the
-    best evidence.  Each claim has ``page``, ``claim`` and ``evidence``: dicts of
-    ``data`` (which says real or simulated, and recorded or this build), ``source`` (the page that
-    measured it, or empty), ``measured``, ``value``, ``interval``, ``level``, ``n``, ``holds
-    where``, ``verdict``; evidence from real records first.
+    ``runs`` holds the run directory of each page, by the page's name; the evidence is in their
+    ``claims.csv`` and in every ``*claims.csv`` of recorded results in ``folder``.  A recorded row
+    belongs to the page in its column ``page``, or else to the page with an identically worded
+    claim.  A page that tests claims of other pages also names them in this column; if the named
+    page is not in ``runs``, the claim stays where it was tested.  A claim that several pages test
+    is listed once, on the page with the best evidence.  Each claim has ``page``, ``claim`` and
+    ``evidence``, real records first: dicts of ``data`` (real or simulated, recorded or this build),
+    ``source`` (the page that measured it, or empty), ``measured``, ``value``, ``interval``,
+    ``level``, ``n``, ``holds where`` and ``verdict``.
     """
     rows = []
     for page, run in runs.items():
@@ -58,12 +58,12 @@ def _rows(path: Path, facts: Mapping[str, Any], origin: str) -> list[dict[str, A
     archive = facts.get("archive", {})
     n = f" ({archive['n_records']} in the archive)" if "n_records" in archive else ""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if "data" not in table:  # else the page itself says which records it read
+    if "data" not in table:  # else the table itself says which records were read
         table = table.assign(data=f"{data_kind([archive])}{n}, {origin}")
     return [{str(k): value for k, value in row.items()} for row in table.to_dict("records")]
 
 
 def value_words(row: Mapping[str, Any]) -> str:
-    """Return ``value [interval, level]``, with what there is of it."""
+    """Return ``value [interval, level]``, without empty parts."""
     inner = ", ".join(word for word in (row["interval"], row["level"]) if word)
     return " ".join(filter(None, [row["value"], f"[{inner}]" if inner else ""]))

@@ -1,4 +1,4 @@
-"""The course as files to hand out: student copies without solutions, instructor copies with them.
+"""Export the course as handouts: student copies without solutions, instructor copies with them.
 
 The sources are the book's own pages (``book/course``): exercises and solutions are the directives
 ``exercise`` and ``solution`` there, and code that belongs to the lesson is a ``python`` block.
@@ -42,7 +42,7 @@ class Block:
 
 
 def blocks(source: str) -> Iterator[Block]:
-    """Yield the pieces of a page in order; what is inside a directive stays inside its block."""
+    """Yield the pieces of a page in order; a directive's content stays inside its block."""
     lines, start = source.splitlines(), 0
     for token in MarkdownIt().parse(source):
         directive = _DIRECTIVE.match(token.info)
@@ -61,7 +61,7 @@ def blocks(source: str) -> Iterator[Block]:
 
 
 def plain(text: str) -> str:
-    """Return Markdown for any notebook: roles become words, and references become page titles."""
+    """Return Markdown for any notebook: roles become words, and references become titles."""
 
     def title(reference: re.Match[str]) -> str:
         return f"*{reference[1] or _title(PAGES / reference[2])}* (a page of the book)"
@@ -86,7 +86,7 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
     for block in pieces:
         if block.kind in ("text", "python"):
             cells.append(_cell(block))
-        elif block.kind == "figure":  # the pictures of a build are on the page, not in a copy of it
+        elif block.kind == "figure":  # a build's figures are on the page, not in its copies
             caption = block.text.rpartition("\n\n")[2]
             cells.append(new_markdown_cell(f"*Figure on the session's page:* {plain(caption)}"))
         elif block.kind == "exercise":
@@ -102,7 +102,7 @@ def notebook(source: str, *, with_solutions: bool) -> nbformat.NotebookNode:
             cells.append(new_markdown_cell(f"**{block.title}**\n\n{plain(block.text)}"))
         elif block.kind == "solution" and with_solutions:
             cells.append(new_markdown_cell(f"**Solution {number}**"))
-            parts = blocks(block.text)  # a code-block is output, which the notebook makes itself
+            parts = blocks(block.text)  # a code-block is output, which the notebook produces itself
             cells += [_cell(part) for part in parts if part.kind != "code-block"]
     cells.insert(1, new_code_cell(SETUP, metadata={"tags": ["parameters"]}))
     for position, cell in enumerate(cells):
@@ -119,13 +119,13 @@ def _cell(block: Block) -> nbformat.NotebookNode:
 def questions(source: Path) -> list[dict[str, Any]]:
     """Return the question bank; ``answer`` is the position of the right choice.
 
-    The order of the choices depends only on the ``id``.  :class:`EcgcoreError` if a question
-    lacks a part, or if two questions have the same ``id``.
+    The order of the choices depends only on the ``id``.  Raises :class:`EcgcoreError` if a question
+    has missing or unknown fields, or if two questions have the same ``id``.
     """
     bank: list[dict[str, Any]] = yaml.safe_load(source.read_text(encoding="utf-8"))
     for question in bank:
         if set(question) != {"id", "session", "question", "choices", "why"}:
-            raise EcgcoreError(f"{source}: question {question.get('id')} lacks a part.")
+            raise EcgcoreError(f"{source}: question {question.get('id')} has the wrong fields.")
         seed = int.from_bytes(question["id"].encode(), "big") % 2**32
         order = np.random.default_rng(seed).permutation(len(question["choices"]))
         question["choices"] = [str(question["choices"][i]) for i in order]
@@ -138,9 +138,9 @@ def questions(source: Path) -> list[dict[str, Any]]:
 def export(course: Path, to: Path, *, execute: bool = False) -> list[Path]:
     """Write the folders ``student`` and ``instructor``: notebooks, question bank, project.
 
-    With ``execute``, the instructor's notebooks are run first, so that solutions have outputs.
-    Existing folders of these names are replaced.  :class:`EcgcoreError` if ``course``, the folder
-    of the course's pages, holds no session, or a page or question cannot be read.
+    With ``execute``, the instructor's notebooks are run first, so that they have outputs.
+    Existing folders with these names are replaced.  Raises :class:`EcgcoreError` if ``course``, the
+    folder of the course's pages, holds no session, or if a page or question cannot be read.
     """
     sessions = sorted(course.glob("session_*.md"))
     if not sessions:
@@ -156,7 +156,7 @@ def export(course: Path, to: Path, *, execute: bool = False) -> list[Path]:
             text = path.read_text(encoding="utf-8")
             session = notebook(text, with_solutions=with_solutions)
             if with_solutions and execute:
-                print(f"running {path.stem} of {len(sessions)} with its solutions", flush=True)
+                print(f"running {path.stem} (of {len(sessions)}) with its solutions", flush=True)
                 NotebookClient(session, timeout=900, extra_arguments=QUIET).execute()
             nbformat.write(session, folder / f"{path.stem}.ipynb")
         (folder / "project.md").write_text(project, encoding="utf-8")

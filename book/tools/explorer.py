@@ -1,7 +1,7 @@
-"""Data of the book's ECG explorer: networks, records and attributions as scripts of a page.
+"""Export the ECG explorer's data: networks, records and attributions as scripts of a page.
 
-A page that was opened from a folder may fetch nothing, but it may load scripts, so everything
-becomes one. Arrays travel as base64 of little-endian numbers.
+A page that is opened from a folder cannot fetch data but can load scripts, so all data are written
+as scripts. Arrays are stored as base64 of little-endian numbers.
 """
 
 import base64
@@ -25,7 +25,7 @@ from ecgcore.runs.trained import TrainedRun, explain_record, load_trained_run
 from ecgcore.training.prediction import for_inference
 
 NETWORKS = ("imn", "imn_categorical", "blackbox_cnn2d")
-"""What ``network.js`` can compute."""
+"""Networks that ``network.js`` can compute."""
 
 METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion")
 
@@ -36,14 +36,14 @@ def export(
     """Write ``weights.js``, a script per record, ``explorer.json`` and ``fallback.png``.
 
     ``folders`` are run directories of study A that share task, rate, test records and the store;
-    the first one chooses the records and is shown where scripts are not allowed.  ``effort`` is
-    ``n_steps`` and ``window_s`` of the attribution methods.  :class:`EcgcoreError`: a network that
-    the page cannot compute, or runs of another task or rate.
+    the first one determines the records and is shown where scripts are not allowed.  ``effort`` is
+    ``n_steps`` and ``window_s`` of the attribution methods.  Raises :class:`EcgcoreError` for a
+    network that the page cannot compute, and for runs that differ in task or rate.
     """
     trained = [load_trained_run(folder) for folder in folders]
     for run in trained:
         if run.networks[0].spec.name not in NETWORKS:
-            raise EcgcoreError(f"{run.folder}: the explorer computes only {', '.join(NETWORKS)}.")
+            raise EcgcoreError(f"{run.folder}: the explorer supports only {', '.join(NETWORKS)}.")
     if len({(run.params["task"], run.rate_hz) for run in trained}) > 1:
         raise EcgcoreError("the explorer shows one task at one rate: name runs that share both.")
     store, first = open_store(store_path), trained[0]
@@ -79,7 +79,7 @@ def export(
 
 
 def describe_network(model: EcgModel) -> dict[str, Any]:
-    """Return weights for ``network.js``, batch norms folded in; of two outputs their difference.
+    """Return weights for ``network.js``: batch norms folded in, two outputs as a difference.
 
     Keys: ``leads``, ``writes_weights`` (an IMN), ``tensors`` (names and shapes in order) and
     ``weights`` (base64, float32).
@@ -111,7 +111,7 @@ def describe_network(model: EcgModel) -> dict[str, Any]:
 def choose_records(predictions: pd.DataFrame, n: int) -> pd.DataFrame:
     """Return at most ``n`` test records to look at: ``ecg_id``, ``label`` and ``why``.
 
-    Sure hits, misses and false alarms come first, then the least sure ones.
+    Confident hits, misses and false alarms come first, then the least certain records.
     """
     by_logit = predictions.query("part == 'test'").sort_values("ranking", ascending=False)
     positive, negative = by_logit.query("y_true == 1"), by_logit.query("y_true == 0")
@@ -131,7 +131,7 @@ def choose_records(predictions: pd.DataFrame, n: int) -> pd.DataFrame:
 def describe_record(
     store: Store, ecg_id: int, label: int, trained: Sequence[TrainedRun], **effort: Any
 ) -> dict[str, Any]:
-    """Return a record for the page: signals, the networks' input, evidence, answers, maps."""
+    """Return a record for the page: signals, network input, evidence, logits and maps."""
     pipeline = trained[0].pipeline
     x = pipeline.inputs(store, [ecg_id], [label])
     described: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What the book says of a run: data, code, device, numbers, and the command that repeats it."""
+"""Describe a run for the book: data, code, device, numbers and the command that repeats it."""
 
 import math
 import shlex
@@ -33,15 +33,15 @@ def commit_words(facts: Mapping[str, Any]) -> str:
 
 
 def computed_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that say what was computed."""
+    """Return the parameters that determine what was computed."""
     return {name: v for name, v in params.items() if name not in ("notebook", *PLACES)}
 
 
 def repeat_command(params: Mapping[str, Any]) -> str:
-    """Return the command that repeats a run in a checkout that has made the same tier.
+    """Return the command that repeats a run in a checkout that has built the same tier.
 
-    Folders of the checkout are named as they were; a folder elsewhere on the machine that made
-    the run becomes ``path/to/NAME``.
+    Folders in the checkout keep their names; a folder elsewhere on the machine that made the run
+    becomes ``path/to/NAME``.
     """
     words = []
     for name, value in params.items():
@@ -54,7 +54,7 @@ def repeat_command(params: Mapping[str, Any]) -> str:
 
 
 def needed_first(params: Mapping[str, Any], tier: str) -> str:
-    """Return the command that makes the folders which :func:`repeat_command` names, or ""."""
+    """Return the command that makes the folders named by :func:`repeat_command`, or ""."""
     if not any(str(params.get(name, "")).startswith("_build/") for name in PLACES):
         return ""
     is_given = str(params.get("archive", "")).endswith("given-store")
@@ -62,7 +62,7 @@ def needed_first(params: Mapping[str, Any], tier: str) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a parameter's value as the command line takes it."""
+    """Return a parameter's value as it is written on the command line."""
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -1,9 +1,9 @@
-"""Notebooks that start by themselves on Colab and Binder, and the links that open them.
+"""Export notebooks that set themselves up on Colab and Binder, and make links that open them.
 
-The notebooks in git have no cell that installs: it would name one copy of the repository, and
-every reader at home would see it. What is published is a branch :data:`BRANCH` of notebooks that
-begin with such a cell, made from one commit by the publishing workflow, so that a button opens
-the code that made the page.
+The notebooks in git have no set-up cell: it would name one copy of the repository, and every
+local reader would see it. Instead, the publishing workflow makes the branch :data:`BRANCH` from
+one commit, in which each notebook begins with such a cell. A button thus opens the code that made
+the page.
 """
 
 import re
@@ -32,7 +32,7 @@ if importlib.util.find_spec("ecgcore") is None:
 
 
 def check_repository(repository: str) -> None:
-    """Check the name of a GitHub repository; :class:`EcgcoreError` if not ``OWNER/NAME``."""
+    """Raise :class:`EcgcoreError` if a GitHub repository's name is not ``OWNER/NAME``."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
         raise EcgcoreError(f"--repository {repository}: expected OWNER/NAME, as on GitHub.")
 
@@ -40,7 +40,7 @@ def check_repository(repository: str) -> None:
 def links(repository: str, page: str) -> dict[str, str]:
     """Return the addresses that open a notebook, by the name of the service.
 
-    GitHub shows the notebook of the default branch, as it is in git: without outputs.
+    GitHub shows the notebook on the default branch, which has no outputs.
     """
     check_repository(repository)
     path = f"notebooks/{page}.ipynb"
@@ -69,7 +69,7 @@ def export(notebooks: Path, to: Path, repository: str, ref: str) -> list[Path]:
     """Write copies of all notebooks of a folder that begin with the set-up cell.
 
     The cell checks out the commit ``ref`` of ``repository``, which is ``OWNER/NAME`` on GitHub;
-    ``ecgcore.runs.begin`` finds the parameters cell behind it.
+    ``ecgcore.runs.begin`` finds the parameters cell after it.
     """
     check_repository(repository)
     to.mkdir(parents=True, exist_ok=True)

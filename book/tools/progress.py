@@ -1,4 +1,4 @@
-"""Snakemake's log in one line per finished run: how many are done and how long the rest takes."""
+"""Print Snakemake's progress in one line per finished run: runs done and time left."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ class Progress:
     """The state of a workflow, from the lines of Snakemake's log.
 
     ``n_runs`` and ``n_done`` count the jobs that execute a notebook; ``jobs`` holds the facts
-    of those at work by their number.
+    of running jobs by their number.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -41,7 +41,7 @@ class Progress:
     _job: dict[str, str] = field(default_factory=dict)
 
     def read(self, line: str) -> Iterator[str]:
-        """Take a line of the log; yield what there is to print, if anything."""
+        """Process a line of the log; yield the text to print, if any."""
         match = _LINE.fullmatch(line.rstrip())
         if match is None:
             self._job = self._job if line.startswith(" ") else {}
@@ -69,7 +69,7 @@ class Progress:
                     yield self.status()
 
     def status(self) -> str:
-        """Return for example ``12 of 25 runs (48 %), about 4 min left``."""
+        """Return a status such as ``12 of 25 runs (48 %), about 4 min left``."""
         text, left = f"{self.n_done} of {self.n_runs} runs", self.n_runs - self.n_done
         if self.n_done and left > 0 and self.started is not None:
             seconds = (self.clock() - self.started) / self.n_done * left
@@ -77,7 +77,7 @@ class Progress:
         return text
 
     def at_work(self) -> str:
-        """Return the status with the runs at work and the last line of each one's log."""
+        """Return the status with the runs in progress and the last line of each one's log."""
         jobs = [job for job in list(self.jobs.values()) if job["rule"] not in STEPS]
         names = [job.get("wildcards", "").removeprefix("path=") for job in jobs]
         lines = [_last_line(job.get("log", "")) for job in jobs]
@@ -118,7 +118,7 @@ def run(command: Sequence[str]) -> int:
             if not line.startswith("Using "):  # the profile, the shell
                 last.append(line)
             for text in progress.read(line):
-                if text not in errors:  # Snakemake repeats them at its end
+                if text not in errors:  # Snakemake repeats them at the end
                     print(text, flush=True)
                 errors |= {text} if text == line else set()
     has_ended.set()

@@ -1,4 +1,4 @@
-"""What a release holds: the pages as a zip for offline reading, the book as PDF, the results.
+"""Make a release: the pages as a zip for offline reading, the book as a PDF, and the results.
 
 Two releases of the same pages are byte-identical except for the PDF, which Chromium dates itself.
 """
@@ -37,15 +37,15 @@ _CONTENTS = '<body style="font-family: sans-serif; line-height: 1.7"><h1>Content
 
 
 def make_release(html: Path, to: Path, *, root: Path) -> list[Path]:
-    """Write the archives of a built book and their checksums into ``to``, whole or not at all.
+    """Write the archives of a built book and their checksums into ``to``, all or nothing.
 
     ``root`` is the checkout, for ``_toc.yml`` and ``results/``.  Returns the paths of
     ``ecg-book-html.zip``, ``ecg-book.pdf``, ``ecg-book-results.zip``, ``manifest.json`` and
-    ``SHA256SUMS``.  :class:`EcgcoreError`: no built book, no Chromium, or the packages that print
-    are not installed.
+    ``SHA256SUMS``.  Raises :class:`EcgcoreError` if there is no built book, no Chromium, or if the
+    packages for printing are not installed.
     """
     if not (html / "index.html").exists():
-        raise EcgcoreError(f"{html}: no built book there; run make book first, or name one.")
+        raise EcgcoreError(f"{html}: no built book there; run make book, or name a built one.")
     order = pages_in_order((root / "_toc.yml").read_text(encoding="utf-8"))
     if absent := [name for name in order if not (html / f"{name}.html").exists()]:
         raise EcgcoreError(f"{html}: no page {absent[0]}, which _toc.yml names; run make book.")
@@ -76,7 +76,7 @@ def pages_in_order(toc: str) -> list[str]:
 
 
 def make_zip(folder: Path, to: Path, *, inside: str) -> None:
-    """Write a folder as a zip, sorted and all dated 1980, below one folder ``inside``."""
+    """Write a folder as a zip, sorted and with all dates 1980, below one folder ``inside``."""
     with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             info = zipfile.ZipInfo(f"{inside}/{path.relative_to(folder).as_posix()}")
@@ -87,9 +87,9 @@ def make_zip(folder: Path, to: Path, *, inside: str) -> None:
 def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
     """Print pages one after another into one PDF, with bookmarks and links between chapters.
 
-    Chapters number their own pages, as in *3-1*, since each is printed by itself; contents follow
-    the first. Links to pages of the book become links inside the PDF; links to what the PDF does
-    not hold are dropped, since they would name this machine's folders.
+    Chapters number their own pages, as in *3-1*, since each is printed separately; the contents
+    follow the first chapter. Links to pages of the book become links inside the PDF; links to other
+    local files are dropped, since they would name this machine's folders.
     """
     try:
         from playwright.sync_api import sync_playwright
@@ -98,7 +98,7 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
     except ImportError as error:
         raise EcgcoreError(f"{error.name} is not installed: pip install 'ecgcore[test]'.") from None
     if not (chromium := next(filter(None, map(shutil.which, CHROMIUM)), None)):
-        raise EcgcoreError("no Chromium on this machine, which prints the PDF: .ci/install-browser")
+        raise EcgcoreError("printing the PDF needs Chromium: run .ci/install-browser.")
     book, starts = PdfWriter(), dict[str, int]()
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -120,7 +120,7 @@ def print_pdf(html: Path, pages: Sequence[str], to: Path) -> None:
 def _print_pages(
     page: Any, html: Path, names: Sequence[str], scratch: str
 ) -> list[tuple[str, Path, str]]:
-    """Print without a network; return (page, its PDF, its title), the contents after the first."""
+    """Print pages offline; return (page, PDF, title) of each, with the contents second."""
     chapters, lines = [], [_CONTENTS]
     for number, name in enumerate(names):
         link, path = (html / f"{name}.html").resolve().as_uri(), Path(scratch, f"{number}.pdf")

@@ -7,10 +7,10 @@ An address is one of::
     page.table[model=cnn1d,rate_hz=500].low
     recorded.name[cnn1d,500].low          a cell of results/name.csv
     published.name[cnn1d,500].auroc       a cell of results/published/name.csv
-    recorded.name.size.n_seeds            a fact of results/name.json; ``label`` tells its making
+    recorded.name.size.n_seeds            a fact of results/name.json; ``label`` is its origin
 
-The bracket holds the values of the table's first columns, in order and as many as it takes to
-name one row, or ``column=value``.
+The brackets hold values of the table's first columns, in order and as many as are needed to
+identify one row, or ``column=value`` pairs.
 """
 
 import csv
@@ -35,8 +35,8 @@ _CELL = re.compile(r"([\w-]+)\.(\w+)\[(.*)\]\.(.+)")
 def look_up(source: Path, address: str) -> Any:
     """Return the number or word at an address in the staged book ``source``.
 
-    :class:`EcgcoreError`, with address and reason, if nothing is there, more than one row, or an
-    empty value.
+    Raises :class:`EcgcoreError`, with address and reason, if there is no value, an empty value, or
+    more than one matching row.
     """
     if cell := _CELL.fullmatch(address):
         page, table, row, column = cell.groups()
@@ -80,13 +80,13 @@ def _cell(table: pd.DataFrame, address: str, row: str, column: str) -> Any:
         n = "no row" if rows.empty else f"{len(rows)} rows"
         raise EcgcoreError(
             f"'{address}': {n} with [{row}]; give values of {', '.join(table.columns)}, in this "
-            "order, until they name one row."
+            "order, until they identify one row."
         )
     return _number(str(rows[column].iloc[0]))
 
 
 def _number(text: str) -> Any:
-    """Return an int or a float where the text is one."""
+    """Return text as an int or a float if possible, else unchanged."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -107,9 +107,9 @@ def _recorded_fact(source: Path, address: str, key: str) -> Any:
 
 
 def as_shown(value: Any, form: str) -> str:
-    """Return a value in a format of Python's ``format``, with a true minus sign in numbers.
+    """Return a value formatted by Python's ``format``, with a true minus sign in numbers.
 
-    :class:`EcgcoreError` if the format does not suit the value.
+    Raises :class:`EcgcoreError` if the format does not suit the value.
     """
     try:
         text = format(value, form)

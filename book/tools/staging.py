@@ -1,4 +1,4 @@
-"""From run directories to the book's pages, and from those to HTML, or the old book stays."""
+"""Turn run directories into the book's pages and HTML; if that fails, the old book stays."""
 
 import base64
 import os
@@ -25,10 +25,10 @@ from ecgcore.runs.execution import gate
 RUN_CARD = Template(Path(__file__).with_name("run_card.md.jinja").read_text(encoding="utf-8"))
 CAVEATS = {"smoke": "This tier shows that everything runs; its numbers mean nothing."}
 WORDS_PER_MINUTE = 150
-"""Of prose with figures to look at."""
+"""Reading speed for prose with figures."""
 
 OPEN_TABLES = 3
-"""So many tables of a page are open; a reader opens the others."""
+"""Number of a page's tables that are open at first; readers can open the others."""
 PROMPTS = {
     "parameters": "Parameters and their defaults",
     "injected-parameters": "Parameters of this run",
@@ -61,14 +61,14 @@ def stage(
     gallery: Path | None = None,
     repository: str = "",
 ) -> None:
-    """Lay out in ``to`` what Jupyter Book reads: prose, configuration, executed notebooks, numbers.
+    """Write Jupyter Book's input to ``to``: prose, configuration, executed notebooks, numbers.
 
     ``root`` is the checkout; ``pages`` holds the run directory of each page of ``notebooks/``, by
     the page's name.  ``explorer`` is the folder that :func:`book.tools.explorer.export` wrote,
-    without which the page that explores ECGs cannot be built; all run directories in ``gallery``
-    get a page; from ``repository``, ``OWNER/NAME`` on GitHub, Colab and Binder open the notebooks
-    (no links if empty), and readers clone.  :class:`EcgcoreError`: a notebook does not pass the
-    gate, or a run directory is not complete.
+    without which the explorer's page cannot be built.  Every run directory in ``gallery`` gets a
+    page.  ``repository`` is the ``OWNER/NAME`` on GitHub that readers clone and from which Colab
+    and Binder open notebooks; without it, there are no links.  Raises :class:`EcgcoreError` if a
+    notebook does not pass the gate or a run directory is incomplete.
     """
     for page, run in pages.items():
         if problem := damage(run):
@@ -113,7 +113,7 @@ def _stage_page(page: str, run: Path, to: Path, tier: str, repository: str) -> N
 
 
 def build_sentence(provenances: Sequence[Mapping[str, Any]], tier: str) -> str:
-    """Return what the whole build was made from; several words where its pages do not agree."""
+    """Return a sentence on a build's data, tier and code, with all values where pages differ."""
     archives = [run["archive"] for run in provenances if run["archive"]]
     names = {facts.data_name(archive) for archive in archives} - {"simulated"}
     data = facts.data_kind(archives) + (f" ({' and '.join(sorted(names))})" if names else "")
@@ -126,7 +126,7 @@ def build_sentence(provenances: Sequence[Mapping[str, Any]], tier: str) -> str:
 def run_card(
     page: str, run: Path, tier: str, *, n_words: int, repository: str
 ) -> nbformat.NotebookNode:
-    """Return what stands below a page's title: its data in a line, the rest behind a toggle."""
+    """Return the cell below a page's title: its data in one line, the rest behind a toggle."""
     run_facts, params = read_json(run / "provenance.json"), read_json(run / "params.json")
     data = run_facts["archive"]
     card = RUN_CARD.render(
@@ -147,12 +147,12 @@ def run_card(
 
 
 def _as_text(text: str) -> str:
-    """Escape Markdown: the name of a stranger's folder is no markup."""
+    """Return text with Markdown escaped: the name of a user's folder is not markup."""
     return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
 def _clean(notebook: nbformat.NotebookNode, card: nbformat.NotebookNode) -> None:
-    """Put the card below the title, hide parameters, fold tables, drop what names this machine."""
+    """Insert the card, hide parameters, fold tables and drop what names this machine."""
     notebook.cells.insert(1, card)
     tables = [cell for cell in notebook.cells if "<table" in str(cell.get("outputs", ""))]
     is_open = [cell for cell in tables if "hide-output" not in cell.metadata.get("tags", [])]
@@ -174,7 +174,7 @@ def _clean(notebook: nbformat.NotebookNode, card: nbformat.NotebookNode) -> None
 
 
 def _save_figures(notebook: nbformat.NotebookNode, to: Path) -> None:
-    """Save every named figure as a file, for the pages that show it outside its notebook."""
+    """Save every named figure as a file for pages that show it outside its notebook."""
     for cell in notebook.cells:
         name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
         for output in cell.get("outputs", []):
@@ -183,9 +183,9 @@ def _save_figures(notebook: nbformat.NotebookNode, to: Path) -> None:
 
 
 def build_book(staging: Path, html: Path) -> None:
-    """Build the staged book with warnings as errors, and only then replace the old pages.
+    """Build the staged book with warnings as errors; replace the old pages only on success.
 
-    :class:`EcgcoreError` with the warnings, which name page and line, if the build failed.
+    Raises :class:`EcgcoreError` with the warnings, which name page and line, on failure.
     """
     files.restore(html)
     start = "from jupyter_book.cli.main import main; main()"
@@ -196,7 +196,7 @@ def build_book(staging: Path, html: Path) -> None:
         "PYTHONWARNINGS": "ignore",  # the output must not depend on the reader's settings
         "NO_COLOR": "1",
     }
-    # a folder of its own: the builder of a killed call may still be writing into another
+    # a new folder: the builder of a killed call may still be writing into another
     with tempfile.TemporaryDirectory(prefix=f"{staging.name}.built-", dir=staging.parent) as out:
         command = [sys.executable, "-c", start, "build", str(staging)]
         command += ["--path-output", out, "-W", "--keep-going", "-q"]
@@ -208,6 +208,6 @@ def build_book(staging: Path, html: Path) -> None:
             text = re.sub(r"\x1b\[[\d;]*m", "", build.stderr).replace(f"{staging.resolve()}/", "")
             lines = text.splitlines()
             warned = [line for line in lines if "WARNING" in line or "rror" in line] or lines
-            words = ["the book did not build; the old pages stay.", *warned[-20:]]
+            words = ["the book could not be built; the old pages are kept.", *warned[-20:]]
             raise EcgcoreError("\n".join(words))
         files.replace_folder(pages, html)

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-# The last four keep Chromium itself from asking the network for its own purposes.
+# The last four keep Chromium from using the network for its own purposes.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -21,13 +21,13 @@ DESKTOP = {"width": 1400, "height": 900}
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip, unless this machine promised to have what is missing."""
+    """Skip the test, or fail if this machine is expected to have what is missing."""
     if os.environ.get("ECGCORE_REQUIRE_BROWSER"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 def chromium() -> str:
-    """Return the program that opens pages."""
+    """Return the path of the browser."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     return program or missing("no Chromium on this machine: run .ci/install-browser")

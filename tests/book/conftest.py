@@ -1,4 +1,4 @@
-"""Fixtures of the tests that read the built book or open its pages."""
+"""Fixtures for the tests that read the built book or open its pages."""
 
 import json
 import os
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def html() -> Path:
-    """The built book: ``ECGCORE_HTML``, else ``_build/html``."""
+    """Return the built book: ``ECGCORE_HTML``, else ``_build/html``."""
     folder = ROOT / os.environ.get("ECGCORE_HTML", "_build/html")
     if not (folder / "index.html").exists():
         missing(f"no built book in {folder}: run make book TIER=smoke")
@@ -26,14 +26,14 @@ def html() -> Path:
 
 @pytest.fixture(scope="session")
 def built_runs(html: Path) -> Path:
-    """The run directories behind the built book."""
+    """Return the run directories behind the built book."""
     (tier,) = [path.name.removeprefix(".tier-") for path in html.glob(".tier-*")]
     return ROOT / "_build" / "runs" / tier
 
 
 @pytest.fixture(scope="session")
 def context() -> Iterator[Any]:
-    """Chromium without a network, for all tests of a process: Playwright allows one in each."""
+    """Yield Chromium without a network for all tests of a process: Playwright allows only one."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser.new_context(offline=True, viewport=DESKTOP)
@@ -42,7 +42,7 @@ def context() -> Iterator[Any]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run directory with a figure, a table and a machine's paths in its notebook."""
+    """Return a run directory whose notebook has a figure, a table and local paths."""
     pixel = (
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
         "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

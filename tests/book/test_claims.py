@@ -1,4 +1,4 @@
-"""Claims with all evidence: real first, simulated second, each labelled, no interval lost."""
+"""Claims with all their evidence: real first, then simulated, labelled, with every interval."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ def save(folder: Path, name: str, table: pd.DataFrame, *, simulated: bool) -> No
     recorded.save(name, table, facts, folder)
 
 
-def test_evidence_is_labelled_and_complete_the_real_first(tmp_path: Path) -> None:
+def test_evidence_is_labelled_and_complete_with_real_first(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {
             "claim": ["as good", "other"], "measured": "AUROC", "value": [-0.01, 1.0],
@@ -62,7 +62,7 @@ def test_a_page_adds_evidence_to_the_claims_of_another(tmp_path: Path) -> None:
     assert (second["page"], second["claim"]) == ("simulated", "new")
 
 
-def test_a_claim_that_several_pages_test_stands_once(tmp_path: Path) -> None:
+def test_a_claim_tested_by_several_pages_is_listed_once(tmp_path: Path) -> None:
     columns = "claim,data,measured,value,interval,level,holds where,verdict\n"
     for page, data in {"imn_better": "simulated records", "real_imn": "9 real records"}.items():
         (tmp_path / page).mkdir()

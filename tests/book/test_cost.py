@@ -15,12 +15,12 @@ from ecgcore.runs import parameters
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_paper_tiers_plan_says_what_it_takes() -> None:
+def test_the_plan_of_the_paper_tier_states_its_cost() -> None:
     report = cost.report("paper")
     for word in ("810 runs", "GiB", "estimates", "H100", "12 GB card", "laptop", "To cut"):
         assert word in report
     assert "nan" not in report
-    assert "no minutes are known" in cost.report("smoke"), "which was not rehearsed"
+    assert "no minutes are known" in cost.report("smoke"), "smoke was not rehearsed"
 
 
 def test_every_run_has_a_cost_and_reserves_little_more_memory_than_was_measured() -> None:
@@ -36,7 +36,7 @@ def test_every_run_has_a_cost_and_reserves_little_more_memory_than_was_measured(
         assert 1000 <= cost.mebibytes(smoke, job, rows) < 1600, job.path
 
 
-def test_answers_are_counted_as_explanations_are_computed() -> None:
+def test_forward_passes_are_counted_as_explanations_use_them() -> None:
     effort = explanations.Effort()
     units = 12 * round(10 / effort.window_s)
     assert cost.METHOD_ANSWERS["occlusion"] == units
@@ -52,7 +52,7 @@ def test_answers_are_counted_as_explanations_are_computed() -> None:
         assert {p.name: p.default for p in declared}["batch_size"] == batch_size
 
 
-def test_a_rehearsal_goes_on_where_it_stopped(tmp_path: Path, simulated_archive: Path) -> None:
+def test_a_rehearsal_continues_where_it_stopped(tmp_path: Path, simulated_archive: Path) -> None:
     kind = "frequency_train cnn1d 62 Hz"
     command = [
         sys.executable, "benchmarks/rehearsal.py", "--templates", str(simulated_archive),

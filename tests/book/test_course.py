@@ -1,4 +1,4 @@
-"""The course: exercises that run, solutions that are right, and students who do not get them."""
+"""The course: exercises run, solutions are right, and students' copies do not contain them."""
 
 import contextlib
 import io
@@ -30,14 +30,14 @@ def page(root: Path, session: str) -> str:
 
 
 def shown_outputs(source: str) -> dict[str, str]:
-    """What the page shows below the code of its solutions, by that code."""
+    """Return the outputs that the page shows below the code of its solutions, by code."""
     solutions = [block for block in course.blocks(source) if block.kind == "solution"]
     pairs = [pair for s in solutions for pair in itertools.pairwise(course.blocks(s.text))]
     return {a.text: b.text for a, b in pairs if (a.kind, b.kind) == ("python", "code-block")}
 
 
 def words(text: str) -> list[str]:
-    """The words of an output, without what depends on the records: numbers and leads."""
+    """Return the words of an output without numbers and leads, which depend on the records."""
     return re.sub(r"[+-]?\d[\d.,]*|\b(I{1,3}|aV[RLF]|V[1-6])\b", "#", text).split()
 
 
@@ -56,7 +56,7 @@ def test_the_instructors_copy_runs_with_its_solutions(
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(source, session, "exec"), names)
-        if source in outputs:  # other records give other numbers, in the same words
+        if source in outputs:  # other records give other numbers in the same words
             assert words(printed.getvalue()) == words(outputs[source])
 
 
@@ -102,13 +102,13 @@ NUMERALS = {"two": 2, "three": 3}
 
 
 def plan_rows(source: str) -> list[tuple[str, str]]:
-    """Minutes, and what is shown and done, of each row of a session's minute plan."""
+    """Return the minutes and the content of each row of a session's minute plan."""
     rows = re.findall(r"^\| (\d+ to \d+) \|[^|]*\|[^|]*\| (.*) \|$", source, re.M)
     return [(minutes, shown.strip()) for minutes, shown in rows]
 
 
 def figures_called(shown: str, n_figures: int) -> list[int]:
-    """The numbers of the figures that a row of the plan names, from 1."""
+    """Return the numbers, from 1, of the figures that a row of the plan names."""
     if span := re.search(r"(\w+) to (\w+) figure", shown):
         first, last = map(ORDINALS.index, span.groups())
         return list(range(first + 1, last + 2))
@@ -133,16 +133,16 @@ def test_a_page_follows_its_minute_plan(root: Path, exported: Path, session: str
     for k, (_, shown) in enumerate(rows):
         called = [f"figure {n}" for n in figures_called(shown, n_figures)]
         for name in [*called, *re.findall(r"exercise [\d.]+", shown)]:
-            assert name not in row_of, "called once"
+            assert name not in row_of, "a figure is called twice"
             row_of[name] = k
     figures = iter(range(1, n_figures + 1))
     order = [
         f"figure {next(figures)}" if b.kind == "figure" else f"exercise {b.title.split()[0]}"
         for b in kinds
     ]
-    assert sorted(order) == sorted(row_of), "all are called"
+    assert sorted(order) == sorted(row_of), "a figure is not called"
     called_in = [row_of[name] for name in order]
-    assert called_in == sorted(called_in), "nobody jumps across slides"
+    assert called_in == sorted(called_in), "figures are called out of order"
 
 
 @pytest.mark.parametrize("session", SESSIONS)
@@ -194,11 +194,11 @@ def test_every_slide_fits_the_screen(html: Path, context: Any, session: str) -> 
     page.close()
 
 
-def test_questions_are_answered_once_and_secretly(root: Path, exported: Path) -> None:
+def test_each_question_has_one_answer_that_students_do_not_see(root: Path, exported: Path) -> None:
     bank = course.questions(root / "book" / "course" / "questions.yaml")
     assert {q["session"] for q in bank} == set(range(1, 7))
     assert min(sum(q["session"] == s for q in bank) for s in range(1, 7)) >= 4
-    assert len({q["answer"] for q in bank}) > 2, "the right answer is not always at one place"
+    assert len({q["answer"] for q in bank}) > 2, "the right answer is always in the same place"
     paper = (exported / "student" / "questions.md").read_text(encoding="utf-8")
     assert "Answer" not in paper
     assert not [q["why"] for q in bank if q["why"] in paper]
@@ -208,7 +208,7 @@ def test_questions_are_answered_once_and_secretly(root: Path, exported: Path) ->
     assert not (exported / "student" / "questions.gift").exists()
 
 
-def test_what_a_page_may_look_like(tmp_path: Path) -> None:
+def test_pages_are_parsed_or_refused(tmp_path: Path) -> None:
     exercise = "````{exercise} T\n:label: t\nDo\n```python\ny\n```\n````"
     blocks = list(course.blocks(f"A\n\n```python\nx = 1\n```\n\n{exercise}\n\nB"))
     assert [b.kind for b in blocks] == ["text", "python", "exercise", "text"]

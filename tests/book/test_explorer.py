@@ -1,4 +1,4 @@
-"""The ECG explorer: what the page computes is what Python computes, also when a part is hidden."""
+"""The ECG explorer: the page computes what Python computes, also when a part is hidden."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(scope="module")
 def scripts(root: Path, context: Any) -> Any:
-    """An empty page that knows the explorer's functions."""
+    """Return an empty page that has loaded the explorer's functions."""
     page = context.new_page()
     for name in ("network", "segments"):
         page.add_script_tag(path=str(root / "book" / "_static" / "explorer" / f"{name}.js"))
@@ -30,7 +30,7 @@ def scripts(root: Path, context: Any) -> Any:
 
 
 def used_model(name: str, n_samples: int) -> models.EcgModel:
-    """Random weights, and batch norms that have seen something."""
+    """Return a network with random weights and batch-norm statistics."""
     model = models.build(name, rate_hz=100, n_samples=n_samples, seed=3).train()
     with torch.no_grad():
         for seed in range(3):
@@ -42,7 +42,7 @@ def used_model(name: str, n_samples: int) -> models.EcgModel:
 @pytest.mark.parametrize(
     ("name", "n_samples"), [("imn", 251), ("imn_categorical", 126), ("blackbox_cnn2d", 251)]
 )
-def test_networks_of_the_page_are_those_of_python(scripts: Any, name: str, n_samples: int) -> None:
+def test_the_page_computes_networks_as_python_does(scripts: Any, name: str, n_samples: int) -> None:
     model = used_model(name, n_samples)
     x = np.random.default_rng(0).normal(size=(1, 12, n_samples)).astype(np.float32)
     changed = x.copy()
@@ -58,7 +58,7 @@ def test_networks_of_the_page_are_those_of_python(scripts: Any, name: str, n_sam
     )
     here = explanations.positive_logits(model, np.concatenate([x, changed, changed]))
     np.testing.assert_allclose([answer["logit"] for answer in there], here, atol=TOLERANCE)
-    assert there[1] == there[2], "computing the changed part only changes nothing"
+    assert there[1] == there[2], "computing only the changed part gives another result"
     if model.writes_weights:
         for signals, answer in ((x, there[0]), (changed, there[1])):
             parts = explanations.decompose(model, signals)
@@ -67,7 +67,7 @@ def test_networks_of_the_page_are_those_of_python(scripts: Any, name: str, n_sam
 
 
 @pytest.mark.parametrize(("rate_hz", "window_s", "stride_s"), [(100, 0.5, 0.25), (62, 0.2, 0.125)])
-def test_segments_of_the_page_are_those_of_python(
+def test_the_page_computes_segments_as_python_does(
     scripts: Any, rate_hz: int, window_s: float, stride_s: float
 ) -> None:
     rng = np.random.default_rng(rate_hz)
@@ -119,7 +119,7 @@ def settle(page: Any) -> None:
 
 
 def shown(page: Any) -> dict[str, list[float]]:
-    """Numbers of the answer's table, unrounded: (before, after, change) by quantity."""
+    """Return the unrounded prediction table: (before, after, change) by quantity."""
     return page.eval_on_selector_all(
         "[data-answer] tbody tr",
         """rows => Object.fromEntries(rows.map(row => [row.cells[0].textContent,
@@ -128,7 +128,7 @@ def shown(page: Any) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("position", [0, 1])
-def test_answers_are_those_of_the_run_also_after_hiding(
+def test_predictions_equal_those_of_the_run_also_after_hiding(
     root: Path, opened: Any, built_runs: Path, facts: dict[str, Any], position: int
 ) -> None:
     run = load_trained_run(next(built_runs.rglob(facts["runs"][position])))
@@ -183,7 +183,7 @@ def test_controls_change_the_picture(opened: Any) -> None:
     assert len(pictures) == 5
 
 
-def test_a_phone_shows_a_part(opened: Any) -> None:
+def test_a_phone_shows_part_of_the_record(opened: Any) -> None:
     opened.set_viewport_size(PHONE)
     opened.reload()
     settle(opened)

@@ -134,7 +134,7 @@ def test_the_gallery_sorts_and_filters(html: Path, built_runs: Path, gallery: An
     assert gallery.inner_text("form output") == f"{len(wanted)} of {len(runs)} runs"
 
 
-def test_two_runs_can_be_set_side_by_side(built_runs: Path, gallery: Any) -> None:
+def test_two_runs_can_be_compared(built_runs: Path, gallery: Any) -> None:
     first, second = "frequency_train-cnn1d-62", "frequency_train-cnn1d-100"
     runs = {run["name"]: run for run in describe_runs(built_runs, {}, "")}
     gallery.select_option("[name=first]", first)

@@ -1,4 +1,4 @@
-"""Notebooks that install themselves: they run, and install where ecgcore is not."""
+"""Notebooks with a set-up cell: they run, and install ecgcore where it is missing."""
 
 import os
 import subprocess
@@ -16,8 +16,8 @@ from ecgcore.errors import EcgcoreError
 PROBE = "import ecgcore.runs.recorded as one; print(one.__file__, one.FOLDER.is_dir())"
 
 
-def test_the_set_up_cell_installs_where_nothing_is(root: Path, tmp_path: Path) -> None:
-    """From this checkout, into an environment that has all packages but this one."""
+def test_the_set_up_cell_installs_ecgcore_where_it_is_missing(root: Path, tmp_path: Path) -> None:
+    """It is installed from this checkout, into an environment with all packages but this one."""
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
     site = next((tmp_path / "env" / "lib").glob("python*")) / "site-packages"
@@ -39,7 +39,7 @@ def test_the_set_up_cell_installs_where_nothing_is(root: Path, tmp_path: Path) -
 
 
 def test_an_exported_notebook_is_the_source_after_a_set_up_cell(root: Path, tmp_path: Path) -> None:
-    """That a run begins after another cell: ``tests/runs/test_execution.py``."""
+    """``tests/runs/test_execution.py`` tests that a run can begin after another cell."""
     launch.export(root / "notebooks", tmp_path / "to", "a/b", "c0ffee")
     for path in (root / "notebooks").glob("*.ipynb"):
         first, *rest = nbformat.read(tmp_path / "to" / path.name, as_version=4).cells
@@ -47,7 +47,7 @@ def test_an_exported_notebook_is_the_source_after_a_set_up_cell(root: Path, tmp_
         assert rest == nbformat.read(path, as_version=4).cells
 
 
-def test_links_name_files_that_the_branch_has(root: Path) -> None:
+def test_links_name_files_on_the_branch(root: Path) -> None:
     links = launch.links("owner/name", "imn_train")
     assert all(address.endswith("notebooks/imn_train.ipynb") for address in links.values())
     assert f"owner/name/blob/{launch.BRANCH}/" in links["Colab"]

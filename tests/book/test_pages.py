@@ -14,13 +14,13 @@ from browser import DESKTOP, PHONE
 # All pages are opened in one fixture, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(1500)]
 
-# else axe fetches style sheets by script, which file:// forbids, and reports all that passed
+# otherwise, axe fetches style sheets by script, which file:// forbids, and reports passed checks
 QUICK = {"preload": False, "resultTypes": ["violations"]}
 RUN_AXE = "([skipped, options]) => axe.run({exclude: skipped}, options)"
 THEMES = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
-"""What axe examines; a theme changes colours only."""
+"""Axe's options by theme; a theme changes only colours."""
 COLOURED = ("imn_train",)
-"""Pages whose code is examined too, word by word; it takes long, and its colours are the same on
+"""Pages whose code is examined too, word by word, which takes long; code has the same colours on
 all pages and at all widths."""
 
 LOOK = """() => {
@@ -54,13 +54,13 @@ WIDE_TABLES = """() => {
     .map(([width, room, text]) => `${width} > ${room} px: ${text.trim().slice(0, 60)}`);
 }"""
 NOT_COMPUTED = re.compile(r"\bNaN\b|\bnot run\b|task\(s\)|\bnot measured\b")
-"""What a page would say instead of leaving out what this build did not compute."""
+"""Words for results that this build did not compute; pages must leave such results out."""
 MADE_BY_SPHINX = {"genindex", "search", "py-modindex"}
 
 
 @dataclass
 class Visit:
-    """What one page did and showed."""
+    """What one page requested, reported and showed."""
 
     path: Path
     requests: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def visits(html: Path, context: Any) -> list[Visit]:
-    """Every page, opened once from ``file://`` with the network off."""
+    """Return the visits of all pages, each opened once from ``file://`` without a network."""
     pages = sorted(p for p in html.rglob("*.html") if "_static" not in p.parts)
     visited = [visit(context, path) for path in pages if not is_redirect(path)]
     for seen in visited:
@@ -86,7 +86,7 @@ def visits(html: Path, context: Any) -> list[Visit]:
 
 
 def visit(context: Any, path: Path) -> Visit:
-    """Open one page, narrow and wide, light and dark."""
+    """Open one page narrow and wide, light and dark; return what it showed."""
     page, seen = context.new_page(), Visit(path)
     page.on("request", lambda r: seen.requests.append(r.url))
     page.on("requestfailed", lambda r: seen.failures.append(f"{r.url}: {r.failure}"))
@@ -102,7 +102,7 @@ def visit(context: Any, path: Path) -> Visit:
         width = page.evaluate("document.documentElement.scrollWidth")
         seen.overflow_px[size["width"]] = width - size["width"]
         if size == PHONE:
-            page.wait_for_timeout(350)  # until the theme has looked again at what scrolls
+            page.wait_for_timeout(350)  # until the theme has re-examined which parts scroll
         for theme, options in THEMES.items() if examined_by_axe(path) else ():
             page.evaluate("t => { document.documentElement.dataset.theme = t; }", theme)
             is_skipped = path.stem not in COLOURED or size == PHONE
@@ -121,17 +121,17 @@ def visit(context: Any, path: Path) -> Visit:
 
 
 def examined_by_axe(path: Path) -> bool:
-    """Pages of runs are all made by one template: one with metrics and one without will do."""
+    """Return whether axe examines a page; of pages of runs, one with metrics and one without."""
     one_of_each = {"frequency_train-cnn1d-100", "frequency_train-cnn1d-100-42"}
     return path.parent.name != "runs" or path.stem in one_of_each
 
 
 def is_redirect(path: Path) -> bool:
-    """Whether a page only sends the reader on, as Jupyter Book's own ``index.html`` does."""
+    """Return whether a page only redirects, as Jupyter Book's own ``index.html`` does."""
     return 'http-equiv="Refresh"' in path.read_text(encoding="utf-8")
 
 
-def test_book_has_every_page_of_its_contents(root: Path, html: Path, visits: list[Visit]) -> None:
+def test_book_has_every_page_in_its_contents(root: Path, html: Path, visits: list[Visit]) -> None:
     named = re.findall(r"(?:root|file): (\S+)", (root / "_toc.yml").read_text(encoding="utf-8"))
     assert len(named) > 10
     pages = {str(v.path.relative_to(html)) for v in visits}
@@ -151,7 +151,7 @@ def bad_images(seen: Visit) -> list[str]:
 
 
 def placeholders(seen: Visit) -> list[str]:
-    """Words for what was not computed; the page of the library explains NaN."""
+    """Return words for missing results; the library's page may mention NaN."""
     words = NOT_COMPUTED.findall(seen.shown["text"])
     return [word for word in words if not (seen.path.stem == "api" and word == "NaN")]
 
@@ -183,7 +183,7 @@ def test_no_page_has(html: Path, visits: list[Visit], fault: str) -> None:
     assert {page: what for page, what in found.items() if what} == {}
 
 
-def test_something_was_looked_at(visits: list[Visit]) -> None:
+def test_pages_were_examined(visits: list[Visit]) -> None:
     assert all(len(v.requests) > 1 for v in visits)
     assert sum(len(v.shown["images"]) for v in visits) >= 10
     assert sum(v.shown["formulas"] for v in visits) >= 10
@@ -224,7 +224,7 @@ def test_search_works_offline(html: Path, context: Any) -> None:
     assert all((html / name).exists() for name in pages)
 
 
-def test_first_content_reads_without_javascript(html: Path, context: Any) -> None:
+def test_first_content_is_readable_without_javascript(html: Path, context: Any) -> None:
     plain = context.browser.new_context(java_script_enabled=False, offline=True, viewport=DESKTOP)
     page = plain.new_page()
     for name in ("book/index", "notebooks/imn_belief", "book/explorer"):
@@ -277,7 +277,7 @@ def test_pages_print_dark_on_white_with_commands_opened(
 
 
 def test_the_landing_page_fits_one_screen(html: Path, context: Any) -> None:
-    """Answers, their picture and the three buttons; on a phone the picture comes last."""
+    """Results, their picture and the three buttons fit; on a phone the picture comes last."""
     page = context.new_page()
     page.set_viewport_size(DESKTOP)
     page.goto((html / "book" / "index.html").as_uri())

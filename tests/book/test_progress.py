@@ -1,4 +1,4 @@
-"""Progress of a build: runs done, percent, time left, and the error instead of a log."""
+"""Progress of a build: runs done, percentage, time left, and an error instead of a log."""
 
 import sys
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_a_log_becomes_a_line_per_run(tmp_path: Path) -> None:
     )
 
 
-def test_a_failure_shows_its_sentence_and_keeps_its_status(
+def test_a_failure_prints_its_error_and_keeps_its_status(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     script = "print('rule run:'); print('ecgcore: no such lead'); raise SystemExit(3)"

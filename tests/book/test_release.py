@@ -1,4 +1,4 @@
-"""What a release holds can be read without us: zip, PDF, results, checksums."""
+"""A release can be read without our tools: zip, PDF, results, checksums."""
 
 import json
 import subprocess
@@ -17,14 +17,14 @@ CHAPTERS = ["book/index", "book/explorer", "notebooks/imn_belief"]
 
 @pytest.fixture(scope="module")
 def released(root: Path, html: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three chapters of the built book; all its pages in the zip."""
+    """Return a release with three chapters in the PDF and all pages in the zip."""
     assert chromium()
     place = tmp_path_factory.mktemp("release")
     listed = "".join(f"  - file: {name}\n" for name in CHAPTERS[1:])
     (place / "_toc.yml").write_text(f"format: jb-book\nroot: {CHAPTERS[0]}\nchapters:\n{listed}")
     for name in ("results", "book"):
         (place / name).symlink_to(root / name)
-    # in a process of its own, since Playwright refuses a second one beside that of other tests
+    # in its own process, since Playwright allows only one instance per process
     command = [sys.executable, "-m", "book.tools", "release", "--html", html, "--to", "made"]
     subprocess.run(command, cwd=place, check=True)
     return place / "made"
@@ -38,7 +38,7 @@ def test_checksums_hold(released: Path) -> None:
     assert listed == {name: (released / name).stat().st_size for name in files}
 
 
-def test_pages_are_small_and_zip_alike(released: Path, html: Path, tmp_path: Path) -> None:
+def test_pages_are_small_and_zips_are_identical(released: Path, html: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(released / release.PAGES) as archive:
         names = archive.namelist()
     assert (released / release.PAGES).stat().st_size < 40 * 2**20
@@ -48,7 +48,7 @@ def test_pages_are_small_and_zip_alike(released: Path, html: Path, tmp_path: Pat
     assert (tmp_path / "again.zip").read_bytes() == (released / release.PAGES).read_bytes()
 
 
-def test_pdf_has_chapters_contents_and_links_inside(released: Path) -> None:
+def test_pdf_has_chapters_contents_and_internal_links(released: Path) -> None:
     from pypdf import PdfReader
 
     pdf = PdfReader(released / release.PDF)

@@ -1,4 +1,4 @@
-"""*Repeat this run*, as it stands on every page: it gives the page's own numbers."""
+"""The command *Repeat this run* on every page reproduces the page's own numbers."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from ecgcore.runs.directory import read_json
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 NOT_REPEATED = ("seconds", "records_per_s", "cpu_s", "memory")
-"""Costs, which differ from time to time."""
+"""Costs, which differ between runs."""
 
 
 def command_on(page: Path) -> str:

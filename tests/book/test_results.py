@@ -1,4 +1,4 @@
-"""Addresses of numbers in prose: one cell, or a sentence that says why not."""
+"""Addresses of numbers in prose: one cell, or an error that says why not."""
 
 import json
 from pathlib import Path
@@ -52,6 +52,6 @@ def test_an_address_names_one_value(source: Path, address: str, value: object) -
         ("recorded.absent[A].value", "no table"),
     ],
 )
-def test_what_is_not_there_is_refused(source: Path, address: str, reason: str) -> None:
+def test_a_missing_value_is_refused(source: Path, address: str, reason: str) -> None:
     refused(reason, results.look_up, source, address)
     refused("cannot be shown", results.as_shown, "so-so", ".3f")

@@ -1,7 +1,7 @@
-"""Every command that README and book show is executed as it stands, on fewer records.
+"""Every command that README and book show is executed as shown, on fewer records.
 
-What is long is made short by adding parameters; ``make`` is asked for its plan, and the workflow
-for its, since ``make test`` itself runs them.
+Long commands are shortened by adding parameters; ``make`` and the workflow only print their plans,
+since ``make test`` itself runs them.
 """
 
 import os
@@ -21,23 +21,23 @@ ELSEWHERE = (
     ".venv/bin/python -m snakemake --snakefile workflow/Snakefile --profile my-slurm",
     ".venv/bin/python -m pytest",
 )  # fmt: skip
-"""Commands that need a cluster, PhysioNet or hours; other tests stand for them."""
+"""Commands that need a cluster, PhysioNet or hours; other tests cover them."""
 SHORT = {
     "frequency_train": {"folds": 2, "epochs": 1, "n_resamples": 100, "max_records": 80},
     "imn_train": {"epochs": 1, "max_train_records": 24, "explained_records": 4,
                   "deletion_records": 2, "n_resamples": 100, "rate_hz": 50},
 }  # fmt: skip
 NOT_LINKED = {".git", ".gitignore", "_build", ".snakemake"}
-"""What a command of the tests must not share with this checkout."""
+"""What commands in the tests must not share with this checkout."""
 DONE: set[str] = set()
 """Commands executed in this process."""
-# One process, so that what two pages show is executed once; the practice page has a dozen runs,
+# One process, so that commands on two pages are executed once; the practice page has a dozen runs,
 # which take minutes on a busy machine.
 pytestmark = [pytest.mark.xdist_group("shown"), pytest.mark.timeout(1500)]
 
 
 def pages() -> dict[str, str]:
-    """Markdown of README, pages and notebooks, by name; test_course.py executes the sessions."""
+    """Return Markdown of README, pages and notebooks; test_course.py executes the sessions."""
     prose = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "book").rglob("*.md")]
     prose = [path for path in prose if not path.name.startswith("session_")]
     texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in prose}
@@ -48,7 +48,7 @@ def pages() -> dict[str, str]:
 
 
 def blocks(text: str) -> list[tuple[str, str, str]]:
-    """(language, file that it is to be saved as, content) of what a page shows, in its order."""
+    """Return (language, name to save it as, content) of a page's blocks, in order."""
     pattern = r"(?:Save this as `([^`]+)`:\n\n)?^```(bash|python|yaml)\n(.*?)^```"
     matches = re.findall(pattern, text, re.DOTALL | re.MULTILINE)
     return [(language, name, content) for name, language, content in matches]
@@ -60,7 +60,7 @@ def commands(block: str) -> list[str]:
 
 
 def inline(text: str) -> list[str]:
-    """Commands in the middle of a sentence or table."""
+    """Return the commands inside sentences or tables."""
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return [span for span in re.findall(r"`([^`\n]+)`", prose) if COMMAND.fullmatch(span)]
 
@@ -70,7 +70,7 @@ SHOWN = {name: text for name, text in pages().items() if blocks(text) or inline(
 
 @pytest.fixture
 def place(tmp_path: Path, simulated_archive: Path) -> Path:
-    """Something like a checkout, where what commands leave does no harm."""
+    """Return a substitute for the checkout, in which commands may leave files."""
     here, header = tmp_path / "checkout", next((simulated_archive / "records500").rglob("*_hr.hea"))
     data = here / "path" / "to"
     data.mkdir(parents=True)
@@ -85,7 +85,7 @@ def place(tmp_path: Path, simulated_archive: Path) -> Path:
 
 
 def shorter(command: str) -> str:
-    """The same command on fewer records, for fewer epochs."""
+    """Return the same command with fewer records and epochs."""
     for name, parameters in SHORT.items():
         path = f"notebooks/{name}.ipynb"
         if f"run {path}" in command:
@@ -99,7 +99,7 @@ def shorter(command: str) -> str:
 
 
 def execute(script: str, place: Path, store: str) -> str:
-    """What the shell prints for a script; it must end well."""
+    """Return what the shell prints for a script, which must succeed."""
     path = f"{place}/.venv/bin{os.pathsep}{os.environ['PATH']}"  # as after `source activate`
     environment = {**os.environ, "STORE": store, "PATH": path}
     done = subprocess.run(
@@ -124,12 +124,12 @@ def run_command(command: str, place: Path, store: str) -> None:
     else:
         execute(shorter(command), place, store)
     if not re.search("my_store|my-slurm|runs/", command):
-        DONE.add(command)  # nothing that comes later needs what it made
+        DONE.add(command)  # no later command needs its output
 
 
 @pytest.mark.parametrize("page", sorted(SHOWN))
 def test_shown_commands_do_what_they_promise(page: str, place: Path, small_store: str) -> None:
-    """In the page's own order, so that one command may use what another made."""
+    """They run in the page's order, so that a command may use another's output."""
     for language, name, content in blocks(SHOWN[page]):
         if language == "yaml" and name:
             (place / name).write_text(few_runs(content))
@@ -146,7 +146,7 @@ def test_shown_commands_do_what_they_promise(page: str, place: Path, small_store
 
 
 def few_runs(content: str) -> str:
-    """The grid's first cells, on few records."""
+    """Return a tier with the grid's first cells, on few records."""
     grid = yaml.safe_load(content)
     group = grid["runs"]["frequency_train"]
     group["grid"] = {"model": ["cnn1d"], "rate_hz": [62, 75], "seed": [1]}

@@ -1,4 +1,4 @@
-"""From run directories to pages: nothing that failed, no machine's path, the run's own numbers."""
+"""From run directories to pages: no failed runs, no local paths, the run's own numbers."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from book.tools import launch, staging
 from ecgcore.errors import EcgcoreError
 
 
-def test_a_page_carries_its_card_and_no_path(root: Path, run: Path, tmp_path: Path) -> None:
+def test_a_page_has_its_card_and_no_local_path(root: Path, run: Path, tmp_path: Path) -> None:
     to = tmp_path / "staged"
     staging.stage(root, {"page": run}, to, tier="smoke", gallery=tmp_path, repository="a/b")
     page = nbformat.read(to / "notebooks" / "page.ipynb", as_version=4)
@@ -52,7 +52,7 @@ def test_a_failed_run_is_not_staged(root: Path, run: Path, tmp_path: Path) -> No
 
 
 def small_book(root: Path, run: Path, tmp_path: Path, text: str) -> Path:
-    """A staged book of a landing page and a run."""
+    """Return a staged book with a landing page and a run."""
     staging.stage(root, {"page": run}, tmp_path / "staged", tier="smoke")
     toc = "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/page\n"
     (tmp_path / "staged" / "_toc.yml").write_text(toc)
@@ -60,7 +60,7 @@ def small_book(root: Path, run: Path, tmp_path: Path, text: str) -> Path:
     return tmp_path / "staged"
 
 
-def test_numbers_come_from_the_run_and_sections_without_any_go(
+def test_numbers_come_from_the_run_and_empty_sections_are_removed(
     root: Path, run: Path, tmp_path: Path
 ) -> None:
     section = "## {0}\n\n```{{with-result}} page.{1}\n```\n\nText.\n\n### Below {0}\n\nMore.\n\n"

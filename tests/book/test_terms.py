@@ -1,4 +1,4 @@
-"""Words of the glossary: each with its meaning, linked once on every page."""
+"""Terms of the glossary: each is linked to its meaning once per page."""
 
 import re
 import sys
@@ -11,7 +11,7 @@ from terms import meanings
 LINK = re.compile(r'<a class="[^"]*\bmeaning\b[^"]*" href="[^"#]*#([^"]+)" title="([^"]+)"')
 
 
-def test_first_mentions_show_their_meaning(root: Path, html: Path) -> None:
+def test_first_mentions_link_to_their_meaning(root: Path, html: Path) -> None:
     known = meanings((root / "book/glossary.md").read_text(encoding="utf-8"))
     assert all(meaning.endswith(".") for meaning in known.values() if meaning)
     links = {page: LINK.findall(page.read_text(encoding="utf-8")) for page in html.rglob("*.html")}

@@ -1,4 +1,4 @@
-"""Tiers: every parameter they set is one that the notebook knows, and the plan hangs together."""
+"""Tiers: notebooks accept every parameter that they set, and the plan is consistent."""
 
 import os
 import shutil
@@ -59,20 +59,20 @@ def test_notebooks_and_networks_allow_what_a_tier_sets(tier: str, archive: str) 
     assert set(plan.pages) <= {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
-def test_the_default_archive_is_the_lecture_tiers() -> None:
+def test_the_default_archive_is_that_of_the_lecture_tier() -> None:
     simulate = load("lecture")["simulate"]
     assert {"n_records": simulate.pop("records"), **simulate} == DEFAULT_ARCHIVE
 
 
 @pytest.fixture
 def real(tmp_path: Path) -> dict[str, Any]:
-    """The tier *real*, with something in the place of the script that builds its archives."""
+    """Return the tier *real* with a stand-in for the script that builds its archives."""
     script = tmp_path / "build.py"
     script.touch()
     return {**load("real"), "real": {"script": str(script), "archives": ["af500", "imn100"]}}
 
 
-def test_runs_of_two_archives_lie_apart(real: dict[str, Any]) -> None:
+def test_runs_of_two_archives_have_separate_folders(real: dict[str, Any]) -> None:
     plan = Plan({**real, "studies": {}})
     paths = [p for p in [*plan.runs, *plan.summaries] if "/" in p]
     assert {path.split("/")[0] for path in paths} == {"af500", "imn100"}
@@ -94,12 +94,12 @@ def test_a_simulated_tier_can_have_a_second_archive(capsys: Any) -> None:
     assert all(f"--{name}" in known for name in options[1])
 
 
-def test_what_a_study_keeps_is_not_run_again(real: dict[str, Any]) -> None:
+def test_recorded_runs_are_not_repeated(real: dict[str, Any]) -> None:
     cell, page = "af500/frequency_train-cnn1d-500-1", "af500/frequency_train-cnn1d-100-1"
     plan = Plan(real)
     assert cell not in plan.runs
     assert page in plan.runs
-    assert "af500/frequency_sweep" not in plan.summaries  # it would read a part of the runs
+    assert "af500/frequency_sweep" not in plan.summaries  # it would read only part of the runs
     assert {cell, page} <= set(Plan({**real, "studies": {}}).runs)
 
 
@@ -122,7 +122,7 @@ def test_a_study_gains_seeds_and_loses_none(tmp_path: Path) -> None:
     assert study["cell"].facts["command"] == "make book TIER=study (cell)"
 
 
-def test_gpus_are_shared_out_the_longest_runs_first() -> None:
+def test_gpus_are_assigned_to_the_longest_runs_first() -> None:
     plan = Plan(load("study"))
     gpus = plan.gpu_of(3)
     per_gpu = [[plan.job(p).rate_hz for p, gpu in gpus.items() if gpu == g] for g in range(3)]
@@ -130,14 +130,14 @@ def test_gpus_are_shared_out_the_longest_runs_first() -> None:
     assert plan.gpu_of(0) == {}
 
 
-def test_as_many_runs_share_a_gpu_as_are_allowed() -> None:
+def test_the_allowed_number_of_runs_shares_a_gpu() -> None:
     assert runs_at_once(2) == runs_at_once(2, "") == {"gpu_0": 1, "gpu_1": 1}
     assert runs_at_once(1, "8") == {"gpu_0": 8}
     with pytest.raises(SystemExit, match="RUNS_PER_GPU=0: expected a whole number above zero"):
         runs_at_once(1, 0)
 
 
-def test_a_local_build_keeps_to_the_memory_and_gpus_of_the_machine(
+def test_a_local_build_respects_the_memory_and_gpus_of_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert 0 < free_mebibytes() <= psutil.virtual_memory().total / 2**20
@@ -153,7 +153,7 @@ def test_memory_is_estimated_for_the_records_of_the_given_archive(archive: str) 
     assert Plan(load("smoke")).records == 240
 
 
-def test_a_tier_says_what_is_wrong_with_it() -> None:
+def test_errors_in_a_tier_are_named() -> None:
     config = load("smoke")
     group = config["runs"]["imn_train"]
     with pytest.raises(SystemExit, match="two runs have the same name"):
@@ -162,8 +162,8 @@ def test_a_tier_says_what_is_wrong_with_it() -> None:
         Plan(load("paper"))
 
 
-def test_what_is_no_archive_is_refused_at_once(tmp_path: Path) -> None:
-    """A good archive: the commands of the book, in ``test_shown_commands.py``."""
+def test_a_folder_without_an_archive_is_refused_at_once(tmp_path: Path) -> None:
+    """``test_shown_commands.py`` tests good archives, with the book's commands."""
     done = subprocess.run(
         [sys.executable, "-m", "book.tools", "progress", "--", sys.executable, "-m", "snakemake",
          "--snakefile", "workflow/Snakefile", "--dry-run", "--cores", "2", "--configfile",
@@ -177,7 +177,7 @@ def test_what_is_no_archive_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_killed_grid_continues_with_the_same_command(tmp_path: Path) -> None:
-    """``kill -9`` leaves no lock behind, and what was incomplete is made again."""
+    """``kill -9`` leaves no lock behind, and incomplete results are computed again."""
     tier = f"killed_{os.getpid()}"
     cells = {
         "grid": {"model": ["cnn1d"], "rate_hz": [62, 75], "seed": [1]},

@@ -1,4 +1,4 @@
-"""Archives: what is read from them, and the sentence for each way in which one can be damaged."""
+"""Archives: what is read from them, and the error for each kind of damage."""
 
 import re
 import shutil
@@ -38,7 +38,7 @@ def test_the_real_slice_is_read_as_pandas_and_wfdb_read_it(ptbxl_500: Path) -> N
         np.testing.assert_array_equal(record, expected.T.astype(np.float32))
 
 
-def test_the_fingerprint_follows_the_tables_not_the_place(tiny: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_tables_not_the_place(tiny: Path, tmp_path: Path) -> None:
     before = Archive(tiny).fingerprint
     copy = shutil.copytree(tiny, tmp_path / "copy")
     assert Archive(copy).fingerprint == before

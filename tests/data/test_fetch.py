@@ -1,4 +1,4 @@
-"""Fetching from a server on loopback that misbehaves in every way we could think of."""
+"""Fetching from a local server that misbehaves in every way we could think of."""
 
 import hashlib
 import threading
@@ -24,7 +24,7 @@ ONE = "records100/00000/00003_lr.dat"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a folder; ``faults`` maps a file to what goes wrong, and how often."""
+    """A server of a folder; ``faults`` maps a file to what goes wrong and how often."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -75,7 +75,7 @@ def sums_of(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small archive with checksums, as a mirror holds it."""
+    """Return a small archive with checksums, as on a mirror."""
     folder = write_archive(tmp_path_factory.mktemp("mirror") / "ptb-xl")
     (folder / "SHA256SUMS.txt").write_text(sums_of(folder), encoding="utf-8")
     return folder
@@ -102,7 +102,7 @@ def get(server: Server, to: Path, **options: object) -> Archive:
     return Archive(fetch("ptbxl", to, mirror=f"{server.url}/ptb-xl", **options))  # type: ignore[arg-type]
 
 
-def test_only_the_wanted_rate_is_fetched_and_the_other_later(
+def test_only_the_requested_rate_is_fetched_and_the_other_later(
     server: Server, origin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = get(server, tmp_path / "a", rates_hz=(100,))
@@ -119,7 +119,7 @@ def test_only_the_wanted_rate_is_fetched_and_the_other_later(
 
 
 @pytest.mark.parametrize("fault", ["drop", "503", "wrong"])
-def test_a_fault_that_passes_is_overcome(
+def test_a_transient_fault_is_overcome(
     server: Server, origin: Path, tmp_path: Path, fault: str
 ) -> None:
     server.faults[f"ptb-xl/{ONE}"] = (fault, 2)
@@ -134,7 +134,7 @@ def test_a_fault_that_passes_is_overcome(
         ("wrong", r"00003_lr\.dat: .*hash of downloaded file.*does not match"),
     ],
 )
-def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
+def test_a_persistent_fault_is_named_and_received_files_are_kept(
     server: Server, origin: Path, tmp_path: Path, fault: str, sentence: str
 ) -> None:
     server.faults[f"ptb-xl/{ONE}"] = (fault, 99)
@@ -148,7 +148,7 @@ def test_a_fault_that_stays_is_named_and_files_that_arrived_are_kept(
     assert sum(name.endswith(".dat") for name in server.requests) == 12 - n_arrived
 
 
-def test_a_web_page_instead_of_checksums_is_called_so(server: Server, tmp_path: Path) -> None:
+def test_a_web_page_instead_of_checksums_is_recognised(server: Server, tmp_path: Path) -> None:
     server.faults["ptb-xl/SHA256SUMS.txt"] = ("page", 99)
     refused(r"SHA256SUMS\.txt: .*the server sent a web page", get, server, tmp_path / "a")
 
@@ -164,7 +164,7 @@ def test_a_file_damaged_on_disk_is_fetched_again(
     assert set(server.requests) == {"ptb-xl/SHA256SUMS.txt", f"ptb-xl/{ONE}"}
 
 
-def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Path) -> None:
+def test_wrong_requests_are_refused_before_fetching(server: Server, tmp_path: Path) -> None:
     refused(r".*check network", fetch, "ptbxl", tmp_path / "a", mirror="http://127.0.0.1:9/x")
     refused(r"SHA256SUMS.txt: failed.*404", fetch, "ptbxl", tmp_path / "a", mirror=server.url)
     refused(r"250 Hz is not in PTB-XL 1.0.3", get, server, tmp_path / "a", rates_hz=(250,))
@@ -178,7 +178,7 @@ def test_what_is_refused_before_anything_is_fetched(server: Server, tmp_path: Pa
 
 
 def test_published_networks_are_verified_by_their_tensors(shared: Path, tmp_path: Path) -> None:
-    """Checkpoints with the published tensors pass, one changed weight does not."""
+    """Checkpoints with the published tensors pass; one with a changed weight does not."""
     mirror, name = tmp_path / "mirror", "sampling-matters-cnn1d-62hz-fold{}.safetensors"
     for fold in range(1, 6):
         state = load_file(shared / "published-weights" / name.format(fold))

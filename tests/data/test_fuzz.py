@@ -1,4 +1,4 @@
-"""Anything may be fed to the readers: it is read as others read it, or refused in words."""
+"""Any input to the readers is read as other libraries read it, or refused with a message."""
 
 import time
 from pathlib import Path
@@ -25,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_good(place: Path) -> str:
-    """A good record; returns its header."""
+    """Write a good record; return its header."""
     write_records([place / "00001_lr"], some_adu(1, N_SAMPLES), 100)
     return (place / "00001_lr.hea").read_text()
 
@@ -41,7 +41,7 @@ _NASTY = [
 
 
 def check_header(place: Path, text: str) -> bool:
-    """Accepted: the samples in mV are those of wfdb, wherever wfdb reads the header too."""
+    """Return whether a header is accepted; samples must equal wfdb's where wfdb reads it too."""
     (place / "00001_lr.hea").write_bytes(text.encode("utf-8", "surrogatepass"))
     start = time.monotonic()
     try:
@@ -51,7 +51,7 @@ def check_header(place: Path, text: str) -> bool:
     finally:
         assert time.monotonic() - start < LONGEST_S
     if not text.isascii():
-        return True  # wfdb drops what is not ASCII
+        return True  # wfdb drops non-ASCII characters
     try:
         theirs = wfdb.rdrecord(str(place / "00001_lr"), return_res=64)
     except ValueError:
@@ -67,7 +67,7 @@ def check_header(place: Path, text: str) -> bool:
 
 
 def headers(good: str) -> st.SearchStrategy[str]:
-    """A good header with one word changed, dropped or added."""
+    """Return good headers with one word changed, dropped or added."""
 
     def changed(row: int, column: int, word: str) -> str:
         lines = [line.split(" ") for line in good.splitlines()]
@@ -102,7 +102,7 @@ COLUMNS = "ecg_id,patient_id,age,scp_codes,strat_fold,filename_lr,filename_hr"
      "1,2,60,{},2,records100/../x,b", "1,2,60,{},1.5,a,b"],
 )  # fmt: skip
 def test_rows_that_would_be_misread_are_refused(place: Path, row: str) -> None:
-    """Found by fuzzing: words as numbers, a field too many as row names, a zero byte as an end."""
+    """Found by fuzzing: words as numbers, extra fields as row names, a zero byte as the end."""
     (place / "ptbxl_database.csv").write_text(f"{COLUMNS}\n{row}\n")
     with pytest.raises(EcgcoreError, match=r"ptbxl_database\.csv: "):
         read_table(place / "ptbxl_database.csv")

@@ -22,7 +22,7 @@ RATE_HZ, N = 100, 1000
 
 
 def as_wfdb(stem: Path) -> np.ndarray:
-    """Physical values of the wfdb package, leads in PTB-XL's order, shape (lead, sample)."""
+    """Return the wfdb package's values, leads in PTB-XL's order, shape (lead, sample)."""
     record = wfdb.rdrecord(str(stem))
     names = [canonical_lead(name) for name in record.sig_name]
     return np.asarray(record.p_signal.T[[names.index(lead) for lead in LEADS]])
@@ -41,7 +41,7 @@ def edit(stem: Path, change: Callable[[str], str]) -> None:
 
 @pytest.fixture
 def stem(tmp_path: Path) -> Path:
-    """One good record."""
+    """Return the path of a good record."""
     write_records([tmp_path / "00001_lr"], some_adu(1, N), RATE_HZ)
     return tmp_path / "00001_lr"
 

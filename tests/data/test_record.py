@@ -1,4 +1,4 @@
-"""The one door for records: names, units, lengths, damage and other formats."""
+"""Loading single records: names, units, lengths, damage and other formats."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ RATE_HZ, N = 500, 5000
 
 @pytest.fixture
 def mv() -> np.ndarray:
-    """Noise as tall as an ECG that obeys the identities of the limb leads."""
+    """Return noise of an ECG's amplitude that obeys the identities of the limb leads."""
     return np.asarray(some_adu(1, N)[0] / 1000)
 
 
@@ -60,7 +60,7 @@ def test_lead_names_with_prefixes_in_other_case_and_order(
         assert record.signals_mv.dtype == np.float32
 
 
-def test_four_limb_leads_are_derived_and_said(tmp_path: Path, mv: np.ndarray) -> None:
+def test_four_limb_leads_are_derived_and_noted(tmp_path: Path, mv: np.ndarray) -> None:
     eight = [LEADS.index(lead) for lead in INDEPENDENT]
     write_record(tmp_path / "r", mv[eight], RATE_HZ, lead_names=INDEPENDENT)
     record = load_record(tmp_path / "r")
@@ -82,7 +82,7 @@ def test_missing_and_nameless_leads_are_named(tmp_path: Path, mv: np.ndarray) ->
 
 
 def on(leads: Sequence[int], value: float = 1.0) -> np.ndarray:
-    """A value in these leads, 0 in the others, shape (lead, 1)."""
+    """Return a value in these leads and 0 in the others, shape (lead, 1)."""
     return np.isin(np.arange(12), leads)[:, None] * value
 
 
@@ -93,7 +93,7 @@ def put(mv: np.ndarray, lead: int, samples: slice, value: float) -> np.ndarray:
 
 
 def flip_bits(mv: np.ndarray) -> np.ndarray:
-    """An even number of bits, so that the checksum agrees."""
+    """Flip an even number of bits, so that the checksum still matches."""
     adu = to_adu(mv)
     adu[6, 1000:1400] ^= 0x4000
     return adu / 1000
@@ -175,7 +175,7 @@ def test_lengths_and_rates(
     "name",
     ["a$1$b", "x_$y", "ecg心电图", "2024.05.01_rest", "with space", "two  16 spaces", "r 12"],
 )
-def test_any_name_of_a_record(tmp_path: Path, mv: np.ndarray, name: str) -> None:
+def test_records_may_have_any_name(tmp_path: Path, mv: np.ndarray, name: str) -> None:
     write_record(tmp_path / name, mv, RATE_HZ)
     record = load_record(tmp_path / name)
     assert record.name == name
@@ -239,7 +239,7 @@ def test_tables_with_missing_samples_and_without_rate_or_unit_are_refused(
     refused("a WFDB header states rate and unit itself", load_record, tmp_path / "r", rate_hz=500)
 
 
-def test_what_is_no_record(tmp_path: Path) -> None:
+def test_paths_without_a_record_are_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(b"\x89PNG")
     for name, words in {
         "nothing": "there is no such header file",

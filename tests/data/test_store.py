@@ -1,4 +1,4 @@
-"""Prepared stores and their quality reports: complete or absent, shared between processes."""
+"""Prepared stores and their quality reports: complete or absent, shared by processes."""
 
 import json
 from pathlib import Path
@@ -115,14 +115,14 @@ def test_stores_that_cannot_be_opened(tiny: Archive, tmp_path: Path) -> None:
     info = tmp_path / "store/store.json"
     info.write_text(json.dumps({**store.info, "layout": 0}))
     refused("prepared by another version", open_store, tmp_path / "store")
-    assert prepare(tiny, tmp_path / "store").info == store.info  # made again
+    assert prepare(tiny, tmp_path / "store").info == store.info  # prepared again
     info.write_text("{")
     refused("cannot be read", open_store, tmp_path / "store")
     (tmp_path / "store/adu_100.bin").write_bytes(b"abc")
     refused(r"adu_100\.bin: cannot be read", store.adu, 100)
 
 
-def test_data_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_are_opened_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = write_archive(tmp_path / "home" / "a")
     store = open_data(archive, cache=tmp_path / "cache")
     assert open_data(store.path).info == store.info

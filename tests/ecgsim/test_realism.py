@@ -15,7 +15,7 @@ RATE_HZ = 500
 
 
 def pulses(rr_s: list[float], heights_mv: list[float]) -> np.ndarray:
-    """Triangles of 80 ms with the given heights in every lead; lead k is (k + 1) times lead I."""
+    """Return triangles of 80 ms with the given heights; lead k is (k + 1) times lead I."""
     lead = np.zeros(10 * RATE_HZ)
     for at_s, height in zip(np.cumsum([0.5, *rr_s]), heights_mv, strict=True):
         centre = round(at_s * RATE_HZ)
@@ -23,7 +23,7 @@ def pulses(rr_s: list[float], heights_mv: list[float]) -> np.ndarray:
     return np.outer(np.arange(1, 13), lead)
 
 
-def test_measures_of_a_record_that_can_be_worked_out_by_hand() -> None:
+def test_measures_of_a_record_match_calculations_by_hand() -> None:
     even = realism.measure(pulses([0.9] * 10, [1.0] * 11)[None], RATE_HZ).iloc[0]
     assert list(even.index) == list(realism.MEASURES)
     assert even["heart rate"] == pytest.approx(60 / 0.9, rel=0.01)
@@ -37,7 +37,7 @@ def test_measures_of_a_record_that_can_be_worked_out_by_hand() -> None:
     assert uneven["beat-to-beat change"] == pytest.approx(0.25, rel=0.1)
 
 
-def test_offset_and_bands_are_those_that_were_added() -> None:
+def test_offset_and_bands_equal_those_that_were_added() -> None:
     time_s = np.arange(10 * RATE_HZ) / RATE_HZ
     amplitude_uv = {0.3: 50.0, 30.0: 20.0, 80.0: 10.0}
     signal_uv = -7 + sum(a * np.sin(2 * np.pi * f * time_s) for f, a in amplitude_uv.items())
@@ -59,7 +59,7 @@ def test_equal_records_are_not_separable_and_others_are() -> None:
     assert row["real_median"] == pytest.approx(2 * row["simulated_median"])
 
 
-def test_the_interval_of_the_auroc_is_delongs() -> None:
+def test_the_interval_of_the_auroc_is_that_of_delong() -> None:
     """The variance by its definition: a double loop over pairs (DeLong et al. 1988)."""
     rng = np.random.default_rng(1)
     real, simulated = rng.normal(0.5, 1, 40).round(1), rng.normal(0, 1, 60).round(1)
@@ -72,8 +72,8 @@ def test_the_interval_of_the_auroc_is_delongs() -> None:
 
 
 def test_offset_and_bands_lie_within_the_spread_of_raw_real_records(ptbxl_500: Path) -> None:
-    """Median of each class between the real 10th and 90th percentile, and a spread of the same
-    order; before the simulator had AC coupling, its offset was 60 uV (real: 3 uV)."""
+    """Each class has its median between the real 10th and 90th percentiles and a similar spread;
+    before the simulator had AC coupling, its offset was 60 uV (real: 3 uV)."""
     table = realism.compare_classes(
         Archive(ptbxl_500), 40, 1, conditions=CONDITIONS, measure_by=realism.measure_bands
     )

@@ -1,4 +1,4 @@
-"""The simulated archive as a whole: layout, labels, determinism, layers, plain errors."""
+"""The simulated archive as a whole: layout, labels, determinism, layers and errors."""
 
 import ast
 import hashlib
@@ -75,7 +75,7 @@ def test_no_patient_is_in_two_folds_and_each_fold_has_atrial_fibrillation() -> N
 
 
 @pytest.mark.parametrize("rate_hz", [100, 500])
-def test_wfdb_reads_it_with_right_checksums_and_lead_identities(
+def test_wfdb_reads_it_with_correct_checksums_and_lead_identities(
     simulated_archive: Path, table: pd.DataFrame, rate_hz: int
 ) -> None:
     column = "filename_lr" if rate_hz == 100 else "filename_hr"
@@ -111,7 +111,7 @@ def test_stored_layers_are_the_parts_of_the_stored_signal(
 
 
 def test_100_hz_is_the_500_hz_record_below_the_new_nyquist_frequency() -> None:
-    """Against scipy's polyphase resampler, which we did not write, away from the edges."""
+    """Compared with scipy's polyphase resampler, away from the edges."""
     from scipy.signal import resample_poly
 
     case = plan_cohort(3, 11, PREVALENCE)[0]
@@ -133,7 +133,7 @@ def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(tmp_path: 
 
 
 def test_each_sign_has_a_layer_that_is_part_of_the_evidence() -> None:
-    """A Q wave lies in QRS, ST and T behind it; an infarction without ST has no layer of it."""
+    """A Q wave lies in the QRS, ST and T after it; without an ST sign there is no ST layer."""
     counts = dict.fromkeys(("st", "t", "q"), 0)
     time_s = np.arange(5200) / 500
     for condition in ("MI", "STTC"):
@@ -151,8 +151,8 @@ def test_each_sign_has_a_layer_that_is_part_of_the_evidence() -> None:
     assert min(counts.values()) > 15
 
 
-def test_the_device_is_independent_of_the_condition_unless_asked() -> None:
-    """As in a slice of PTB-XL, 0.9 gives AF nearly always the device with most noise."""
+def test_the_device_is_independent_of_the_condition_by_default() -> None:
+    """With 0.9, as in a slice of PTB-XL, AF nearly always has the device with most noise."""
     frames = {}
     for confounding in (0.0, 0.9):
         cases = plan_cohort(3000, 5, PREVALENCE, device_confounding=confounding)

@@ -13,7 +13,7 @@ RATE_HZ = 500
 
 @pytest.fixture(scope="module")
 def records() -> np.ndarray:
-    """Two records of 12 leads that obey the leads' identities, as all do."""
+    """Return two records of 12 leads that obey the lead identities."""
     t = np.arange(5000) / RATE_HZ
     beats = np.exp(-(((t % 0.8 - 0.4) / 0.02) ** 2))
     eight = np.random.default_rng(0).uniform(-1, 2, (2, 8, 1)) * beats
@@ -26,14 +26,14 @@ def added(records: np.ndarray, kind: str, snr_db: float = 0.0, seed: int = 1) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 20.0])
-def test_the_ratio_is_the_one_asked_for(records, kind, snr_db) -> None:
+def test_the_ratio_is_the_requested_one(records, kind, snr_db) -> None:
     noise = added(records, kind, snr_db)
     ratio_db = 10 * np.log10(records.var(axis=-1).mean(axis=1) / noise.var(axis=-1).mean(axis=1))
     np.testing.assert_allclose(ratio_db, snr_db, atol=0.01)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_noise_obeys_the_leads_and_the_seed(records, kind) -> None:
+def test_noise_obeys_the_lead_identities_and_the_seed(records, kind) -> None:
     noise = added(records, kind)
     np.testing.assert_allclose(noise[:, 2], noise[:, 1] - noise[:, 0], atol=1e-5)
     np.testing.assert_allclose(noise[:, 3], -(noise[:, 0] + noise[:, 1]) / 2, atol=1e-5)
@@ -54,7 +54,7 @@ def test_power_lies_where_physiology_puts_it(records, kind, low_hz, high_hz) -> 
 
 
 def test_devices_differ_above_60_hz_and_not_below() -> None:
-    """The noisy device has most noise, the quiet one with the low cut-off least."""
+    """The noisy device has the most noise, the quiet one with the low cut-off the least."""
     rms_uv = {}
     for device in DEVICES:
         drawn = [draw_noise(np.random.default_rng(k), NoiseLevels(), device) for k in range(24)]

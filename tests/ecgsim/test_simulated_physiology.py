@@ -1,6 +1,6 @@
-"""Held to published physiology: what a cardiologist would measure, on records without noise.
+"""Simulated records against published physiology, as a cardiologist would measure them.
 
-Sources are those of ``ecgsim``; each test names its own.
+The records have no noise. The sources are those of ``ecgsim``; each test names its own.
 """
 
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_f_waves_have_power_at_4_to_9_hz_where_there_is_no_qrst() -> None:
     assert 0.012 < np.median(rms_v1_mv) < 0.06
 
 
-def test_no_p_in_fibrillation_but_where_it_would_have_been_is_known() -> None:
+def test_fibrillation_has_no_p_wave_but_its_usual_place_is_known() -> None:
     for _, record in cohort("AF", 8):
         p = signal_mv(record, "counterfactual")
         first = record.beats.fibrillating
@@ -70,8 +70,8 @@ def test_no_p_in_fibrillation_but_where_it_would_have_been_is_known() -> None:
         assert np.square(p[:, mask]).sum() > 0.9 * np.square(p).sum()
 
 
-def test_an_outside_delineator_finds_the_beats_and_the_pr_interval() -> None:
-    """neurokit2's detector and DWT delineation, which we did not write, on lead II."""
+def test_an_independent_delineator_finds_the_beats_and_the_pr_interval() -> None:
+    """neurokit2's detector and DWT delineation are applied to lead II."""
     measured, true = [], []
     for plan, record in cohort("NORM", 14):
         if (record.beats.kind > 0).any() or "low voltage" in plan.heart.variants:
@@ -94,7 +94,7 @@ def test_an_outside_delineator_finds_the_beats_and_the_pr_interval() -> None:
     assert np.median(np.abs(np.array(measured) - np.array(true))) < 0.025
 
 
-def test_bundle_branch_blocks_are_broad_and_point_the_right_way() -> None:
+def test_bundle_branch_blocks_are_broad_and_have_the_right_polarity() -> None:
     """QRS of at least 120 ms; LBBB negative in V1, positive in V6 and I; RBBB r' in V1, S in V6
     (AHA/ACCF/HRS 2009)."""
     rng = np.random.default_rng(0)
@@ -147,21 +147,21 @@ def test_a_premature_ventricular_beat_has_a_compensatory_pause() -> None:
     assert np.abs(record.parts["distractor"]).max() > 0.3
 
 
-def test_a_mild_case_hides_among_the_normal() -> None:
-    """Severity has to overlap, or no method can be ranked."""
+def test_mild_cases_overlap_with_normal_records() -> None:
+    """Without overlap in severity, methods could not be ranked."""
     strength = [np.abs(record.at(500)["evidence"]).max() / 1000 for _, record in cohort("MI", 80)]
     assert np.quantile(strength, 0.1) < 0.25
     assert np.quantile(strength, 0.9) > 0.5
 
 
 def test_most_records_lie_inside_the_published_ranges() -> None:
-    """Most records lie inside the published range of what they are drawn as; Sokolow-Lyon misses
+    """Most records lie inside the published range of their condition; Sokolow-Lyon misses
     many hypertrophies, as it does in patients (specific rather than sensitive)."""
     table = measures.compare_with_published(100, seed=9).set_index(["measure", "records"])
     assert len(table) == len(measures.NORMS)
     assert (table["n"] > 0).all()
     rr_cv = table.loc["RR variation"]
-    assert rr_cv.loc["AF", "p05"] < 2 * rr_cv.loc["normal", "p95"], "intervals alone tell"
+    assert rr_cv.loc["AF", "p05"] < 2 * rr_cv.loc["normal", "p95"], "intervals alone suffice"
     few = table.index == ("Sokolow-Lyon", "LVH")
     assert (table["inside"][~few] > 0.5).all(), table
     assert 0.1 < table["inside"][few].item() < 0.9

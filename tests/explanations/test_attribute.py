@@ -14,7 +14,7 @@ NAMES = ("cnn1d", "cnn_lstm", "imn", "imn_categorical", "imn_direct", "blackbox_
 
 
 class Linear(models.EcgModel):
-    """logit = sum(W * x) + b, with known W."""
+    """A linear model with known W: logit = sum(W * x) + b."""
 
     def __init__(self, *, n_outputs: int = 1, seed: int = 0) -> None:
         size = {"n_leads": N_LEADS, "n_samples": N_SAMPLES, "rate_hz": RATE_HZ}
@@ -43,7 +43,7 @@ def signals(n: int = 3, seed: int = 0) -> np.ndarray:
 
 
 def network(name: str) -> nn.Module:
-    """A network with weights and batch-norm statistics unlike the initial ones."""
+    """Return a network with weights and batch-norm statistics unlike the initial ones."""
     model = models.build(name, rate_hz=RATE_HZ, n_samples=N_SAMPLES, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -57,7 +57,7 @@ def network(name: str) -> nn.Module:
 
 @pytest.fixture
 def in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two records at once, so that what is computed has a seam."""
+    """Compute two records at a time, so that results are joined from several batches."""
     monkeypatch.setitem(explanations.attribute.__globals__, "rows_at_once", lambda *_: 2)
 
 
@@ -114,12 +114,12 @@ def test_equal_to_captum(name, method):
     values = explanations.attribute(model, x, method, **options)
     reference = expected.detach().numpy()
     assert np.abs(reference).max() > 0
-    atol = 1e-3 * np.abs(reference).max() + 1e-7  # of which a logit in float32 is a multiple
+    atol = 1e-3 * np.abs(reference).max() + 1e-7  # the resolution of a float32 logit
     np.testing.assert_allclose(values, reference, rtol=1e-3, atol=atol)
 
 
 @pytest.mark.parametrize("method", ["gradient_shap", "kernel_shap"])
-def test_the_seed_alone_decides_and_model_and_generators_are_left_alone(method):
+def test_results_depend_on_the_seed_alone_and_change_no_state(method):
     model, x = network("imn").train(), signals(2)
     model.encoder.eval()
     state = {k: v.clone() for k, v in model.state_dict().items()}

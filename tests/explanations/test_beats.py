@@ -1,4 +1,4 @@
-"""Beats against signals whose beats we placed; LUDB's annotations."""
+"""Beats in signals with known beats, and LUDB's annotations."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ R_S = [0.7 + 0.9 * k for k in range(10)]
 
 
 def heart(r_s: list[float], rate_hz: int = RATE_HZ, size: float = 1.0) -> np.ndarray:
-    """P, QRS and T as bells around given R times, in all leads alike."""
+    """Return bell-shaped P, QRS and T around the given R times, the same in all leads."""
     t = np.arange(10 * rate_hz) / rate_hz
     bells = [(-0.16, 0.02, 0.15), (0, 0.012, 1.0), (0.25, 0.04, 0.3)]
     trace = sum(

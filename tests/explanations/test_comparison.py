@@ -14,7 +14,7 @@ RERUN = "lerf_minus_morf_bridge"
 
 
 def table(values: dict[str, np.ndarray], n_seeds: int = 3) -> pd.DataFrame:
-    """Scores ``(record,)`` by method, with a little spread over seeds."""
+    """Return a table of the scores ``(record,)`` by method, with a small spread over seeds."""
     rng = np.random.default_rng(0)
     parts = [
         pd.DataFrame({"method": name, "record": np.arange(len(v)), "seed": seed}).assign(
@@ -68,7 +68,7 @@ def test_duels_are_corrected_by_holm():
 
 
 def test_seeds_and_patients_are_both_random():
-    """95 % intervals of a mean over 3 seeds and 40 patients with two records each cover it."""
+    """95 % intervals cover a mean over 3 seeds and 40 patients with two records each."""
     rng, covered, n = np.random.default_rng(3), 0, 120
     index = pd.MultiIndex.from_product([range(80), range(3)], names=["record", "seed"])
     for _ in range(n):
@@ -85,7 +85,7 @@ def test_seeds_and_patients_are_both_random():
 def planted_sign(
     n_records: int, *, n_samples: int, seed: int, n_leads: int = 12
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Records whose class is one local sign: the positive control that an explanation must win.
+    """Return records whose class is one local sign: an explanation must find this sign.
 
     Every lead has a large slow wave without meaning; records of class 1 also have smaller rapid
     waves of 16 samples, in a lead and at a time drawn for each record.  A network that separates
@@ -108,7 +108,7 @@ def planted_sign(
 
 
 def trained_on_a_sign(seed: int) -> models.EcgModel:
-    """A small IMN trained until it separates the classes of ``planted_sign``."""
+    """Return a small IMN trained until it separates the classes of ``planted_sign``."""
     x, y, _ = planted_sign(200, n_samples=48, n_leads=4, seed=1)
     model = models.build(
         "imn", rate_hz=50, n_samples=48, n_leads=4, seed=seed, bias="none", logit_scale="sqrt",
@@ -129,7 +129,7 @@ def trained_on_a_sign(seed: int) -> models.EcgModel:
     return model.eval()
 
 
-def test_the_positive_control_wins_in_place_and_in_deletion():
+def test_the_positive_control_wins_in_localisation_and_deletion():
     """W * x of a network that learnt a local sign beats every control on three seeds."""
     x, y, mask = planted_sign(64, n_samples=48, n_leads=4, seed=9)
     effort = explanations.Effort(n_rerun=32, n_attainable=8, window_s=0.16)

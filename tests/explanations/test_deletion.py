@@ -1,4 +1,4 @@
-"""Fills and deletion by hand and on linear models."""
+"""Fills and deletion, calculated by hand and on linear models."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ RATE_HZ = 50
 
 
 def linear(seed: int = 0, n: int = 6):
-    """Records, weights and the linear model's logit."""
+    """Return records, weights and the linear model's logit."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 12, 100)).astype(np.float32)
     w = rng.normal(size=(12, 100)).astype(np.float32)
@@ -48,7 +48,7 @@ def test_donor_meets_both_ends_and_retains_its_shape():
 
 
 def test_deletion_by_hand():
-    """Three leads of one unit each, logit their sum of means; removed whole they become 0."""
+    """Three leads of one unit each; the logit is the sum of their means; removed leads are 0."""
     x = np.array([3.0, -1, 2], np.float32)[None, :, None] * np.ones((1, 3, 10), np.float32)
     units = Units(lambda s: s.mean(2).sum(1).astype(float), x, rate_hz=10, window_s=1.0)
     curves = deletion_curves(units, x, fractions=[1 / 3, 2 / 3, 1])

@@ -1,4 +1,4 @@
-"""Examination of whole networks, controls, and properties of maps."""
+"""Examination of networks, control maps and properties of maps."""
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -12,7 +12,7 @@ def signals(n: int = 4, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, 12, 75)).astype(np.float32)
 
 
-def test_control_maps_are_what_they_say():
+def test_control_maps_match_their_definitions():
     x, weights = signals(), signals(seed=1)
     maps = control_maps(x, seed=0, weights=weights, bias=np.arange(4.0))
     names = {"random", "abs_signal", "squared_signal", "other_record", "bias_only"}
@@ -25,7 +25,7 @@ def test_control_maps_are_what_they_say():
     np.testing.assert_array_equal(maps["random"], control_maps(x, seed=0)["random"])
 
 
-def test_rank_agreement_is_spearmans():
+def test_rank_agreement_is_spearmans_correlation():
     one, other = np.random.default_rng(0).normal(size=(2, 4, 12, 30))
     expected = [spearmanr(a.ravel(), b.ravel())[0] for a, b in zip(one, other, strict=True)]
     np.testing.assert_allclose(explanations.rank_agreement(one, other), expected)

@@ -86,7 +86,7 @@ def test_imn_identity_holds_under_bfloat16(name):
     torch.testing.assert_close(output.logits, exact, rtol=1e-5, atol=1e-5)
 
 
-def test_where_the_bias_comes_from():
+def test_the_bias_is_generated_constant_or_absent():
     x = signals(3, 200)
     generated, constant, none = (
         small("imn", bias=bias).eval()(x) for bias in ("generated", "constant", "none")
@@ -103,7 +103,7 @@ def test_where_the_bias_comes_from():
     ("mixing", "expected"), [("image", range(12)), ("none", [4]), ("full", range(12))]
 )
 def test_which_leads_the_weights_of_a_lead_depend_on(mixing, expected):
-    """Row 4 under 3-row kernels: three of the encoder's and three of the decoder's layers."""
+    """Row 4 passes six layers with 3-row kernels, three each in encoder and decoder."""
     model = small("imn", lead_mixing=mixing, dropout=0.0).eval().double()
     x = signals(1, 200).double().requires_grad_()
     (gradient,) = torch.autograd.grad(model(x).weights[0, 0, 4, 100], x)
@@ -127,7 +127,7 @@ def plain_blackbox() -> nn.Sequential:
 
 
 class PlainCNNLSTM(nn.Module):
-    """Paper B's CNN-LSTM in layers of PyTorch."""
+    """Paper B's CNN-LSTM in PyTorch's layers."""
 
     def __init__(self):
         super().__init__()
@@ -161,7 +161,7 @@ class PlainBottleneck(nn.Module):
 
 
 class PlainXResNet(nn.Module):
-    """The benchmark's xresnet1d101 in layers of PyTorch."""
+    """The benchmark's xresnet1d101 in PyTorch's layers."""
 
     def __init__(self):
         super().__init__()
@@ -211,8 +211,8 @@ def test_same_function_as_plain_pytorch_after_loading_by_position(name, plain, a
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_untrained_control_answers_at_random(name):
-    """Also where training starts with W = 0: an empty map would lose to everything."""
+def test_untrained_control_predicts_at_random(name):
+    """This includes networks whose training starts at W = 0: an empty map would always lose."""
     model, x = small(name, seed=1, dropout=0.1), signals(2, 200)
     models.build_from(model.spec).load_state_dict(model.state_dict())
     controls = [models.untrained(model, seed=seed) for seed in (1, 2)]

@@ -1,4 +1,4 @@
-"""Receptive fields: computed from the stages, observed by gradients, and set in milliseconds."""
+"""Receptive fields: computed from stages, observed in gradients, and set in milliseconds."""
 
 import math
 
@@ -56,14 +56,14 @@ def test_published_fields() -> None:
         ("blackbox_cnn2d", 100, 800),
     ],
 )
-def test_field_is_the_requested_one_and_what_gradients_show(name, rate_hz, field_ms, widen) -> None:
+def test_field_is_the_requested_one_and_that_of_gradients(name, rate_hz, field_ms, widen) -> None:
     own = {"zero_head": False} if name == "imn_plus" else {}
     network = models.build(
         name, rate_hz=rate_hz, n_samples=400, dropout=0.0, seed=2,
         receptive_field_ms=field_ms, widen=widen, **own,
     )  # fmt: skip
     field = network.receptive_field_samples
-    # max pooling passes one of its two inputs on, so gradients may miss some of the outermost
+    # max pooling passes on one of its two inputs, so gradients may miss some of the outermost
     # samples; a weight W sees 72 to 76 samples, according to its place among the poolings
     assert field - 4 <= observed_field(network, 400) <= field
     if field_ms is not None:
@@ -82,7 +82,7 @@ def test_widened_stages_are_as_close_as_they_can_be(sizes, factor, widen) -> Non
     native = field_samples(stages)
     requested = factor * native
     made = stages_for(stages, requested, 1000, widen)
-    assert factor > 1 or list(made) == stages  # its own field leaves a network as it is
+    assert factor > 1 or list(made) == stages  # a network's own field leaves it unchanged
     error = abs(field_samples(made) - requested)
     assert [s.pool for s in made] == [s.pool for s in stages]
     if widen == "kernel":
@@ -98,7 +98,7 @@ def test_widened_stages_are_as_close_as_they_can_be(sizes, factor, widen) -> Non
 
 
 @pytest.mark.parametrize(("rate_hz", "field_ms"), [(100, 108), (100, 216), (62, 540), (100, 530)])
-def test_narrower_field_than_the_taps_span_is_refused(rate_hz, field_ms) -> None:
+def test_a_field_narrower_than_the_span_of_the_taps_is_refused(rate_hz, field_ms) -> None:
     """Fewer taps would confound the field with the size of the kernels."""
     with pytest.raises(EcgcoreError) as caught:
         models.build("cnn1d", rate_hz=rate_hz, n_samples=1000, receptive_field_ms=field_ms)

@@ -1,4 +1,4 @@
-"""Figures: they show what they were given, stand alone, and are readable."""
+"""Figures: they show the data given to them, stand alone and are readable."""
 
 import io
 
@@ -87,7 +87,7 @@ def check_texts(figure) -> None:
             assert not box.overlaps(boxes[other]), (texts[i], texts[other])
 
 
-def test_a_millivolt_is_as_high_as_two_fifths_of_a_second():
+def test_one_millivolt_is_as_long_as_two_fifths_of_a_second():
     figure = plots.ecg_12_lead(ECG_MV, RATE_HZ)
     FigureCanvasAgg(figure).draw()
     (x0, y0), (x1, _), (_, y1) = figure.axes[0].transData.transform([(0, 0), (0.4, 0), (0, 1)])

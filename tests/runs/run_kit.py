@@ -1,4 +1,4 @@
-"""Finished runs, made in a moment: random weights and invented answers."""
+"""Finished runs, made in a moment from random weights and invented predictions."""
 
 import json
 from pathlib import Path
@@ -17,13 +17,13 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 def noise_record(rate_hz: int = 100) -> Record:
-    """A 10 s record drawn as those of :func:`archives.write_archive` are."""
+    """Return a 10 s record drawn like those of :func:`archives.write_archive`."""
     adu = some_adu(1, 10 * rate_hz, seed=9)[0]
     return Record("mine", (adu / 1000).astype(np.float32), rate_hz)
 
 
 def begin_run(notebook: str, folder: Path, archive: str, **given: Any) -> runs.Run:
-    """A run of one of the book's notebooks, without executing the notebook."""
+    """Begin a run of one of the book's notebooks without executing the notebook."""
     folder.mkdir(parents=True)
     declared = parameters.of_notebook(NOTEBOOKS / f"{notebook}.ipynb")
     run = runs.Run(notebook, parameters.check(declared, {"archive": archive, **given}), folder)
@@ -32,7 +32,7 @@ def begin_run(notebook: str, folder: Path, archive: str, **given: Any) -> runs.R
 
 
 def imn_run(folder: Path, archive: str, *, model: str = "imn", **given: Any) -> Path:
-    """A finished ``imn_train`` run, said to come from 173 simulated records."""
+    """Make a finished ``imn_train`` run, said to come from 173 simulated records."""
     run, store = begin_run("imn_train", folder, archive, model=model, **given), open_store(archive)
     ids, y = range(1, 41), [0] * 40
     pipeline = runs.InputPipeline.from_params(run.params).fit(store, ids, y)
@@ -46,9 +46,9 @@ def imn_run(folder: Path, archive: str, *, model: str = "imn", **given: Any) -> 
 
 
 def folds_run(folder: Path, archive: str, logit: float, **given: Any) -> Path:
-    """A finished ``frequency_train`` run of two networks with this logit for the noise record.
+    """Make a finished ``frequency_train`` run of two networks with this logit for the noise record.
 
-    Of validation records with such a logit three quarters are classified correctly.
+    Three quarters of the validation records with such a logit are classified correctly.
     """
     run = begin_run("frequency_train", folder, archive, folds=2, **given)
     network = models.build("cnn1d", rate_hz=100, n_samples=1000, seed=3).eval()
@@ -67,7 +67,7 @@ def folds_run(folder: Path, archive: str, logit: float, **given: Any) -> Path:
 
 
 def toy_run(folder: Path, notebook: str = "imn_train", archive: str = "a", **given: Any) -> Path:
-    """A finished run of five test records that scores them at random; nothing was trained."""
+    """Make a finished run with random scores for five test records; nothing was trained."""
     folder.mkdir(parents=True)
     params = {
         "task": "norm_vs_mi", "model": "imn", "rate_hz": 100, "protocol": "held_out", "epochs": 5,

@@ -16,7 +16,7 @@ Capture = pytest.CaptureFixture[str]
 def call(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
     try:
         status = cli.main([str(word) for word in arguments])
-    except SystemExit as end:  # argparse refuses in this way
+    except SystemExit as end:  # argparse exits in this way
         status = int(end.code or 0)
     captured = capsys.readouterr()
     return status, captured.out, captured.err
@@ -87,7 +87,7 @@ def test_prepare_lists_what_it_leaves_out(tmp_path: Path, capsys: Capture) -> No
     ["simulate --records=nan", "simulate --seed=-1", "simulate --prevalence=AF", "fetch --rate=0",
      "explain --rate=x", "explain --start=x", "explain --model=", "run -p="],
 )  # fmt: skip
-def test_an_impossible_option_ends_in_words(tmp_path: Path, capsys: Capture, words: str) -> None:
+def test_an_impossible_option_is_refused(tmp_path: Path, capsys: Capture, words: str) -> None:
     taken = tmp_path / "taken"
     taken.touch()
     required = {
@@ -99,8 +99,8 @@ def test_an_impossible_option_ends_in_words(tmp_path: Path, capsys: Capture, wor
     assert (status, err.count("\n")) == (2, 1)
 
 
-def test_importing_the_library_loads_nothing_slow_or_loud_or_of_unix_alone() -> None:
-    """Python on Windows has no module ``resource``; doctor and explain import more, late."""
+def test_importing_the_library_loads_nothing_slow_noisy_or_unix_only() -> None:
+    """Python on Windows has no module ``resource``; doctor and explain import more when called."""
     code = "import sys; sys.modules['resource'] = None; import ecgcore.runs, ecgcore.cli"
     code += "; print(*sys.modules); import ecgcore.runs.trained"
     command = [sys.executable, "-W", "error", "-c", code]

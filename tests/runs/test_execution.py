@@ -1,4 +1,4 @@
-"""Runs: nothing half-made under a final name, and nothing that failed in the book."""
+"""Runs: nothing incomplete has a final name, and nothing that failed enters the book."""
 
 import contextlib
 import json
@@ -41,13 +41,13 @@ def toy(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the toy; not to be changed."""
+    """Return a finished run of the toy, which tests must not change."""
     folder = tmp_path_factory.mktemp("finished")
     toy = write_notebook(folder / "toy.ipynb", BEGIN, WORK, SHOW, FINISH)
     return runs.run_notebook(toy, {"seed": 3, "tier": "smoke"}, folder / "runs" / "a")
 
 
-def test_a_run_leaves_a_whole_directory(finished: Path) -> None:
+def test_a_run_leaves_a_complete_directory(finished: Path) -> None:
     names = {file.name for file in finished.iterdir()}
     assert names == {
         "notebook.ipynb", "metrics.csv", "predictions.parquet", "results.json",
@@ -138,7 +138,7 @@ progress.show("epoch 2 of 2", is_last=True)
 """
 
 
-def test_only_a_persons_notebook_shows_progress(finished: Path, tmp_path: Path) -> None:
+def test_only_an_interactive_notebook_shows_progress(finished: Path, tmp_path: Path) -> None:
     toy = finished.parents[1] / "toy.ipynb"
     papermill.execute_notebook(
         str(toy), str(tmp_path / "b.ipynb"), {"out": str(tmp_path / "b")}, progress_bar=False
@@ -154,7 +154,7 @@ def test_only_a_persons_notebook_shows_progress(finished: Path, tmp_path: Path) 
     runs.gate(tmp_path / "b.ipynb")
 
 
-def test_a_summary_is_made_again_when_a_run_has_been_added(tmp_path: Path) -> None:
+def test_a_summary_is_computed_again_when_a_run_has_been_added(tmp_path: Path) -> None:
     count = 'run.finish(results={"n": len(run_tools.find_runs(runs, "imn_train"))})'
     begin = 'from ecgcore import runs as run_tools\nrun = run_tools.begin("toy")'
     declared = PARAMETERS + 'runs: str = "runs"  # folder below which the runs lie\n'
@@ -179,7 +179,7 @@ def test_a_folder_that_holds_other_files_is_never_replaced(toy: Path, tmp_path: 
 
 
 def start(folder: Path, notebook: Path, *before: str) -> str:
-    """Run cells in this process up to ``runs.begin``; return what is wrong then, or nothing."""
+    """Run cells in this process up to ``runs.begin``; return an error, or an empty string."""
     InteractiveShell.clear_instance()
     session = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     cells = nbformat.read(notebook, as_version=4).cells

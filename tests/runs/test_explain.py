@@ -1,4 +1,4 @@
-"""A user's ECG through a trained run: the run's own answer, and what to think of it."""
+"""A user's ECG in a trained run: the run's own prediction and how far to trust it."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def folds(tmp_path_factory: pytest.TempPathFactory, small_store: str) -> Path:
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 s at 250 Hz in microvolt, leads in reverse order: written by the wfdb package."""
+    """Return 12 s at 250 Hz in microvolts, leads in reverse order, written by the wfdb package."""
     folder = tmp_path_factory.mktemp("own")
     eight = np.random.default_rng(4).normal(0, 0.3, (8, 12 * RATE_HZ))
     wfdb.wrsamp(
@@ -42,7 +42,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "mine"
 
 
-def test_one_place_brings_a_trained_network_back(root: Path) -> None:
+def test_trained_networks_are_loaded_in_one_place(root: Path) -> None:
     folders = ("runs", "explanations", "plots", "statistics")
     paths = [path for name in folders for path in (root / "ecgcore" / name).glob("*.py")]
     paths += [root / "ecgcore" / "cli.py", *root.glob("book/tools/*.py")]
@@ -67,7 +67,7 @@ def test_the_weights_of_an_imn_are_its_explanation(imn: Path, record: Path) -> N
 
 
 def test_the_picture_shows_all_that_was_explained(imn: Path, record: Path) -> None:
-    """The signals begin at ``--start``, and nothing of them is skipped once more."""
+    """The signals begin at ``--start``, which is not skipped a second time."""
     widest = []
     for start_s in (0.0, 1.5):
         cut, run = load_record(record, start_s=start_s, duration_s=10), load_trained_run(imn)
@@ -76,7 +76,7 @@ def test_the_picture_shows_all_that_was_explained(imn: Path, record: Path) -> No
     assert widest[0] == widest[1]
 
 
-def test_folds_answer_together(folds: Path) -> None:
+def test_folds_predict_together(folds: Path) -> None:
     run = load_trained_run(folds)
     assert run.native_method == "grad_cam"
     explanation = explain_record(noise_record(), run, method="saliency")
@@ -86,14 +86,14 @@ def test_folds_answer_together(folds: Path) -> None:
     refused("writes no weights", explain_record, noise_record(), run, method="imn")
 
 
-def test_it_is_as_sure_as_validation_allows(folds: Path) -> None:
+def test_probabilities_are_calibrated_on_validation_records(folds: Path) -> None:
     explanation = explain_record(noise_record(), load_trained_run(folds))
     assert explanation.logit == pytest.approx(20, abs=0.01)
     assert explanation.probability == pytest.approx(0.75, abs=0.03)
     assert "calibrated on validation records" in explanation.in_words()[0]
 
 
-def test_a_rate_below_that_of_the_network_is_said(imn: Path) -> None:
+def test_a_rate_below_that_of_the_network_is_remarked_on(imn: Path) -> None:
     run = load_trained_run(imn)
     slow = explain_record(noise_record(rate_hz=50), run)
     assert slow.remarks == ("sampled at 50 Hz, below the 100 Hz of the network",)

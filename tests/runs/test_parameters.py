@@ -1,4 +1,4 @@
-"""Parameters: declared in one cell, refused in words."""
+"""Parameters: declared in one cell, refused with a message."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def declared() -> list[parameters.Parameter]:
         ("penalty", 0, 0.0),
     ],
 )
-def test_what_papermill_makes_of_a_value_is_put_right(
+def test_values_that_papermill_changes_are_corrected(
     declared: list[parameters.Parameter], name: str, value: object, expected: object
 ) -> None:
     got = parameters.check(declared, {name: value})[name]
@@ -93,14 +93,14 @@ def test_a_line_that_declares_nothing_is_refused(line: str) -> None:
     refused("Parameters cell", parameters.parse_cell, line)
 
 
-def test_where_a_run_goes_does_not_change_what_it_is() -> None:
+def test_the_folder_of_a_run_does_not_change_its_identity() -> None:
     one = parameters.identity("a", {"seed": 1, "out": "x", "tier": "smoke"})
     assert one == parameters.identity("a", {"seed": 1, "out": "y", "tier": "paper"})
     assert one != parameters.identity("a", {"seed": 2, "out": "x", "tier": "smoke"})
     assert one != parameters.identity("b", {"seed": 1, "out": "x", "tier": "smoke"})
 
 
-def test_papermill_sees_the_parameters_that_we_see(root: Path) -> None:
+def test_papermill_reads_the_same_parameters(root: Path) -> None:
     notebooks = sorted((root / "notebooks").glob("*.ipynb"))
     assert notebooks
     for path in notebooks:

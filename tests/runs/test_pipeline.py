@@ -1,4 +1,4 @@
-"""What a network reads follows from a run's parameters alone, for stores and single records."""
+"""A network's input depends only on the run's parameters, for stores and single records."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def pipeline(**params: object) -> runs.InputPipeline:
     return runs.InputPipeline.from_params({"rate_hz": 100, "seed": 3, **params})
 
 
-def test_the_usual_input_is_preprocess(store: Store) -> None:
+def test_the_default_input_is_that_of_preprocess(store: Store) -> None:
     ids = store.table.index[:3]
     inputs = pipeline(rate_hz=62).inputs(store, ids, [1, 0, 1])
     expected = preprocessing.preprocess(store.signals(500, ids), 500, 62)
@@ -40,7 +40,7 @@ def test_the_usual_input_is_preprocess(store: Store) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_single_record_gets_the_input_that_it_had_in_the_run(
+def test_a_single_record_has_the_same_input_as_in_the_run(
     store: Store, params: dict[str, object]
 ) -> None:
     ids, y = store.table.index[:6], [0, 1] * 3
@@ -52,7 +52,7 @@ def test_a_single_record_gets_the_input_that_it_had_in_the_run(
 
 
 @pytest.mark.parametrize("params", [{"shortcut": True}, {"rate_hz": 62, "muscle_snr_db": 5.0}])
-def test_what_is_added_depends_on_the_record_alone_in_any_number_of_chunks(
+def test_added_signals_depend_on_the_record_alone_in_any_number_of_chunks(
     store: Store, params: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids, y = store.table.index[:40], pd.Series([0, 1] * 20)
@@ -74,7 +74,7 @@ def test_records_that_do_not_fit_in_memory_are_refused_in_one_sentence(
         pipeline().inputs(store, store.table.index[:4], [0, 1, 0, 1])
 
 
-def test_lead_statistics_of_the_training_part_come_back(store: Store, tmp_path: Path) -> None:
+def test_lead_statistics_of_the_training_part_are_loaded(store: Store, tmp_path: Path) -> None:
     ids, y = store.table.index[:12], [0, 1] * 6
     params = {"rate_hz": 62, "normalisation": "train_lead", "seed": 4}
     how = runs.InputPipeline.from_params(params).fit(store, ids, y)

@@ -1,4 +1,4 @@
-"""Recorded results: written whole with their provenance, and honest about their age."""
+"""Recorded results: written completely, with provenance, and marked when stale."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ FILES = {
 
 
 def commit(folder: Path) -> str:
-    """Commit all files of a folder, in a repository that is made if need be."""
+    """Commit all files of a folder, creating a repository if needed; return the commit."""
     git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     for words in (["init"], ["add", "--all"], ["commit", "--no-gpg-sign", "-m", "a"]):
         subprocess.run([*git, *words], check=True, capture_output=True)
@@ -39,7 +39,7 @@ def commit(folder: Path) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small library in a repository of its own, with nothing committed."""
+    """Return a small library in its own repository, with nothing committed."""
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -52,7 +52,7 @@ def result(made_by: str, **facts: Any) -> recorded.Recorded:
     return recorded.Recorded(pd.DataFrame(), {"depends_on": ["one.ipynb"], **facts})
 
 
-def test_a_result_comes_back_with_its_label(tmp_path: Path) -> None:
+def test_a_result_is_loaded_with_its_label(tmp_path: Path) -> None:
     table = pd.DataFrame({"seed": [1, 2], "auroc": [0.91, 0.93]})
     recorded.save("judged", table, {"command": "python x.py"}, tmp_path / "results")
     again = recorded.load("judged", tmp_path / "results")
@@ -79,7 +79,7 @@ def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
     assert "One source file has since changed (ecgcore/leads.py)" in result(made_by).label
 
 
-def test_the_label_names_code_that_nobody_can_get(checkout: Path) -> None:
+def test_the_label_names_code_that_is_not_available(checkout: Path) -> None:
     made_by = commit(checkout)
     assert "uncommitted changes" in result(made_by, runs_dirty=True).label
     assert "not in this repository" in result("c0ffee" * 6 + "c0ff").label

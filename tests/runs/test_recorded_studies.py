@@ -12,7 +12,7 @@ NETWORKS = {
 }
 
 
-def test_predictions_come_by_seed_from_one_part() -> None:
+def test_predictions_are_grouped_by_seed_for_one_part() -> None:
     table = STUDY["frequency_train-cnn1d-100"].table
     assert list(NETWORKS["100"]) == sorted(table["seed"].unique())
     assert all((t["part"] == "test").all() for t in NETWORKS["100"].values())

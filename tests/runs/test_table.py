@@ -1,4 +1,4 @@
-"""Runs as a table: what is another network, what is the same one asked again, what is refused."""
+"""Runs as a table: different networks, the same network examined again, refusals."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ecgcore.errors import EcgcoreError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two seeds, one of them asked a second time by more methods, and another protocol."""
+    """Return runs of two seeds, one examined again by more methods, and another protocol."""
     toy_run(tmp_path / "1", methods=["imn", "grad_cam"])
     toy_run(tmp_path / "2", methods=["imn", "grad_cam"], seed=2)
     toy_run(tmp_path / "again", methods=["imn", "grad_cam", "occlusion"], surrogate_runs=9)
@@ -28,13 +28,13 @@ def names(table: pd.DataFrame) -> list[str]:
     return [Path(run).name for run in table["run"].unique()]
 
 
-def test_a_network_asked_again_is_no_further_seed(folder: Path) -> None:
+def test_a_network_examined_again_is_not_another_seed(folder: Path) -> None:
     table = runs.networks(folder, "metrics")
     assert names(table) == ["1", "2", "shuffled"]
     assert table["variant"].tolist() == ["as published"] * 4 + ["shuffled labels"] * 2
 
 
-def test_what_only_the_second_run_has_is_kept(folder: Path) -> None:
+def test_results_of_only_the_second_run_are_kept(folder: Path) -> None:
     table = runs.networks(folder, "explained").query("variant == 'as published'")
     assert [(Path(row.run).name, row.method) for row in table.itertuples()] == [
         ("1", "imn"), ("1", "grad_cam"), ("2", "imn"), ("2", "grad_cam"), ("again", "occlusion"),
@@ -48,7 +48,7 @@ def test_the_table_of_runs_has_parameters_costs_and_the_archive(folder: Path) ->
     refused("no complete run of frequency_train", runs.runs_table, folder, "frequency_train")
 
 
-def test_an_unfinished_run_is_passed_over(folder: Path) -> None:
+def test_an_unfinished_run_is_skipped(folder: Path) -> None:
     (folder / "1" / "provenance.json").unlink()
     assert len(runs.find_runs(folder, "imn_train")) == 4
 
@@ -64,7 +64,7 @@ def test_two_runs_of_one_seed_are_refused_by_name(tmp_path: Path, name: str, oth
     refused(rf"one and the_other: .*{name}", runs.networks, tmp_path, "metrics")
 
 
-def test_a_summary_refuses_an_archive_that_is_not_that_of_its_runs(tmp_path: Path) -> None:
+def test_a_summary_refuses_an_archive_other_than_that_of_its_runs(tmp_path: Path) -> None:
     toy_run(tmp_path / "runs" / "one", "frequency_train", archive="b")
     store = prepare(Archive(write_archive(tmp_path / "other")), tmp_path / "store")
     params = {"runs": str(tmp_path / "runs"), "archive": str(store.path)}

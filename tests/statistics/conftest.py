@@ -12,7 +12,7 @@ from scipy.special import expit
 def network(
     auroc: float, rng: np.random.Generator, y: np.ndarray, shared: np.ndarray | float = 0.0
 ) -> pd.DataFrame:
-    """Binormal scores of one network; half of the noise may be shared with other networks."""
+    """Return binormal scores of one network, which may share half of the noise with others."""
     logit = np.sqrt(2) * stats.norm.ppf(auroc) * y
     logit = logit + (rng.normal(size=y.size) + shared) / (np.sqrt(2) if np.ndim(shared) else 1)
     ids = np.arange(y.size)

@@ -16,7 +16,7 @@ from ecgcore.statistics.resampling import DEFAULT_METRICS, auroc_score_interval
 
 
 @pytest.mark.parametrize("n_patients", [None, 120])
-def test_bootstrap_is_evaluate_on_the_drawn_records(n_patients, two_models):
+def test_bootstrap_equals_evaluate_on_the_drawn_records(n_patients, two_models):
     """``evaluate`` is compared with scikit-learn; without patients, records are drawn."""
     y, p, _ = two_models(1)
     patients = np.random.default_rng(2).integers(0, n_patients or 1, y.size).astype(str)
@@ -45,7 +45,7 @@ def test_perfect_score_of_few_records_keeps_a_wide_interval():
     assert pairs.set_index("metric").low["sensitivity"] < table.low["sensitivity"]
 
 
-def test_newcombe_covers():
+def test_newcombe_intervals_cover():
     rng, inside = np.random.default_rng(0), 0
     true = stats.norm.cdf(2 / np.sqrt(2))
     for _ in range(200):
@@ -57,7 +57,7 @@ def test_newcombe_covers():
     assert 0.91 <= inside / 200 <= 0.99
 
 
-def test_the_paired_bootstrap_knows_the_better_side_and_no_certainty_without_variance(two_models):
+def test_the_paired_bootstrap_respects_direction_and_is_never_certain_without_variance(two_models):
     y, a, _ = two_models(11, n=600)
     worse = paired_bootstrap(y, 1 - a, a, metrics=["auroc", "brier"], n_resamples=199, seed=0)
     assert worse["verdict"].tolist() == ["worse", "worse"]  # a higher Brier score is worse

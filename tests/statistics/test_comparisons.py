@@ -64,7 +64,7 @@ def test_published_worked_example(values, parts, expected):
 
 @pytest.fixture(scope="module")
 def benchmark(root):
-    """The full simulation, of which the tests run a small part."""
+    """Return the module of the full simulation, of which the tests run a small part."""
     spec = importlib.util.spec_from_file_location("coverage_s", root / "benchmarks" / "coverage.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules["coverage_s"] = module
@@ -126,7 +126,7 @@ def test_interaction_is_the_difference_of_differences(networks):
     assert none.low < 0 < none.high
 
 
-def test_paired_analysis_knows_that_both_are_one_network(networks):
+def test_paired_analysis_knows_that_both_are_the_same_network(networks):
     a = networks(0.85, sd=0.04)
     noise = np.random.default_rng(0).normal(0, 0.01, 300)
     b = {k: t.assign(ranking=t.ranking + noise) for k, t in a.items()}
@@ -165,7 +165,7 @@ def test_records_cannot_make_up_for_seeds(networks):
 
 
 def test_delong_by_definition(two_models):
-    """The 1988 paper's kernel over all pairs."""
+    """The definition is the 1988 paper's kernel over all pairs."""
     y, a, b = two_models(0, n=120)
     scores = np.stack([a, b])
     pos, neg = scores[:, y == 1], scores[:, y == 0]
@@ -178,7 +178,7 @@ def test_delong_by_definition(two_models):
     assert result.p == pytest.approx(2 * stats.norm.sf(abs(result.difference) / se), rel=1e-9)
 
 
-def test_delong_uses_that_one_patient_has_records_of_both_classes():
+def test_delong_accounts_for_patients_with_records_of_both_classes():
     rng = np.random.default_rng(0)
     patients, y = np.repeat(np.arange(120), 2), np.tile([0, 1], 120)
     level = np.repeat(rng.normal(0, 2, 120), 2)

@@ -15,7 +15,7 @@ from ecgcore.statistics import evaluate, fit_temperature
 
 
 def random_scores(seed: int, n: int = 400, decimals: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (about a fifth positive) and probabilities with many ties."""
+    """Return labels (about a fifth positive) and probabilities with many ties."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.2).astype(int)
     score = 1 / (1 + np.exp(-(rng.normal(size=n) + 2 * y - 1)))
@@ -86,7 +86,7 @@ def test_ece_by_hand():
     assert evaluate(y, p)["ece"] == pytest.approx((2 * 0.1 + 2 * 0.35) / 4)
 
 
-def test_balanced_subset_keeps_the_smaller_class_whole():
+def test_balanced_subset_keeps_all_of_the_smaller_class():
     y = np.repeat([0, 1], [90, 10])
     rows = statistics.balanced_subset(y, seed=1)
     assert y[rows].sum() == 10
@@ -96,7 +96,7 @@ def test_balanced_subset_keeps_the_smaller_class_whole():
     refused("both classes", statistics.balanced_subset, [0, 0], seed=1)
 
 
-def test_moments_are_those_of_scipy_and_a_flat_lead_has_none():
+def test_moments_equal_those_of_scipy_and_a_flat_lead_has_none():
     x = np.random.default_rng(0).gamma(2, size=(3, 12, 50)).astype(np.float32)
     x[:, 3] = 1  # a flat lead
     mean, deviation, skewness = np.split(statistics.moments(x), 3, axis=1)

@@ -25,14 +25,14 @@ ENOUGH = {"n_records": 30, "n_per_class": 10, "n_seeds": 3}
         (np.nan, np.nan, "undecided"),
     ],
 )
-def test_word_follows_from_the_interval(low, high, word):
+def test_verdict_follows_from_the_interval(low, high, word):
     verdict = difference_verdict(low, high, margin=0.01, **ENOUGH)
     assert verdict.word == word
     assert verdict.reason
 
 
 @given(st.floats(-1, 1), st.floats(1e-6, 1), st.floats(0.001, 0.2))
-def test_words_mirror(low, width, margin):
+def test_verdicts_mirror_the_interval(low, width, margin):
     mirrored = {"worse": "better", "better": "worse"}
     word = difference_verdict(low, low + width, margin=margin, **ENOUGH).word
     turned = difference_verdict(-low - width, -low, margin=margin, **ENOUGH).word

@@ -1,4 +1,4 @@
-"""What only a CUDA device can show: recorded steps, the same bytes twice, one sentence."""
+"""Tests that need a CUDA device: recorded steps, the same bytes twice, error messages."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The loop against a ten-line loop in plain PyTorch, and its promises: seeds, resuming, words."""
+"""The loop against a ten-line loop in plain PyTorch; its seeds, resuming and errors."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ TIMES = ["seconds", "records_per_s"]
 
 
 def records(n: int, n_samples: int = N_SAMPLES, seed: int = 0):
-    """Noise with a bump in the positive half: learnable, not trivial."""
+    """Return noise with a bump in the positive half: learnable, not trivial."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 2
     x = rng.standard_normal((n, 12, n_samples)).astype(np.float32)
@@ -53,7 +53,7 @@ def assert_same_history(a, b):
 
 
 def plain_loop(model: nn.Module, config: TrainConfig, n_train: int) -> list[float]:
-    """What the papers' code does, with our order of records; the model has no dropout."""
+    """Return the losses of the papers' loop with our order of records and without dropout."""
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     trace = []
     for epoch in range(1, config.epochs + 1):
@@ -69,7 +69,7 @@ def plain_loop(model: nn.Module, config: TrainConfig, n_train: int) -> list[floa
     return trace
 
 
-def test_losses_of_a_ten_line_loop():
+def test_losses_equal_those_of_a_ten_line_loop():
     n_train = 44  # five batches of 8 and one of 4
     config = dataclasses.replace(SHORT, epochs=2, clip_norm=1.0)
     model = build("cnn1d", rate_hz=100, n_samples=N_SAMPLES, dropout=0.0, seed=4)
@@ -108,8 +108,8 @@ def test_every_model_and_every_option(name, options):
 
 
 @pytest.mark.parametrize("name", ["cnn_lstm", "imn_categorical"])
-def test_same_seed_same_bytes_and_other_seed_others(name, tmp_path):
-    """Training changes no state of the process either."""
+def test_only_the_same_seed_gives_the_same_bytes(name, tmp_path):
+    """Training also leaves the state of the process unchanged."""
 
     def state():
         numpy_state = np.random.get_state()[1].tobytes()  # noqa: NPY002
@@ -188,10 +188,10 @@ def test_checkpoint_of_another_training_is_refused(tmp_path):
         fitted(config=dataclasses.replace(SHORT, epochs=1), checkpoint_dir=tmp_path)
 
 
-# Words
+# Error messages
 
 
-def test_settings_and_devices_that_are_not_there():
+def test_unknown_settings_and_devices_are_refused():
     for change, words in (
         ({"loss": "cros_entropy"}, "cros_entropy.*cross_entropy"),
         ({"epochs": 0}, "epochs.*above 0"),
@@ -203,7 +203,7 @@ def test_settings_and_devices_that_are_not_there():
         fitted(config=dataclasses.replace(SHORT, device=absent))
 
 
-def test_inputs_that_cannot_be_trained_on():
+def test_inputs_unfit_for_training_are_refused():
     for part, rows in (("train", slice(0, 40)), ("valid", slice(40, 60))):
         y = Y.copy()
         y[rows] = 0
@@ -221,15 +221,15 @@ def test_diverging_loss_names_epoch_step_and_rate():
     refused(r"in epoch 1, step [23] of 6, at learning rate 1e\+30", fitted, config=config)
 
 
-def test_memory_that_does_not_suffice_is_named_before_training_starts(monkeypatch):
+def test_insufficient_memory_is_named_before_training_starts(monkeypatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**20))
     monkeypatch.setattr(loop, "_step", None)
     refused(r"batches of 8 records need 0\.0 GiB on cpu.*0\.0 GiB", fitted)
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_what_a_step_needs_is_never_overrated(name):
-    """Against the tensors that PyTorch really stores."""
+def test_the_memory_of_a_step_is_never_overestimated(name):
+    """Compared with the tensors that PyTorch actually stores."""
     model = build(name, rate_hz=100, n_samples=200).train()
     weights = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
     stored = {}
@@ -264,7 +264,7 @@ def test_out_of_memory_names_a_smaller_batch(monkeypatch):
 
 
 def test_fast_masks_are_bernoulli():
-    """Mean, scale, independence along memory and between epochs; bounds are five sigma."""
+    """Mean, scale, independence within memory and between epochs; bounds are five sigma."""
     masks, n, p = Masks(torch.device("cpu")), 400_000, 0.3
 
     def kept(epoch):
@@ -314,8 +314,8 @@ def test_weights_of_something_else_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_prediction_is_the_models_own_and_its_weights_come_back(name, tmp_path, monkeypatch):
-    """Batch norm folded, in whole and in small batches, against the model as trained."""
+def test_prediction_is_the_models_own_and_its_weights_load_again(name, tmp_path, monkeypatch):
+    """Batch norm is folded; full and small batches are compared with the trained model."""
     model = build(name, rate_hz=250, n_samples=101, seed=7)
     x, _ = records(5, 101)
     model.train()
