@@ -27,7 +27,7 @@ TEMPORARY_SUFFIXES = (".partial", ".old")
 
 
 def expand(path: Path | str) -> Path:
-    """Return a path with ``~`` expanded and ``.`` named; ``EcgcoreError`` for an unknown user."""
+    """Return a path with ``~`` expanded and ``.`` named; unknown users raise ``EcgcoreError``."""
     try:
         path = Path(path).expanduser()
     except RuntimeError:

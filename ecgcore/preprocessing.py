@@ -86,14 +86,14 @@ def preprocess(
 
     ``signals_mv``, shape (record, lead, sample), mV, is not modified; the result is float32, shape
     (record, lead, new sample). ``method`` is that of :func:`resample`; ``normalise`` and
-    ``statistics`` are those of :func:`normalised`. Raises ``EcgcoreError`` for another shape, and
-    the errors of both functions.
+    ``statistics`` are those of :func:`normalised`. Raises ``EcgcoreError`` for signals of another
+    shape, and wherever one of these two functions does.
 
-    Source: the public code of *Sampling Matters* (arXiv 2604.16437), bit-identical below 500 Hz
-    with the defaults. At 500 Hz that code averages in float32 along the slow axis; ours is nearer
-    to float64. *Differs from the paper*: the mean of a lead is subtracted before clipping if it
-    exceeds the standard deviation and clipping cuts more samples with it than without it. The
-    published chain turns such a lead into a constant.
+    Source: the public code of *Sampling Matters* (arXiv 2604.16437); with the defaults, results
+    below 500 Hz are bit-identical to those of that code. At 500 Hz that code averages in float32
+    along the slow axis; ours is nearer to float64. *Differs from the paper*: before clipping, the
+    mean of a lead is subtracted if it exceeds the lead's standard deviation and if, without this
+    step, clipping would cut more samples. The published chain turns such a lead into a constant.
     """
     check_rate(rate_hz)
     if signals_mv.ndim != 3:

@@ -101,7 +101,7 @@ class ClaimsTable(SphinxDirective):
             for row in claim["evidence"]:
                 measured = f"{row['measured']}: {claims.value_words(row) or 'no value'}"
                 if row["holds where"]:
-                    measured += f"; the claim holds if this is {row['holds where']}"
+                    measured += f"; the claim holds if this value is {row['holds where']}"
                 data = row["data"]
                 if row.get("source", page) not in ("", page):
                     data = f"{{doc}}`{data} </notebooks/{row['source']}>`"

@@ -66,9 +66,9 @@ class Records(ABC):
     def signals(self, rate_hz: int, ecg_ids: Ids | None = None) -> Floats32:
         """Return records in mV, shape (record, lead, sample), in the order of ``ecg_ids``.
 
-        ``ecg_ids`` defaults to all. An archive's signals equal those of ``wfdb.rdsamp``, with NaN
-        for missing samples; a store's are rounded to 0.001 mV. Raises ``EcgcoreError`` for an
-        unknown rate or record, and for a damaged record.
+        By default, all records are returned. The signals of an archive equal those of
+        ``wfdb.rdsamp``, with NaN for missing samples; those of a store are rounded to 0.001 mV.
+        Raises ``EcgcoreError`` for an unknown rate or record, and for a damaged record.
         """
         return self._collect(rate_hz, ecg_ids, None)
 
@@ -77,8 +77,8 @@ class Records(ABC):
     ) -> Floats32:
         """Return a layer (:data:`LAYERS`) of a simulated archive: signed contributions in mV.
 
-        Shape (record, lead, sample); zero in a record without that layer. Raises ``EcgcoreError``
-        for a real archive and for an unknown layer, rate or record.
+        The layer has the shape (record, lead, sample) and is zero in records that lack it. Raises
+        ``EcgcoreError`` for a real archive and for an unknown layer, rate or record.
         """
         if not self.is_simulated:
             why = "is a real archive; only a simulated archive has evidence masks"
@@ -112,7 +112,7 @@ class Records(ABC):
 class Archive(Records):
     """A folder in PTB-XL's layout: real or simulated, whole or in part.
 
-    Raises ``EcgcoreError`` where there is no archive, or a table is missing, truncated or
+    Raises ``EcgcoreError`` if there is no archive, or if a table is missing, truncated or
     malformed.
     """
 
@@ -154,7 +154,8 @@ class Archive(Records):
     def verify(self) -> pd.DataFrame:
         """Compare the files of every rate that the archive has with ``SHA256SUMS.txt``.
 
-        Returns a table of ``file`` and ``problem`` (missing | differs), empty if all is well.
+        The result has the columns ``file`` and ``problem`` (missing or differs), and one row for
+        each file with a problem.
         """
         problems = []
         absent = tuple(f"records{rate_hz}/" for rate_hz in FILENAME if rate_hz not in self.rates_hz)
@@ -179,7 +180,7 @@ def read_ten_seconds(stem: Path, rate_hz: int) -> TwelveLeads:
 
 
 def to_adu(signals_mv: Signals, gain: int = GAIN) -> Adu:
-    """Return mV as int16, NaN as :data:`INVALID`; ``EcgcoreError`` for more than 16 bits."""
+    """Return mV as int16, NaN as :data:`INVALID`; more than 16 bits raise ``EcgcoreError``."""
     scaled = np.rint(np.asarray(signals_mv) * np.float32(gain))
     largest = np.nanmax(np.abs(scaled), initial=0)
     if largest > 32767:
@@ -265,7 +266,7 @@ def _read_csv(path: Path, required: list[str]) -> pd.DataFrame:
 
 
 def read_checksums(path: Path) -> dict[str, str]:
-    """Return SHA-256 by file name; ``EcgcoreError`` for a bad format or a path outside."""
+    """Return SHA-256 by file name; a bad format or a path outside raises ``EcgcoreError``."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         pairs = [line.split(maxsplit=1) for line in lines if line.strip()]

@@ -44,7 +44,7 @@ class Ludb:
 
 
 def load_ludb(path: Path | str) -> Ludb:
-    """Open LUDB in a folder with ``ludb.csv`` and ``data/``; ``EcgcoreError`` if there is none."""
+    """Open LUDB in a folder with ``ludb.csv`` and ``data/``; raise ``EcgcoreError`` without it."""
     folder = files.expand(path)
     if not (folder / "ludb.csv").is_file():
         why = "contains no ludb.csv; get LUDB with python -m ecgcore fetch ludb --to FOLDER"

@@ -38,7 +38,7 @@ def load_record(
 ) -> Record:
     """Read and check one 12-lead ECG.
 
-    ``path`` is a WFDB record (without suffix, or its ``.hea`` or data file) of one or several
+    ``path`` is a WFDB record (its name without suffix, or its ``.hea`` or data file) of one or more
     segments, in any format, gain, voltage unit and order of leads; or a CSV file (one column per
     lead, named in the first line) or NumPy file (one row or column per lead, in PTB-XL's order),
     whose ``rate_hz`` and ``unit`` (mV, uV, V or nV) must be given. Only the ``duration_s`` seconds

@@ -110,8 +110,10 @@ class Store(Records):
 
 
 def open_store(path: Path | str) -> Store:
-    """Open a prepared store, in milliseconds; ``EcgcoreError`` if it is incomplete or was prepared
-    by an incompatible version."""
+    """Open a prepared store, in milliseconds.
+
+    Raises ``EcgcoreError`` if it is incomplete or was prepared by an incompatible version.
+    """
     path = files.expand(path)
     try:
         info = json.loads((path / INFO).read_bytes())

@@ -20,9 +20,10 @@ def mass_accuracy(attribution: Signals, mask: Bools) -> Floats:
     """Return the share of the relevance that lies inside the mask, shape ``(record,)``.
 
     ``attribution`` and ``mask`` (true where the evidence lies) have the shape ``(record, lead,
-    sample)``; else ``EcgcoreError``. Only positive attribution counts, because masks show the
-    evidence for the positive class. NaN without a mask or positive attribution; the chance level is
-    the mask's share of the record (Arras et al. 2022, Inf Fusion 81:14).
+    sample)``; another shape raises ``EcgcoreError``. Only positive attribution counts, because
+    masks show the evidence for the positive class. The share is NaN without a mask or positive
+    attribution; by chance, it is the mask's share of the record (Arras et al. 2022, Inf Fusion
+    81:14).
     """
     if attribution.shape != mask.shape or attribution.ndim != 3:
         why = f"expected the attribution's shape {attribution.shape}, got {mask.shape}"

@@ -32,13 +32,13 @@ REGISTRY: dict[str, tuple[type[EcgModel], dict[str, Any]]] = {
 def build(
     name: str, *, rate_hz: float, n_samples: int, n_leads: int = 12, seed: int = 0, **options: Any
 ) -> EcgModel:
-    """Return a model of :data:`REGISTRY` with newly drawn weights.
+    """Return a model from :data:`REGISTRY` with newly drawn weights.
 
     It reads records of shape ``(n_leads, n_samples)`` at ``rate_hz``. The same ``seed`` gives the
-    same weights, and no global state changes. Options of every architecture are ``n_outputs``,
-    ``dropout``, and, unless its field is fixed, ``receptive_field_ms`` and ``widen``. Raises
-    ``EcgcoreError`` for an unknown name, option or choice, an impossible size, or an impossible
-    receptive field.
+    same weights, and no global state changes. Every architecture has the options ``n_outputs`` and
+    ``dropout`` and, unless its receptive field is fixed, ``receptive_field_ms`` and ``widen``.
+    Raises ``EcgcoreError`` for an unknown name, option or choice, an impossible size, or an
+    impossible receptive field.
     """
     check_choice("model", name, REGISTRY)
     size: Any = {"rate_hz": rate_hz, "n_samples": n_samples, "n_leads": n_leads}

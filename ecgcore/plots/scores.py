@@ -23,9 +23,9 @@ def learning_curves(
     """Draw every quantity of a training history against the epoch, one panel each.
 
     ``history`` has one row per epoch: ``epoch`` (or the index), ``train_*`` and ``valid_*``
-    columns, at least one, else :class:`EcgcoreError`; a ``train_`` and a ``valid_`` column of the
-    same name share a panel. ``line`` is the column that identifies runs (folds, seeds), each with
-    its own colour; ``best_epoch`` is marked with a vertical line.
+    columns. A ``train_`` and a ``valid_`` column of the same name share a panel; a table without
+    such columns raises :class:`EcgcoreError`. ``line`` is the column that identifies runs (folds,
+    seeds), each with its own colour; ``best_epoch`` is marked with a vertical line.
     """
     data = history if "epoch" in history.columns else history.rename_axis("epoch").reset_index()
     columns = [c for c in data.columns if c.startswith(("train_", "valid_"))]
@@ -100,9 +100,10 @@ def forest(
 ) -> Figure:
     """Draw a forest plot: estimates with 95 % intervals, items within groups, values beside them.
 
-    ``intervals`` has the columns ``group``, ``item``, ``value``, ``low``, ``high`` and at least one
-    row, else :class:`EcgcoreError`. ``reference`` is a vertical line (0 for differences, 0.5 for
-    AUROC), ``margin`` half the width of a grey zone around it: irrelevant differences.
+    ``intervals`` has the columns ``group``, ``item``, ``value``, ``low`` and ``high``; a missing
+    column or a table without rows raises :class:`EcgcoreError`. ``reference`` is a vertical line (0
+    for differences, 0.5 for AUROC), and ``margin`` half the width of a grey zone of irrelevant
+    differences around it.
     """
     require_columns(intervals, [group, item, "value", "low", "high"], "intervals")
     if intervals.empty:

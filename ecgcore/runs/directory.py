@@ -186,7 +186,7 @@ def check_comparable(runs: pd.DataFrame, names: Sequence[str] = TRAINING_PARAMET
 def predictions_by_seed(runs: pd.DataFrame) -> dict[int, pd.DataFrame]:
     """Return the predictions of the test part of each run, by the run's seed.
 
-    ``runs`` are rows of :func:`runs_table` that differ in nothing but the seed, else
+    ``runs`` contains rows of :func:`runs_table`; rows that differ in more than the seed raise
     :class:`EcgcoreError`.
     """
     check_comparable(runs)

@@ -34,8 +34,8 @@ class Run:
     def open_data(self) -> Store:
         """Open the archive that the parameter ``archive`` names, and prepare it first if necessary.
 
-        Its identity goes into the run's provenance. :class:`EcgcoreError` if there is none, or if
-        the runs that a summary reads were computed on another archive.
+        Its identity goes into the run's provenance. Raises :class:`EcgcoreError` if there is none,
+        or if the runs that a summary reads were computed on another archive.
         """
         store = open_data(self.params["archive"])
         self.data = {

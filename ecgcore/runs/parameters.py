@@ -112,8 +112,8 @@ def _coerce(value: Any, kind: str) -> Any:
 def parse_cell(source: str) -> list[Parameter]:
     """Return the parameters that a cell declares.
 
-    :class:`EcgcoreError` for a line that is not ``name: type = literal # meaning [unit]; allowed:
-    ...``.
+    Raises :class:`EcgcoreError` for a line that is not ``name: type = literal # meaning [unit];
+    allowed: ...``.
     """
     parameters = []
     for line in filter(None, map(str.strip, source.splitlines())):
@@ -153,7 +153,7 @@ def _declared(line: str) -> Parameter:
 def of_notebook(path: Path) -> list[Parameter]:
     """Return the parameters that a notebook declares in its one cell tagged ``parameters``.
 
-    :class:`EcgcoreError` for no such file, no notebook, or not exactly one such cell.
+    Raises :class:`EcgcoreError` unless the file is a notebook with exactly one such cell.
     """
     try:
         cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
@@ -196,7 +196,8 @@ def identity(notebook: str, values: Mapping[str, Any]) -> str:
 def from_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of parameters, in UTF-8.
 
-    :class:`EcgcoreError` for no such file, another encoding, or anything but ``name: value``.
+    Raises :class:`EcgcoreError` for a missing file, another encoding, or anything but ``name:
+    value``.
     """
     import yaml
 

@@ -56,7 +56,7 @@ class InputPipeline:
     def from_params(cls, params: dict[str, Any]) -> "InputPipeline":
         """Return the pipeline that a run's parameters describe, before :meth:`fit`.
 
-        :class:`EcgcoreError` for a shortcut at a rate that cannot carry it.
+        Raises :class:`EcgcoreError` for a shortcut at a rate that cannot carry it.
         """
         shortcut = None
         if params.get("shortcut"):
@@ -154,7 +154,7 @@ class InputPipeline:
     ) -> Floats32:
         """Return what ``last`` returns for the changed records, without a second copy of them all.
 
-        :class:`EcgcoreError` if the result does not fit in memory.
+        Raises :class:`EcgcoreError` if the result does not fit in memory.
         """
         import psutil  # on Linux it needs the module resource, which other systems lack
 

@@ -74,7 +74,7 @@ class Recorded(NamedTuple):
 
 
 def load(name: str, folder: Path = FOLDER) -> Recorded:
-    """Read a recorded result; :class:`EcgcoreError` if there is none, or it cannot be read."""
+    """Read a recorded result; raise :class:`EcgcoreError` if it is missing or unreadable."""
     try:
         facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         return Recorded(pd.read_csv(folder / f"{name}.csv"), facts)
@@ -88,7 +88,7 @@ def load(name: str, folder: Path = FOLDER) -> Recorded:
 def load_study(name: str, folder: Path = FOLDER) -> dict[str, Recorded]:
     """Read every table of the folder ``results/NAME``, by the table's name.
 
-    :class:`EcgcoreError` if there is none.
+    Raises :class:`EcgcoreError` if there is none.
     """
     names = sorted(path.stem for path in (folder / name).glob("*.csv"))
     if not names:

@@ -91,7 +91,7 @@ class TrainedRun(NamedTuple):
 def load_trained_run(folder: Path | str) -> TrainedRun:
     """Load the networks of a run directory with their input pipeline and calibration.
 
-    :class:`EcgcoreError` if there is no finished run, or it trained no network.
+    Raises :class:`EcgcoreError` if there is no finished run, or if it trained no network.
     """
     folder = Path(folder)
     if damage(folder) or "archive" not in read_json(folder / "provenance.json"):

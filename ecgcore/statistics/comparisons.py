@@ -124,7 +124,8 @@ def delong(
 
     DeLong, DeLong & Clarke-Pearson (1988, Biometrics 44:837), as computed by Sun & Xu (2014, IEEE
     SPL 21:1389); with ``groups``, the patients, as by Obuchowski (1997, Biometrics 53:567). Labels
-    0/1, scores ``(record,)``; :class:`EcgcoreError` with fewer than two patients of either class.
+    are 0 or 1, and scores have the shape ``(record,)``. Fewer than two patients of either class
+    raise :class:`EcgcoreError`.
     """
     labels = binary(y, "y")
     scores = np.stack([finite(s, labels.size, "score") for s in (score_a, score_b)])
@@ -177,8 +178,8 @@ class SeedMean:
 def seed_difference(a: Predictions, b: Predictions, **options: Any) -> SeedDifference:
     """Return the difference ``a - b`` of a metric between two networks with several seeds each.
 
-    :class:`EcgcoreError` if they differ in records, labels or folds; ``options``:
-    :class:`SeedSettings`.
+    Networks that differ in records, labels or folds raise :class:`EcgcoreError`; the ``options``
+    are those of :class:`SeedSettings`.
     """
     return _contrast([a, b], [1.0, -1.0], SeedSettings(**options))
 

@@ -126,12 +126,13 @@ def evaluate(
     ece_bins: int = 10,
     prevalence: float | None = None,
 ) -> dict[str, float]:
-    """Return every metric of both papers, by the names of :data:`METRICS`.
+    """Return every metric of both papers, keyed by its name in :data:`METRICS`.
 
-    ``y_true`` are labels 0 or 1, ``y_score`` probabilities of the positive class, shape
-    ``(record,)``, else :class:`EcgcoreError`. A record is called positive at or above
-    ``threshold``. ``ece_bins`` are of equal width, ten in paper B (arXiv 2604.16437). With
-    ``prevalence``, records are weighted so that positives have this share.
+    ``y_true`` contains labels of 0 or 1 and ``y_score`` probabilities of the positive class, both
+    of shape ``(record,)``; anything else raises :class:`EcgcoreError`. A record is called positive
+    if its probability is at least ``threshold``. For the ECE, probabilities are grouped into
+    ``ece_bins`` bins of equal width; paper B uses ten (arXiv 2604.16437). With ``prevalence``,
+    records are weighted so that positive records have this share.
     """
     y = binary(y_true)
     score, position = np.unique(probabilities(y_score, y.size), return_inverse=True)

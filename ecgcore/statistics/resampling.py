@@ -52,8 +52,9 @@ def bootstrap(
 ) -> pd.DataFrame:
     """Return 95 % percentile intervals of metrics: ``metric, value, low, high, se``.
 
-    ``y`` are labels 0/1, ``score`` probabilities of the positive class, shape ``(record,)``, else
-    ``EcgcoreError``. ``ranking``, that of the logits, replaces ``score`` for AUROC and AUPRC.
+    ``y`` contains labels of 0 or 1 and ``score`` probabilities of the positive class, both of shape
+    ``(record,)``; anything else raises ``EcgcoreError``. ``ranking``, that of the logits, replaces
+    ``score`` for AUROC and AUPRC.
     ``options`` are ``metrics, groups, n_resamples, seed, prevalence`` and those of
     :func:`~ecgcore.statistics.evaluate`. Values of exactly 0 or 1 get :func:`closed_form`.
     """

@@ -12,7 +12,7 @@ from ecgcore.errors import EcgcoreError
 
 
 def binary(y: ArrayLike, name: str = "y_true") -> Ints:
-    """Return labels as int64 0 or 1, shape ``(record,)``; :class:`EcgcoreError` otherwise."""
+    """Return labels as int64 0 or 1, shape ``(record,)``; others raise :class:`EcgcoreError`."""
     values = np.asarray(y)
     if values.ndim != 1 or values.size == 0:
         raise EcgcoreError(f"{name}: expected one label per record, got shape {values.shape}.")
@@ -23,7 +23,7 @@ def binary(y: ArrayLike, name: str = "y_true") -> Ints:
 
 
 def finite(score: ArrayLike, n_records: int, name: str = "y_score") -> Floats:
-    """Return finite scores as float64, shape ``(record,)``; :class:`EcgcoreError` otherwise."""
+    """Return finite scores as float64, shape ``(record,)``; others raise :class:`EcgcoreError`."""
     values = np.asarray(score, dtype=np.float64)
     if values.shape != (n_records,):
         raise EcgcoreError(f"{name}: expected the shape ({n_records},), got {values.shape}.")
@@ -61,7 +61,7 @@ def positive_logit(logits: ArrayLike) -> Floats:
     """Return the log odds of the positive class, shape ``(record,)``.
 
     ``logits`` has shape ``(record,)`` or ``(record, 1)`` (sigmoid) or ``(record, 2)`` (softmax over
-    negative, positive), else :class:`EcgcoreError`.
+    negative, positive); another shape raises :class:`EcgcoreError`.
     """
     values = np.asarray(logits, dtype=np.float64)
     if values.ndim == 2 and values.shape[1] in (1, 2):
@@ -87,9 +87,9 @@ def ranking(logits: ArrayLike) -> Floats:
 def fit_temperature(y: ArrayLike, logits: ArrayLike, *, intercept: float = 0.0) -> float:
     """Return the temperature T that minimises the log loss (Guo et al. 2017, arXiv 1706.04599).
 
-    ``y`` and ``logits`` of the *validation* part, shape ``(record,)``, have both classes, else
-    ``EcgcoreError``. Calibrated logits are ``logits / T + intercept``, where ``intercept`` is a
-    change of prior odds; a T above 1 means overconfidence.
+    ``y`` and ``logits`` are those of the *validation* part, shape ``(record,)``; a ``y`` with only
+    one class raises ``EcgcoreError``. Calibrated logits are ``logits / T + intercept``, where
+    ``intercept`` is a change of prior odds; a T above 1 means overconfidence.
     """
     labels = binary(y, "y")
     if labels.min() == labels.max():
