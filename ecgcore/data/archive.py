@@ -13,7 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -40,8 +40,8 @@ LAYERS = (
 )  # fmt: skip
 """Parts of the signal that are known in a simulated archive; see :mod:`ecgsim`."""
 
-Read = Callable[[int], Floats32 | float]
-"""Maps ``ecg_id`` to a record in mV, shape (lead, sample), or to 0 if a layer lacks the record."""
+Read = Callable[[int], Floats32 | Adu | float]
+"""Maps ``ecg_id`` to a record, shape (lead, sample), or to 0 if a layer lacks the record."""
 
 
 class Records(ABC):
@@ -57,6 +57,7 @@ class Records(ABC):
     rates_hz: tuple[int, ...]
     simulation: dict[str, Any]
     table: pd.DataFrame
+    units_per_mv: ClassVar[int] = 1  # of what _reader returns
 
     @property
     def is_simulated(self) -> bool:
@@ -99,10 +100,12 @@ class Records(ABC):
         if unknown := [ecg_id for ecg_id in ids if ecg_id not in self.table.index]:
             why = f"{len(unknown)} records (first: {unknown[0]}) are not in {self.name}"
             raise EcgcoreError(f"ecg_ids: {why}; a store omits damaged records (see its quality).")
-        mv = np.zeros((len(ids), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
+        mv = np.empty((len(ids), len(LEADS), rate_hz * DURATION_S), dtype=np.float32)
         read = self._reader(rate_hz, layer)
-        for row, ecg_id in enumerate(ids):
-            mv[row] = read(ecg_id)
+        for part, ecg_id in zip(mv, ids, strict=True):
+            part[...] = read(ecg_id)
+            if self.units_per_mv != 1:  # in place: faster than dividing integers
+                part /= np.float32(self.units_per_mv)
         return mv
 
     @abstractmethod
@@ -152,7 +155,7 @@ class Archive(Records):
         return lambda i: read_ten_seconds(stems[i], rate_hz).mv if i in stems else 0.0
 
     def verify(self) -> pd.DataFrame:
-        """Compare the files of every rate that the archive has with ``SHA256SUMS.txt``.
+        """Check the files of all rates in the archive against ``SHA256SUMS.txt``.
 
         The result has the columns ``file`` and ``problem`` (missing or differs), and one row for
         each file with a problem.

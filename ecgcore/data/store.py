@@ -54,6 +54,8 @@ _CHUNK = 64  # records in memory at a time
 class Store(Records):
     """A prepared archive. Opening it reads one small file; all else is read when needed."""
 
+    units_per_mv = GAIN
+
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
         self.path, self.info = path, info
         self.name = info["name"]
@@ -91,11 +93,12 @@ class Store(Records):
         self.check_rate(rate_hz)
         return self._array(f"adu_{rate_hz}.bin", rate_hz)
 
+    @functools.cache  # noqa: B019 (a process opens few stores)
     def _reader(self, rate_hz: int, layer: str | None) -> Read:
         ids = np.load(self.path / f"{layer}_{rate_hz}_ids.npy") if layer else self.table.index
         rows = {ecg_id: row for row, ecg_id in enumerate(ids.tolist())}
         adu = np.asarray(self._array(f"{layer or 'adu'}_{rate_hz}.bin", rate_hz))  # maps are slow
-        return lambda i: adu[rows[i]] / np.float32(GAIN) if i in rows else 0.0
+        return lambda i: adu[rows[i]] if i in rows else 0.0
 
     def _array(self, name: str, rate_hz: int) -> Adu:
         """Return the records of one file, shape (record, lead, sample), memory-mapped."""

@@ -34,11 +34,11 @@ def build(
 ) -> EcgModel:
     """Return a model from :data:`REGISTRY` with newly drawn weights.
 
-    It reads records of shape ``(n_leads, n_samples)`` at ``rate_hz``. The same ``seed`` gives the
-    same weights, and no global state changes. Every architecture has the options ``n_outputs`` and
-    ``dropout`` and, unless its receptive field is fixed, ``receptive_field_ms`` and ``widen``.
-    Raises ``EcgcoreError`` for an unknown name, option or choice, an impossible size, or an
-    impossible receptive field.
+    The model reads records of shape ``(n_leads, n_samples)`` at ``rate_hz``. The same ``seed``
+    gives the same weights, and no global state changes. Every architecture has the options
+    ``n_outputs`` and ``dropout`` and, unless its receptive field is fixed, ``receptive_field_ms``
+    and ``widen``. Raises ``EcgcoreError`` for an unknown name, option or choice, an impossible
+    size, or an impossible receptive field.
     """
     check_choice("model", name, REGISTRY)
     size: Any = {"rate_hz": rate_hz, "n_samples": n_samples, "n_leads": n_leads}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecgcore.errors import EcgcoreError
-from ecgcore.models.base import Dropout, EcgModel, IMNOutput, channels_last
+from ecgcore.models.base import Dropout, EcgModel, IMNOutput, WideConv, channels_last
 from ecgcore.models.receptive_field import Stage
 
 CHANNELS = (16, 32, 64)
@@ -57,7 +57,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList()
         for stage, (n_in, n_out) in zip(stages, pairwise((1, *CHANNELS)), strict=True):
             kernel, dilation = (rows, stage.kernel), (1, stage.dilation)
-            conv = nn.Conv2d(n_in, n_out, kernel, padding="same", dilation=dilation, bias=False)
+            conv = WideConv(n_in, n_out, kernel, padding="same", dilation=dilation, bias=False)
             self.layers.extend([conv, nn.BatchNorm2d(n_out)])
         self.identity = LeadIdentity(CHANNELS[0], n_leads) if rows == 1 else nn.Identity()
         self.mixing = LeadMixture(n_leads) if lead_mixing == "full" else nn.Identity()

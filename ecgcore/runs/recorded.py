@@ -49,13 +49,14 @@ class Recorded(NamedTuple):
         if self.facts.get("runs_dirty", self.facts.get("git_dirty")):
             sentences.append("The code had uncommitted changes at that time.")
         if changed is None:
-            sentences.append("Its commit is not in this repository, so later changes are unknown.")
+            sentences.append("This version is not in this repository; later changes are unknown.")
         elif changed:
             names = ", ".join(sorted(changed)[:3]) + (", …" if len(changed) > 3 else "")
-            n = "One source file has" if len(changed) == 1 else f"{len(changed)} source files have"
-            sentences.append(f"{n} since changed ({names}); this may need re-running.")
+            n = "one source file has" if len(changed) == 1 else f"{len(changed)} source files have"
+            again = "so this result may need to be computed again"
+            sentences.append(f"Since then, {n} changed ({names}), {again}.")
         else:
-            sentences.append("No code that it depends on has changed since.")
+            sentences.append("No code that this result depends on has changed since.")
         return " ".join(sentences)
 
     def changed_since(self) -> set[str] | None:

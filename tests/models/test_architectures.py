@@ -12,6 +12,7 @@ from torch import nn
 
 from ecgcore import models
 from ecgcore.models import REGISTRY, IMNOutput, build, count_parameters, logits_of
+from ecgcore.models.base import WideConv
 
 PUBLISHED = {
     "cnn1d": 154_146,
@@ -223,3 +224,20 @@ def test_untrained_control_predicts_at_random(name):
     assert not controls[0].training
     layers = [m for m in controls[0].modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Linear)]
     assert min(layer.weight.std().item() for layer in layers) > 0
+
+
+@pytest.mark.parametrize("kernel", [(3, 15), (1, 27)])
+def test_a_wide_convolution_has_the_gradients_of_pytorchs(kernel: tuple[int, int]) -> None:
+    wide = WideConv(4, 6, kernel, padding="same", bias=False).double()
+    plain = nn.Conv2d(4, 6, kernel, padding="same", bias=False).double()
+    plain.load_state_dict(wide.state_dict())
+    x = torch.randn(2, 4, 5, 40, dtype=torch.float64)
+    inputs = [x.clone().requires_grad_(), x.clone().requires_grad_()]
+    outputs = [wide(inputs[0]), plain(inputs[1])]
+    for y in outputs:
+        (y**3).sum().backward()
+    torch.testing.assert_close(outputs[0], outputs[1])
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    torch.testing.assert_close(wide.weight.grad, plain.weight.grad)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert wide.float()(x.float()).dtype == torch.bfloat16

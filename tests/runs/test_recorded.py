@@ -73,10 +73,10 @@ def test_only_what_a_result_imports_makes_it_stale(checkout: Path) -> None:
     reworded = f'"""Another docstring."""\n\n# A comment.\n{FILES["ecgcore/leads.py"]}'
     (checkout / "ecgcore" / "leads.py").write_text(reworded)
     assert result(made_by).changed_since() == set()
-    assert "No code that it depends on has changed since." in result(made_by).label
+    assert "No code that this result depends on has changed since." in result(made_by).label
     (checkout / "ecgcore" / "leads.py").write_text("LEADS = 12")  # not even committed
     assert result(made_by).changed_since() == {"ecgcore/leads.py"}
-    assert "One source file has since changed (ecgcore/leads.py)" in result(made_by).label
+    assert "Since then, one source file has changed (ecgcore/leads.py)" in result(made_by).label
 
 
 def test_the_label_names_code_that_is_not_available(checkout: Path) -> None:
