@@ -53,7 +53,9 @@ def read_headers(n_headers: int) -> dict[str, Any]:
     test_fuzz.check_header, test_fuzz.EXAMPLES = count, n_headers
     with tempfile.TemporaryDirectory() as folder:
         test_fuzz.test_headers_are_read_as_wfdb_reads_them_or_refused(Path(folder))
-    counts = f"{sum(accepted)} read as wfdb reads them, {accepted.count(False)} refused in words"
+    counts = (
+        f"{sum(accepted)} read as wfdb reads them, {accepted.count(False)} refused with a message"
+    )
     row = {"injected": "one word of the header replaced", "times": n_headers}
     seconds = round(time.perf_counter() - start, 1)
     return row | {"happened": f"{counts}; none caused a hang", "seconds": seconds}

@@ -186,13 +186,22 @@ def start_twice(folder: Path, rng: Rng) -> None:
 
 
 GOES_ON = "the next call continues; results are byte-identical; no unfinished file has a final name"
+REFUSED = "summaries refuse it by name; the next call repeats the run"
 FAULTS: dict[str, tuple[Callable[[Path, Rng], None], str, str]] = {
     "kill -9 of preparing": (kill_preparing, "SIGKILL at a random moment", GOES_ON),
-    "kill -9 of a run": (kill_run, "SIGKILL of the runner, or of its kernel too", GOES_ON),
+    "kill -9 of a run": (kill_run, "SIGKILL of the runner, or of it and its kernel", GOES_ON),
     "disk full": (fill_disk, "a limit on file size", f"a message says so; {GOES_ON}"),
-    "unwritable output": (forbid_writing, "a file in its place", "a message says where"),
-    "damaged run": (damage_run, "files deleted, cut, changed", "refused by name; made again"),
-    "two processes, one run": (start_twice, "started at the same time", "made once; both succeed"),
+    "unwritable output": (
+        forbid_writing,
+        "a file where the folder should be",
+        "a message says where",
+    ),
+    "damaged run": (damage_run, "each file in turn is deleted, truncated or changed", REFUSED),
+    "two processes, one run": (
+        start_twice,
+        "started at the same time",
+        "computed once; both succeed",
+    ),
 }
 """By name: a function that injects the fault and checks the outcome, and the two texts."""
 
