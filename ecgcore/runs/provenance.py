@@ -79,13 +79,10 @@ def _statements(name: str, text: str | None) -> str | None:
         return text
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [part for part in node.body if not _is_text(part)]
+            strings = [s for s in node.body if isinstance(s, ast.Expr)]
+            strings = [s for s in strings if isinstance(s.value, ast.Constant)]
+            node.body = [s for s in node.body if s not in strings]
     return ast.dump(tree)
-
-
-def _is_text(node: ast.stmt) -> bool:
-    """Return whether a statement is a string that stands alone, as a docstring does."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _parse(name: str, text: str) -> ast.Module:

@@ -106,5 +106,6 @@ def save(name: str, table: pd.DataFrame, facts: Mapping[str, Any], folder: Path 
     ``depends_on`` names notebooks and scripts whose change makes the result stale.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    facts = {**facts, **provenance.here()}  # before the table makes the checkout differ
     files.write_whole(folder / f"{name}.csv", table.to_csv(index=False))
-    files.write_json(folder / f"{name}.json", {**facts, **provenance.here()})
+    files.write_json(folder / f"{name}.json", facts)
