@@ -75,10 +75,13 @@ def fit_one_epoch(x: np.ndarray, rate_hz: int) -> models.EcgModel:
 def copy_runs(place: Path, n: int) -> None:
     """Make ``n`` copies of a small run's directory, as a grid of runs leaves them."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from test_faults import FINISH, write_notebook
+    from test_faults import BEGIN, FINISH
+    from toy_notebook import write_notebook
 
     shutil.rmtree(place / "runs", ignore_errors=True)
-    first = runs.run_notebook(write_notebook(place, FINISH), {}, place / "runs" / "0")
+    first = runs.run_notebook(
+        write_notebook(place / "toy.ipynb", BEGIN, FINISH), {}, place / "runs" / "0"
+    )
     for k in range(1, n):
         shutil.copytree(first, place / "runs" / str(k))
 
