@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from common import ROOT, finish, make_parser, save
 
-sys.path.insert(0, str(ROOT / "tests"))
-sys.path.insert(0, str(ROOT / "tests" / "data"))
+sys.path.extend([str(ROOT), str(ROOT / "tests")])
+sys.path.append(str(ROOT / "tests" / "data"))
 
 import test_fuzz
 from test_faults import FAULTS

@@ -74,7 +74,7 @@ def fit_one_epoch(x: np.ndarray, rate_hz: int) -> models.EcgModel:
 
 def copy_runs(place: Path, n: int) -> None:
     """Make ``n`` copies of a small run's directory, as a grid of runs leaves them."""
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.extend([str(ROOT), str(ROOT / "tests")])
     from test_faults import BEGIN, FINISH
     from toy_notebook import write_notebook
 
